@@ -1,0 +1,28 @@
+// What delivers publications to channels: a real Centrifugo over its server API, or the embedded endpoint.
+
+/** One publication for many channels. `data` is JSON text and is passed on byte for byte. */
+export interface Broadcast {
+  channels: readonly string[];
+  data: string;
+  /** Publications with the same key reach a channel once within five minutes. */
+  idempotencyKey?: string;
+}
+
+/** Error codes are Centrifugo's server API codes (100 internal, 102 unknown channel, 107 bad request …). */
+export interface BrokerError {
+  code: number;
+  message: string;
+}
+
+/** Errors by channel, or empty when every channel took the publication. */
+export interface BroadcastResult {
+  errors: readonly {channel: string; error: BrokerError}[];
+}
+
+export interface Broker {
+  /** What `doctor` and logs call it: `embedded`, or the URL of the real one. */
+  name: string;
+  /** Publishes in the order given, one result for each. Rejects when the broker cannot be reached. */
+  broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
+  close(): Promise<void>;
+}
