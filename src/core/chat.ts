@@ -1,0 +1,26 @@
+import type {Db} from '../db/connect.ts';
+import type {Timestamp, UserId} from './ids.ts';
+
+/** What every use case works with; open.ts makes it. */
+export interface Chat {
+  db: Db;
+  /** The random id of this database; it keeps idempotency keys of two databases apart. */
+  databaseId: string;
+  now: () => Timestamp;
+  /** Tells the relay that the outbox has grown. Does nothing where no relay runs. */
+  wakeRelay: () => void;
+  /** Who may create rooms: the primary service alone, or users too. */
+  roomCreation: 'service' | 'users';
+}
+
+/** Who asks: a user by API token, the primary service by service token, or the operator at the command line. */
+export type Actor = {kind: 'user'; id: UserId} | {kind: 'service'; name: string} | {kind: 'operator'; name: string};
+
+/** The primary service and the operator stand above rooms and their members. */
+export function isManager(actor: Actor): boolean {
+  return actor.kind !== 'user';
+}
+
+export function timestamp(date: Date): Timestamp {
+  return date.toISOString() as Timestamp;
+}

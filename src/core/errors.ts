@@ -1,0 +1,97 @@
+// Every error a caller may meet, in one list: its code, which is stable, and its kind, which the doors turn into
+// an HTTP status (http/errors) or an exit code (cli/run).
+
+export const errorCodes = {
+  invalid_input: 'invalid',
+  required: 'invalid',
+  wrong_type: 'invalid',
+  blank: 'invalid',
+  too_long: 'invalid',
+  too_short: 'invalid',
+  out_of_range: 'invalid',
+  bad_characters: 'invalid',
+  bad_format: 'invalid',
+  unknown_field: 'invalid',
+  unknown_value: 'invalid',
+  too_many: 'invalid',
+  body_required: 'invalid',
+  object_required: 'invalid',
+  invalid_json: 'invalid',
+  invalid_encoding: 'invalid',
+  too_deep: 'invalid',
+  invalid_cursor: 'invalid',
+  unauthenticated: 'unauthenticated',
+  invalid_token: 'unauthenticated',
+  token_expired: 'unauthenticated',
+  user_deactivated: 'unauthenticated',
+  permission_denied: 'denied',
+  room_archived: 'denied',
+  room_not_found: 'not_found',
+  message_not_found: 'not_found',
+  member_not_found: 'not_found',
+  user_not_found: 'not_found',
+  route_not_found: 'not_found',
+  already_member: 'conflict',
+  not_a_member: 'conflict',
+  key_taken: 'conflict',
+  client_id_reused: 'conflict',
+  room_ambiguous: 'conflict',
+  room_exists: 'conflict',
+  user_erased: 'conflict',
+  migrations_pending: 'conflict',
+  schema_newer: 'conflict',
+  migration_locked: 'conflict',
+  server_running: 'conflict',
+  confirmation_required: 'invalid',
+  input_required: 'invalid',
+  config_invalid: 'invalid',
+  database_unavailable: 'unavailable',
+  database_busy: 'unavailable',
+  outcome_unknown: 'unavailable',
+  server_unreachable: 'unavailable',
+  broker_unreachable: 'unavailable',
+  shutting_down: 'unavailable',
+  too_large: 'too_large',
+  unsupported_media_type: 'unsupported',
+  method_not_allowed: 'method',
+  rate_limited: 'limited',
+  internal: 'internal',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+export type ErrorKind = (typeof errorCodes)[ErrorCode];
+
+export interface FieldError {
+  /** Path in the input, `content` or `members[3]`. */
+  field: string;
+  code: ErrorCode;
+  message: string;
+}
+
+/** A refusal that a person can act on: the message names the thing, the hint says the next step. */
+export class ChatError extends Error {
+  override name = 'ChatError';
+  readonly code: ErrorCode;
+  readonly fields: readonly FieldError[];
+  readonly hint: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    more: {fields?: readonly FieldError[]; hint?: string; cause?: unknown} = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : {cause: more.cause});
+    this.code = code;
+    this.fields = more.fields ?? [];
+    this.hint = more.hint;
+  }
+
+  get kind(): ErrorKind {
+    return errorCodes[this.code];
+  }
+}
+
+/** The same words whether the room is absent or merely not the caller's to see. */
+export function roomNotFound(room: string | number): ChatError {
+  return new ChatError('room_not_found', `There is no room ${room} that you can see.`);
+}

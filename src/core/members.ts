@@ -1,0 +1,245 @@
+import {
+  deleteMembers,
+  findMember,
+  findMemberIds,
+  insertMembers,
+  listMembers as listRows,
+  listReceivers,
+  updateLastRead,
+  updateRole,
+  type Member,
+} from '../db/members.ts';
+import {lockRoom, updateRoom, type Room} from '../db/rooms.ts';
+import {inTransaction, type Tx} from '../db/transaction.ts';
+import {findUser, findUsers, type User} from '../db/users.ts';
+import {mustAdministerRoom, mustBeManager, mustBeOpen, mustBeUser, mustLockRoom, mustSeeRoom} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
+import {ChatError, roomNotFound} from './errors.ts';
+import type {Role, RoomId, UserId} from './ids.ts';
+import {numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+import {broadcast, memberUpdated, membersChanged, userJoined, userLeft} from './publications.ts';
+import {ensureUsers, erased} from './users.ts';
+
+export interface Membership {
+  room: Room;
+  user: {id: UserId; username: string};
+}
+
+/** To a public room. Throws already_member, and room_not_found for private rooms too. */
+export async function joinRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Membership> {
+  const userId = mustBeUser(actor, 'join a room');
+  return inTransaction(chat.db, async tx => {
+    const room = await lockRoom(tx, id);
+    const member = room && (await findMember(tx, id, userId));
+    if (!room || (!member && room.visibility === 'private')) throw roomNotFound(id);
+    if (member) throw new ChatError('already_member', 'already a member');
+    mustBeOpen(room);
+    return admit(chat, tx, room, await getUserIn(tx, userId), 'member');
+  });
+}
+
+export async function leaveRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Membership> {
+  const userId = mustBeUser(actor, 'leave a room');
+  return inTransaction(chat.db, async tx => {
+    const {room} = await mustLockRoom(tx, actor, id);
+    return dismiss(chat, tx, room, await getUserIn(tx, userId));
+  });
+}
+
+export interface PutMemberResult extends Membership {
+  role: Role;
+  /** False when the user was a member already; then at most the role changed. */
+  created: boolean;
+  /** True when the user's row was made as well. */
+  userCreated: boolean;
+}
+
+/** Adds a user, or gives a member another role. Without a role a new member is a `member`, an old one stays as is. */
+export async function putMember(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  userId: UserId,
+  options: {role?: Role | undefined; existingUsers?: boolean | undefined} = {},
+): Promise<PutMemberResult> {
+  return inTransaction(chat.db, async tx => {
+    const seen = await mustLockRoom(tx, actor, id);
+    mustAdministerRoom(actor, seen, 'add members or change roles');
+    const member = await findMember(tx, id, userId);
+    if (member) return updateMember(chat, tx, seen.room, member, options.role ?? member.role);
+    const made = await ensureUsers(chat, tx, [userId], options.existingUsers);
+    const role = options.role ?? 'member';
+    const membership = await admit(chat, tx, seen.room, await getUserIn(tx, userId), role);
+    return {...membership, role, created: true, userCreated: made.length > 0};
+  });
+}
+
+/** Throws member_not_found. A member may always remove themselves. */
+export async function removeMember(chat: Chat, actor: Actor, id: RoomId, userId: UserId): Promise<Membership> {
+  return inTransaction(chat.db, async tx => {
+    const seen = await mustLockRoom(tx, actor, id);
+    if (seen.member?.user.id !== userId) mustAdministerRoom(actor, seen, 'remove members');
+    const member = await findMember(tx, id, userId);
+    if (!member) throw memberNotFound(id, userId);
+    return dismiss(chat, tx, seen.room, member.user);
+  });
+}
+
+export interface MembersChange {
+  add: readonly UserId[];
+  remove: readonly UserId[];
+}
+
+export interface MembersChanged {
+  room: Room;
+  /** How many of the named users this added and removed; the others were what was asked already. */
+  added: number;
+  removed: number;
+}
+
+/** Many at once: one version and one `members_changed` for all of it. */
+export async function changeMembers(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  change: MembersChange,
+): Promise<MembersChanged> {
+  mustBeManager(actor, 'change many members at once');
+  const twice = change.add.find(user => change.remove.includes(user));
+  if (twice !== undefined)
+    throw new ChatError('invalid_input', `The user ${twice} is to be added and removed at once.`);
+  return inTransaction(chat.db, async tx => {
+    const {room} = await mustLockRoom(tx, actor, id);
+    const present = await presentAmong(tx, id, [...change.add, ...change.remove]);
+    const add = [...new Set(change.add)].filter(user => !present.has(user));
+    const remove = [...new Set(change.remove)].filter(user => present.has(user));
+    return applyMembers(chat, tx, room, {add, remove});
+  });
+}
+
+/** Writes a change of members whose users are known to be absent or present. The caller holds the room's lock. */
+export async function applyMembers(
+  chat: Chat,
+  tx: Tx,
+  room: Room,
+  change: MembersChange & {admins?: readonly UserId[]},
+): Promise<MembersChanged> {
+  const admins = change.admins ?? [];
+  const added = [...admins, ...change.add];
+  const removed = change.remove;
+  if (added.length + removed.length === 0) return {room, added: 0, removed: 0};
+  await ensureUsers(chat, tx, added);
+  await mustNotBeErased(tx, added);
+  const newcomer = {joinedAt: chat.now(), joinedVersion: room.version + 1, lastReadSeq: room.lastSeq};
+  await insertMembers(tx, room.id, admins, {...newcomer, role: 'admin'});
+  await insertMembers(tx, room.id, change.add, {...newcomer, role: 'member'});
+  for (const chunk of chunks(removed)) await deleteMembers(tx, room.id, chunk);
+  const changed = await countedRoom(tx, room, added.length - removed.length);
+  await broadcast(chat, tx, membersChanged(changed, added, removed));
+  return {room: changed, added: added.length, removed: removed.length};
+}
+
+/** What turns the room's members into exactly these. */
+export async function differenceTo(tx: Tx, room: Room, wanted: readonly UserId[]): Promise<MembersChange> {
+  const missing = new Set(wanted);
+  const remove: UserId[] = [];
+  let after = '';
+  for (;;) {
+    const page = await listReceivers(tx, room.id, after, chunkSize);
+    for (const {userId} of page) if (!missing.delete(userId)) remove.push(userId);
+    const last = page.at(-1);
+    if (!last || page.length < chunkSize) return {add: [...missing], remove};
+    after = last.userId;
+  }
+}
+
+export async function listMembers(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  page: PageRequest,
+  search?: string,
+): Promise<Page<Member>> {
+  const {room} = await mustSeeRoom(chat.db, actor, id);
+  return numberedPage(page, await listRows(chat.db, id, {search, ...offsetOf(page)}), room.memberCount);
+}
+
+/** Moves the caller's read marker; it never goes back and not past the last message. */
+export async function markRead(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  seq: number,
+): Promise<{lastReadSeq: number; unreadCount: number}> {
+  const userId = mustBeUser(actor, 'read a room');
+  return inTransaction(chat.db, async tx => {
+    await mustSeeRoom(tx, actor, id);
+    const marker = await updateLastRead(tx, id, userId, seq);
+    if (!marker) throw roomNotFound(id);
+    return {lastReadSeq: marker.lastReadSeq, unreadCount: marker.lastSeq - marker.lastReadSeq};
+  });
+}
+
+async function admit(chat: Chat, tx: Tx, room: Room, user: User, role: Role): Promise<Membership> {
+  if (user.erasedAt) throw erased(user.id);
+  await insertMembers(tx, room.id, [user.id], {
+    role,
+    joinedAt: chat.now(),
+    joinedVersion: room.version + 1,
+    lastReadSeq: room.lastSeq,
+  });
+  const changed = await countedRoom(tx, room, 1);
+  await broadcast(chat, tx, userJoined(changed, user));
+  return {room: changed, user};
+}
+
+async function dismiss(chat: Chat, tx: Tx, room: Room, user: {id: UserId; username: string}): Promise<Membership> {
+  await deleteMembers(tx, room.id, [user.id]);
+  const changed = await countedRoom(tx, room, -1);
+  await broadcast(chat, tx, userLeft(changed, user));
+  return {room: changed, user};
+}
+
+async function updateMember(chat: Chat, tx: Tx, room: Room, member: Member, role: Role): Promise<PutMemberResult> {
+  const kept = {user: member.user, role, created: false, userCreated: false};
+  if (member.role === role) return {...kept, room};
+  await updateRole(tx, room.id, member.user.id, role);
+  const changed = {...room, version: await updateRoom(tx, room, {})};
+  await broadcast(chat, tx, memberUpdated(changed, member.user, role));
+  return {...kept, room: changed};
+}
+
+async function countedRoom(tx: Tx, room: Room, difference: number): Promise<Room> {
+  const counts = {memberCount: room.memberCount + difference, membersVersion: room.membersVersion + 1};
+  return {...room, ...counts, version: await updateRoom(tx, room, counts)};
+}
+
+const chunkSize = 5_000;
+
+function chunks<T>(values: readonly T[]): T[][] {
+  const count = Math.ceil(values.length / chunkSize);
+  return Array.from({length: count}, (_, i) => values.slice(i * chunkSize, (i + 1) * chunkSize));
+}
+
+async function presentAmong(tx: Tx, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
+  const present = new Set<UserId>();
+  for (const chunk of chunks(users)) for (const user of await findMemberIds(tx, room, chunk)) present.add(user);
+  return present;
+}
+
+async function mustNotBeErased(tx: Tx, users: readonly UserId[]): Promise<void> {
+  for (const chunk of chunks(users)) {
+    const gone = (await findUsers(tx, chunk)).find(user => user.erasedAt !== null);
+    if (gone) throw erased(gone.id);
+  }
+}
+
+async function getUserIn(tx: Tx, id: UserId): Promise<User> {
+  const user = await findUser(tx, id);
+  if (!user) throw new Error(`the row of user ${id} is missing`);
+  return user;
+}
+
+function memberNotFound(room: RoomId, user: UserId): ChatError {
+  return new ChatError('member_not_found', `The user ${user} is not a member of room ${room}.`);
+}

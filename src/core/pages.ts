@@ -1,0 +1,34 @@
+import {maxPageSize} from './input.ts';
+
+/** Lists are counted up to here; a longer one says this number. Nothing scans a table to count it. */
+export const countLimit = 10_000;
+
+export interface Page<T> {
+  count: number;
+  items: T[];
+  /** Query parameters of the neighbouring pages, or null at an end. */
+  next: Record<string, string> | null;
+  previous: Record<string, string> | null;
+}
+
+export interface PageRequest {
+  page: number;
+  limit: number;
+}
+
+export const firstPage: PageRequest = {page: 1, limit: maxPageSize};
+
+export function offsetOf({page, limit}: PageRequest): {limit: number; offset: number} {
+  return {limit: limit + 1, offset: (page - 1) * limit};
+}
+
+/** Makes a page of what `offsetOf` asked for: one more than the page holds tells whether there is a next one. */
+export function numberedPage<T>(request: PageRequest, found: T[], count: number): Page<T> {
+  const {page, limit} = request;
+  return {
+    count,
+    items: found.slice(0, limit),
+    next: found.length > limit ? {page: String(page + 1)} : null,
+    previous: page > 1 ? {page: String(page - 1)} : null,
+  };
+}

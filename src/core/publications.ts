@@ -1,0 +1,110 @@
+// Events for the members of a room. They are built and stored in the transaction of the change, so that there is
+// never a change without its event nor an event without its change; delivery/relay brings them to the broker.
+import type {Message} from '../db/messages.ts';
+import {insertOutbox} from '../db/outbox.ts';
+import type {Room} from '../db/rooms.ts';
+import type {Tx} from '../db/transaction.ts';
+import type {Chat} from './chat.ts';
+import type {Role, UserId} from './ids.ts';
+import {presentMembership, presentMessage, presentRoom, presentUser} from './present.ts';
+
+export type EventType =
+  | 'message_added'
+  | 'message_deleted'
+  | 'user_joined'
+  | 'user_left'
+  | 'members_changed'
+  | 'member_updated'
+  | 'room_updated'
+  | 'room_deleted';
+
+export interface Publication {
+  type: EventType;
+  /** The room as it is after the change; its version is the event's. */
+  room: Room;
+  idempotencyKey: string;
+  body: object;
+  alsoTo?: readonly UserId[];
+  added?: readonly UserId[];
+}
+
+type Person = {id: UserId; username: string};
+
+export function messageAdded(room: Room, message: Message): Publication {
+  return {type: 'message_added', room, idempotencyKey: `message_${message.id}`, body: presentMessage(message)};
+}
+
+export function messageDeleted(room: Room, message: Message): Publication {
+  const body = presentMessage(message, room);
+  return {type: 'message_deleted', room, idempotencyKey: `message_deleted_${message.id}`, body};
+}
+
+export function userJoined(room: Room, user: Person): Publication {
+  const idempotencyKey = `user_joined_${room.id}_${room.version}`;
+  return {type: 'user_joined', room, idempotencyKey, body: presentMembership({room, user})};
+}
+
+export function userLeft(room: Room, user: Person): Publication {
+  const idempotencyKey = `user_left_${room.id}_${room.version}`;
+  return {type: 'user_left', room, idempotencyKey, body: presentMembership({room, user}), alsoTo: [user.id]};
+}
+
+export function membersChanged(room: Room, added: readonly UserId[], removed: readonly UserId[]): Publication {
+  return {
+    type: 'members_changed',
+    room,
+    idempotencyKey: `members_${room.id}_${room.version}`,
+    body: {room: presentRoom(room), added: added.length, removed: removed.length, you: null},
+    alsoTo: removed,
+    added,
+  };
+}
+
+export function memberUpdated(room: Room, user: Person, role: Role): Publication {
+  const body = {room: presentRoom(room), user: presentUser(user), role};
+  return {type: 'member_updated', room, idempotencyKey: `member_${room.id}_${room.version}`, body};
+}
+
+export function roomUpdated(room: Room): Publication {
+  return {
+    type: 'room_updated',
+    room,
+    idempotencyKey: `room_${room.id}_${room.version}`,
+    body: {room: presentRoom(room)},
+  };
+}
+
+export function roomDeleted(room: Room): Publication {
+  return {
+    type: 'room_deleted',
+    room,
+    idempotencyKey: `room_${room.id}_${room.version}`,
+    body: {room: presentRoom(room)},
+  };
+}
+
+/** Stores the event with the change; once both are committed the relay is told. Answers the outbox row's id. */
+export async function broadcast(chat: Chat, tx: Tx, publication: Publication): Promise<number> {
+  const {type, room, idempotencyKey, body} = publication;
+  const id = await insertOutbox(tx, {
+    roomId: room.id,
+    type,
+    idempotencyKey: `${chat.databaseId}_${idempotencyKey}`,
+    body: JSON.stringify({type, body}),
+    version: room.version,
+    membersVersion: room.membersVersion,
+    alsoTo: publication.alsoTo ?? [],
+    added: publication.added ?? [],
+    createdAt: chat.now(),
+  });
+  tx.afterCommit(chat.wakeRelay);
+  return id;
+}
+
+const youPlace = '"you":null}}';
+
+/** The stored text of a `members_changed` event as those see it whom it added or removed. */
+export function addressedTo(data: string, you: 'added' | 'removed'): string {
+  if (!data.endsWith(youPlace)) throw new Error(`not a members_changed event: …${data.slice(-40)}`);
+  return `${data.slice(0, -youPlace.length)}"you":"${you}"}}`;
+}

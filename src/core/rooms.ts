@@ -1,0 +1,225 @@
+import {
+  countFoundRooms,
+  countRooms,
+  countRoomsOf,
+  findRoomIdByKey,
+  findRoomsByName,
+  insertRoom,
+  listRooms as listRows,
+  listRoomsOf,
+  lockRoom,
+  searchRooms as searchRows,
+  updateRoom as updateRow,
+  type FoundRoom,
+  type OwnRoom,
+  type Room,
+  type RoomChange,
+  type RoomFilter,
+  type RoomSort,
+} from '../db/rooms.ts';
+import {inTransaction, type Tx} from '../db/transaction.ts';
+import {mustAdministerRoom, mustBeManager, mustBeUser, mustLockRoom, mustSeeRoom, type SeenRoom} from './access.ts';
+import {isManager, type Actor, type Chat} from './chat.ts';
+import {ChatError, roomNotFound} from './errors.ts';
+import type {RoomId, UserId} from './ids.ts';
+import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
+import {applyMembers, differenceTo} from './members.ts';
+import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+import {broadcast, roomDeleted, roomUpdated} from './publications.ts';
+
+/** Makes a room; its members, if any are given, learn of it by one `members_changed`. Throws key_taken. */
+export async function createRoom(chat: Chat, actor: Actor, input: CreateRoom): Promise<Room> {
+  mustBeAllowedToCreate(chat, actor);
+  return inTransaction(chat.db, async tx => {
+    if (input.key) await mustBeFree(tx, input.key);
+    return create(chat, tx, actor, input);
+  });
+}
+
+/** The room of that key, made or brought to what the input says; `members`, when given, are then exactly these. */
+export async function putRoom(
+  chat: Chat,
+  actor: Actor,
+  key: string,
+  input: Omit<CreateRoom, 'key'>,
+): Promise<{room: Room; created: boolean}> {
+  mustBeManager(actor, 'put rooms by key');
+  return inTransaction(chat.db, async tx => {
+    const id = await findRoomIdByKey(tx, key);
+    if (id === undefined) return {room: await create(chat, tx, actor, {...input, key}), created: true};
+    const room = await mustLock(tx, id);
+    const changed = await change(chat, tx, room, {name: input.name, visibility: input.visibility});
+    if (!input.members) return {room: changed, created: false};
+    const wanted = await differenceTo(tx, changed, input.members);
+    return {room: (await applyMembers(chat, tx, changed, wanted)).room, created: false};
+  });
+}
+
+/** A room the actor sees; for a user with their role and marker. */
+export async function getRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Room | OwnRoom> {
+  return own(await mustSeeRoom(chat.db, actor, id));
+}
+
+export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promise<Room | OwnRoom> {
+  const id = await findRoomIdByKey(chat.db, key);
+  if (id === undefined) throw roomNotFound(key);
+  try {
+    return await getRoom(chat, actor, id);
+  } catch (error) {
+    // The refusal must not give the id away.
+    if (error instanceof ChatError && error.code === 'room_not_found') throw roomNotFound(key);
+    throw error;
+  }
+}
+
+/** The caller's rooms, newest bump first. */
+export async function listOwnRooms(chat: Chat, actor: Actor, page: PageRequest): Promise<Page<OwnRoom>> {
+  const user = mustBeUser(actor, 'have rooms');
+  const found = await listRoomsOf(chat.db, user, offsetOf(page));
+  return numberedPage(page, found, await countRoomsOf(chat.db, user, countLimit));
+}
+
+export async function listRooms(
+  chat: Chat,
+  actor: Actor,
+  filter: RoomFilter,
+  page: PageRequest,
+  sort: RoomSort = 'bumped',
+): Promise<Page<Room>> {
+  mustBeManager(actor, 'list all rooms');
+  const found = await listRows(chat.db, filter, {sort, ...offsetOf(page)});
+  return numberedPage(page, found, await countRooms(chat.db, filter, countLimit));
+}
+
+/** Public rooms and the caller's own, by a part of the name. */
+export async function searchRooms(
+  chat: Chat,
+  actor: Actor,
+  search: string,
+  page: PageRequest,
+): Promise<Page<FoundRoom>> {
+  const user = mustBeUser(actor, 'search rooms');
+  const found = await searchRows(chat.db, user, search, offsetOf(page));
+  return numberedPage(page, found, await countFoundRooms(chat.db, user, search, countLimit));
+}
+
+/** Changes what differs; when nothing does, the version stays and nobody is told. */
+export async function updateRoom(chat: Chat, actor: Actor, id: RoomId, input: UpdateRoom): Promise<Room | OwnRoom> {
+  return inTransaction(chat.db, async tx => {
+    const seen = await mustLockRoom(tx, actor, id);
+    mustAdministerRoom(actor, seen, 'change it');
+    if (input.key && input.key !== seen.room.key) await mustBeFree(tx, input.key);
+    return own({...seen, room: await change(chat, tx, seen.room, input)});
+  });
+}
+
+export interface DeletedRoom {
+  room: Room;
+  members: number;
+  messages: number;
+}
+
+/** Nobody sees the room from now on; its rows go once the members have been told. */
+export async function deleteRoom(chat: Chat, actor: Actor, id: RoomId): Promise<DeletedRoom> {
+  mustBeManager(actor, 'delete rooms');
+  return inTransaction(chat.db, async tx => {
+    const room = await mustLock(tx, id);
+    const deletedAt = chat.now();
+    const version = await updateRow(tx, room, {deletedAt, key: null});
+    const deleted = {...room, version, deletedAt};
+    await broadcast(chat, tx, roomDeleted(deleted));
+    return {room: deleted, members: room.memberCount, messages: room.lastSeq};
+  });
+}
+
+/**
+ * The one room that a person means by `7`, `id:7`, `key:order-1`, `name:7` or a name.
+ * Throws room_not_found, and room_ambiguous with the candidates.
+ */
+export async function resolveRoom(chat: Chat, actor: Actor, reference: string): Promise<Room> {
+  mustBeManager(actor, 'name rooms');
+  const [, prefix, rest] = /^(?:(id|key|name):)?(.*)$/s.exec(reference) ?? [];
+  const wanted = rest ?? reference;
+  if (prefix === 'key') return getRoomByKey(chat, actor, wanted);
+  const id = prefix === 'name' ? undefined : RoomIdInput.safeParse(wanted).data;
+  if (id !== undefined) return getRoom(chat, actor, id);
+  if (prefix === 'id') throw roomNotFound(wanted);
+  return byName(chat, wanted);
+}
+
+async function byName(chat: Chat, name: string): Promise<Room> {
+  const found = await findRoomsByName(chat.db, name, 10);
+  const exact = found.filter(room => room.name === name);
+  const candidates = exact.length > 0 ? exact : found;
+  const [room, second] = candidates;
+  if (!room) throw await unknownName(chat, name);
+  if (second) {
+    throw new ChatError('room_ambiguous', `${candidates.length} rooms are named "${name}".`, {
+      hint: `Say which by id: ${candidates.map(each => `id:${each.id}`).join(', ')}.`,
+    });
+  }
+  return room;
+}
+
+async function unknownName(chat: Chat, name: string): Promise<ChatError> {
+  const near = await listRows(chat.db, {search: name.slice(0, 4)}, {sort: 'name', limit: 3, offset: 0});
+  const suggestion = near.length > 0 ? `Did you mean ${near.map(room => `"${room.name}"`).join(' or ')}? ` : '';
+  return new ChatError('room_not_found', `There is no room "${name}".`, {
+    hint: `${suggestion}List rooms: chatctl room list`,
+  });
+}
+
+function own({room, member}: SeenRoom): Room | OwnRoom {
+  return member ? {...room, role: member.role, lastReadSeq: member.lastReadSeq} : room;
+}
+
+function mustBeAllowedToCreate(chat: Chat, actor: Actor): void {
+  if (isManager(actor) || chat.roomCreation === 'users') return;
+  throw new ChatError('permission_denied', 'Only the primary service may create rooms here.', {
+    hint: 'Set ROOM_CREATION=users to let users create rooms.',
+  });
+}
+
+async function mustBeFree(tx: Tx, key: string): Promise<void> {
+  const holder = await findRoomIdByKey(tx, key);
+  if (holder !== undefined) throw new ChatError('key_taken', `The key ${key} belongs to another room already.`);
+}
+
+async function mustLock(tx: Tx, id: RoomId): Promise<Room> {
+  const room = await lockRoom(tx, id);
+  if (!room) throw roomNotFound(id);
+  return room;
+}
+
+async function create(chat: Chat, tx: Tx, actor: Actor, input: CreateRoom): Promise<Room> {
+  const id = await insertRoom(tx, {
+    key: input.key ?? null,
+    name: input.name,
+    visibility: input.visibility ?? 'public',
+    now: chat.now(),
+  });
+  const room = await mustLock(tx, id);
+  const admins: UserId[] = actor.kind === 'user' ? [actor.id] : [];
+  const add = [...new Set(input.members ?? [])].filter(user => !admins.includes(user));
+  return (await applyMembers(chat, tx, room, {add, remove: [], admins})).room;
+}
+
+async function change(
+  chat: Chat,
+  tx: Tx,
+  room: Room,
+  input: {[K in keyof UpdateRoom]?: UpdateRoom[K] | undefined},
+): Promise<Room> {
+  const changes: RoomChange = {};
+  if (input.name !== undefined && input.name !== room.name) changes.name = input.name;
+  if (input.key !== undefined && input.key !== room.key) changes.key = input.key;
+  if (input.visibility !== undefined && input.visibility !== room.visibility) changes.visibility = input.visibility;
+  if (input.archived !== undefined && input.archived !== (room.archivedAt !== null)) {
+    changes.archivedAt = input.archived ? chat.now() : null;
+  }
+  if (Object.keys(changes).length === 0) return room;
+  const version = await updateRow(tx, room, changes);
+  const updated = {...room, ...changes, version};
+  await broadcast(chat, tx, roomUpdated(updated));
+  return updated;
+}

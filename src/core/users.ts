@@ -1,0 +1,102 @@
+import {
+  findUser,
+  insertMissingUsers,
+  listUsers as listRows,
+  countUsers,
+  updateDeactivated,
+  upsertUser as upsertRow,
+  type User,
+} from '../db/users.ts';
+import {inTransaction, type Tx} from '../db/transaction.ts';
+import {mustBeManager} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
+import {ChatError} from './errors.ts';
+import type {UserId} from './ids.ts';
+import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+
+/** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
+export async function provisionUser(chat: Chat, id: UserId, username: string | undefined): Promise<User> {
+  const known = await findUser(chat.db, id);
+  if (known) return mustBeActive(known);
+  return inTransaction(chat.db, async tx => {
+    const raced = await findUser(tx, id);
+    return raced ? mustBeActive(raced) : upsertRow(tx, id, username ?? id.slice(0, 150), chat.now(), false);
+  });
+}
+
+function mustBeActive(user: User): User {
+  if (user.deactivatedAt === null && user.erasedAt === null) return user;
+  throw new ChatError('user_deactivated', `The user ${user.id} is deactivated.`);
+}
+
+/** Makes the user or renames them; a deactivated user is active again. Throws user_erased. */
+export async function upsertUser(
+  chat: Chat,
+  actor: Actor,
+  id: UserId,
+  username: string,
+): Promise<{user: User; created: boolean}> {
+  mustBeManager(actor, 'manage users');
+  return inTransaction(chat.db, async tx => {
+    const known = await findUser(tx, id);
+    if (known?.erasedAt) throw erased(id);
+    return {user: await upsertRow(tx, id, username, chat.now(), true), created: known === undefined};
+  });
+}
+
+/** From now on the user's tokens are refused. */
+export async function deactivateUser(chat: Chat, actor: Actor, id: UserId): Promise<User> {
+  mustBeManager(actor, 'manage users');
+  return inTransaction(chat.db, async tx => {
+    await mustFind(tx, id);
+    await updateDeactivated(tx, id, chat.now());
+    return mustFind(tx, id);
+  });
+}
+
+export async function getUser(chat: Chat, actor: Actor, id: UserId): Promise<User> {
+  mustBeManager(actor, 'see users');
+  const user = await findUser(chat.db, id);
+  if (!user) throw userNotFound(id);
+  return user;
+}
+
+export async function listUsers(
+  chat: Chat,
+  actor: Actor,
+  search: string | undefined,
+  page: PageRequest,
+): Promise<Page<User>> {
+  mustBeManager(actor, 'list users');
+  const found = await listRows(chat.db, {search, ...offsetOf(page)});
+  return numberedPage(page, found, await countUsers(chat.db, search, countLimit));
+}
+
+/**
+ * Makes sure that these users have rows: the primary service owns identity, so an id that is new here is made, unless
+ * `existingOnly`. Answers the ids that were made. Throws user_not_found and user_erased.
+ */
+export async function ensureUsers(chat: Chat, tx: Tx, ids: readonly UserId[], existingOnly = false): Promise<UserId[]> {
+  const made: UserId[] = [];
+  for (let start = 0; start < ids.length; start += usersPerStatement) {
+    const chunk = ids.slice(start, start + usersPerStatement);
+    made.push(...(await insertMissingUsers(tx, chunk, chat.now())));
+    if (existingOnly && made[0] !== undefined) throw userNotFound(made[0]);
+  }
+  return made;
+}
+const usersPerStatement = 2_000;
+
+async function mustFind(tx: Tx, id: UserId): Promise<User> {
+  const user = await findUser(tx, id);
+  if (!user) throw userNotFound(id);
+  return user;
+}
+
+export function userNotFound(id: UserId): ChatError {
+  return new ChatError('user_not_found', `There is no user ${id}.`, {hint: `Make one with: chatctl user upsert ${id}`});
+}
+
+export function erased(id: UserId): ChatError {
+  return new ChatError('user_erased', `The user ${id} was erased; the id cannot be used again.`);
+}

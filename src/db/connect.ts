@@ -1,0 +1,169 @@
+// Opens the one database that the server and the command line share.
+//
+// SQLite: the file is in WAL mode with synchronous=FULL, so that what was acknowledged survives a power cut. One
+// connection writes and one reads, each a Knex of its own with a pool of one. PostgreSQL: one Knex with a pool.
+import {closeSync, existsSync, mkdirSync, openSync, statSync} from 'node:fs';
+import {dirname, resolve} from 'node:path';
+import knex, {type Knex} from 'knex';
+import {ChatError} from '../core/errors.ts';
+import {sqliteDriver, type SqliteDriverName} from './drivers.ts';
+import {postgresTypes} from './postgres.ts';
+import {writerQueue, type WriterQueue} from './writer.ts';
+
+/** What differs between the databases; each difference has a name and is asked for nowhere else by database. */
+export interface Dialect {
+  name: 'sqlite' | 'postgres';
+  /** Rows are locked one by one; without it the writing transaction holds the whole database. */
+  rowLocks: boolean;
+  /** The most values that one statement may bind. */
+  maxBindings: number;
+}
+
+/** Where statements go: a database for reading, or a transaction. */
+export interface Queryable {
+  sql: Knex;
+  dialect: Dialect;
+}
+
+export interface Db extends Queryable {
+  /** The connection that writes; only db/transaction uses it. */
+  writer: Knex;
+  queue: WriterQueue;
+  target: DatabaseTarget;
+  close(): Promise<void>;
+}
+
+/** A database address that was understood. `label` is safe to print. */
+export type DatabaseTarget =
+  {dialect: 'sqlite'; path: string; label: string} | {dialect: 'postgres'; url: string; label: string};
+
+const dialects: Record<Dialect['name'], Dialect> = {
+  sqlite: {name: 'sqlite', rowLocks: false, maxBindings: 30_000},
+  postgres: {name: 'postgres', rowLocks: true, maxBindings: 60_000},
+};
+
+/** Understands `sqlite:path`, `sqlite:///absolute`, `file:path` and `postgres://…`. Throws config_invalid. */
+export function parseDatabaseUrl(url: string): DatabaseTarget {
+  const sqlite = /^(?:sqlite3?|file):(?:\/\/(?=\/))?(.+)$/.exec(url);
+  if (sqlite?.[1]) {
+    const path = resolve(sqlite[1]);
+    return {dialect: 'sqlite', path, label: `sqlite ${path}`};
+  }
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) {
+    const {hostname, port, pathname} = new URL(url);
+    return {dialect: 'postgres', url, label: `postgres ${hostname}${port ? `:${port}` : ''}${pathname}`};
+  }
+  throw new ChatError(
+    'config_invalid',
+    'DATABASE_URL is neither sqlite:<path> nor a valid postgres://user:password@host/database.',
+    {
+      hint: 'Percent-encode special characters of the password, for example %40 for @.',
+    },
+  );
+}
+
+export interface ConnectOptions {
+  /** Connections to PostgreSQL at most. */
+  poolMax?: number;
+  /** Whether a SQLite file may be created. */
+  create?: boolean;
+  /** Which SQLite driver; the first that loads when it is not said. */
+  sqliteDriver?: SqliteDriverName;
+}
+
+/** Opens the database without looking at its schema. Rejects with database_unavailable. */
+export async function connect(target: DatabaseTarget, options: ConnectOptions = {}): Promise<Db> {
+  const db = target.dialect === 'sqlite' ? await connectSqlite(target, options) : connectPostgres(target, options);
+  try {
+    await db.sql.raw('select 1');
+  } catch (cause) {
+    await db.close();
+    throw unavailable(target, cause);
+  }
+  return db;
+}
+
+async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, options: ConnectOptions): Promise<Db> {
+  prepareFile(target.path, options.create ?? false);
+  const driver = await sqliteDriver(options.sqliteDriver);
+  const writer = knex(driver.config(target.path, ['busy_timeout=0', ...writerPragmas]));
+  const queue = writerQueue();
+  try {
+    // The writer goes first: it turns WAL on, which the reader then finds.
+    await writer.raw('select 1');
+  } catch (cause) {
+    await writer.destroy();
+    throw unavailable(target, cause);
+  }
+  const reader = knex(driver.config(target.path, ['busy_timeout=5000', 'query_only=ON']));
+  async function close() {
+    await queue.close();
+    await Promise.all([reader.destroy(), writer.destroy()]);
+  }
+  return {sql: reader, writer, queue, target, dialect: dialects.sqlite, close};
+}
+
+const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'];
+
+function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Db {
+  const sql = knex({
+    client: 'pg',
+    connection: {
+      connectionString: target.url,
+      types: postgresTypes,
+      options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000',
+      application_name: 'chatctl',
+    },
+    pool: {min: 0, max: options.poolMax ?? 10},
+    acquireConnectionTimeout: 10_000,
+  });
+  const queue = writerQueue();
+  async function close() {
+    await sql.destroy();
+  }
+  return {sql, writer: sql, queue, target, dialect: dialects.postgres, close};
+}
+
+/** Makes the folder (0700) and an empty file (0600), or says in one line why there can be no database here. */
+function prepareFile(path: string, create: boolean) {
+  if (existsSync(path)) {
+    if (statSync(path).isDirectory()) {
+      throw new ChatError('database_unavailable', `The database path ${path} is a directory.`, {
+        hint: 'Give the path of a file, for example sqlite:.chatctl/chat.db.',
+      });
+    }
+    return;
+  }
+  if (!create) {
+    throw new ChatError('database_unavailable', `There is no database at ${path}.`, {
+      hint: 'Create it with: chatctl migrate up',
+    });
+  }
+  try {
+    mkdirSync(dirname(path), {recursive: true, mode: 0o700});
+    // SQLite gives its -wal and -shm files the mode of this one.
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (cause) {
+    throw new ChatError('database_unavailable', `The database file ${path} cannot be made.`, {
+      cause,
+      hint: 'Check the path and its permissions.',
+    });
+  }
+}
+
+function unavailable(target: DatabaseTarget, cause: unknown): ChatError {
+  if (cause instanceof ChatError) return cause;
+  const reason = cause instanceof Error ? firstReason(cause) : String(cause);
+  return new ChatError('database_unavailable', `The database ${target.label} cannot be opened: ${reason}.`, {
+    cause,
+    hint:
+      target.dialect === 'sqlite'
+        ? 'Check the path, its owner and its permissions.'
+        : 'Check DATABASE_URL and that PostgreSQL is running.',
+  });
+}
+
+function firstReason(error: Error): string {
+  const inner = error instanceof AggregateError ? error.errors.find(each => each instanceof Error) : undefined;
+  return (inner ?? error).message.replace(/\.$/, '') || error.name;
+}

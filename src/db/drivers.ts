@@ -1,0 +1,60 @@
+// Which SQLite driver is here: the sqlite3 package, or Node's own where that did not install.
+import {createRequire} from 'node:module';
+import type {Knex} from 'knex';
+import {ChatError} from '../core/errors.ts';
+
+export type SqliteDriverName = 'sqlite3' | 'node:sqlite';
+
+export interface SqliteDriver {
+  name: SqliteDriverName;
+  /** Knex settings for one connection to a file, with these pragmas set in order. */
+  config(path: string, pragmas: readonly string[]): Knex.Config;
+}
+
+const require = createRequire(import.meta.url);
+
+/** The wanted driver, or the first that loads. */
+export async function sqliteDriver(wanted?: SqliteDriverName): Promise<SqliteDriver> {
+  if (wanted !== 'node:sqlite' && loads('sqlite3')) return {name: 'sqlite3', config: sqlite3Config};
+  if (wanted !== 'sqlite3' && loads('node:sqlite')) {
+    const {NodeSqliteClient} = await import('./node-sqlite.ts');
+    const client = NodeSqliteClient as unknown as typeof Knex.Client;
+    return {name: 'node:sqlite', config: (path, pragmas) => ({...sqlite3Config(path, pragmas), client})};
+  }
+  throw new ChatError(
+    'database_unavailable',
+    'The sqlite3 package did not install and this Node has no SQLite of its own.',
+    {
+      hint: 'Run `npm rebuild sqlite3` (needs Python 3 and a C++ compiler), use Node 22.13 or later, or set DATABASE_URL=postgres://…',
+    },
+  );
+}
+
+function loads(module: string): boolean {
+  try {
+    require(module);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Sqlite3Connection {
+  exec(sql: string, done: (error: Error | null) => void): void;
+}
+
+function sqlite3Config(path: string, pragmas: readonly string[]): Knex.Config {
+  const text = pragmas.map(pragma => `PRAGMA ${pragma};`).join('');
+  return {
+    client: 'sqlite3',
+    connection: {filename: path},
+    useNullAsDefault: true,
+    pool: {
+      min: 1,
+      max: 1,
+      afterCreate(connection: Sqlite3Connection, done: (error: Error | null, connection: Sqlite3Connection) => void) {
+        connection.exec(text, error => done(error, connection));
+      },
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import type {Role, RoomId, Timestamp, UserId} from '../core/ids.ts';
+import type {Queryable} from './connect.ts';
+import {marks, rows} from './rows.ts';
+import type {Tx} from './transaction.ts';
+
+export interface Member {
+  roomId: RoomId;
+  user: {id: UserId; username: string};
+  role: Role;
+  joinedAt: Timestamp;
+  lastReadSeq: number;
+}
+
+interface MemberRow {
+  room_id: RoomId;
+  user_id: UserId;
+  username: string;
+  role: Role;
+  joined_at: Timestamp;
+  last_read_seq: number;
+}
+
+const columns = 'm.room_id, m.user_id, u.username, m.role, m.joined_at, m.last_read_seq';
+
+function toMember(row: MemberRow): Member {
+  return {
+    roomId: row.room_id,
+    user: {id: row.user_id, username: row.username},
+    role: row.role,
+    joinedAt: row.joined_at,
+    lastReadSeq: row.last_read_seq,
+  };
+}
+
+export async function findMember(q: Queryable, room: RoomId, user: UserId): Promise<Member | undefined> {
+  const [row] = await rows<MemberRow>(
+    q,
+    `select ${columns} from members m join users u on u.id = m.user_id where m.room_id = ? and m.user_id = ?`,
+    [room, user],
+  );
+  return row && toMember(row);
+}
+
+/** Which of these users are members. */
+export async function findMemberIds(q: Queryable, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
+  if (users.length === 0) return new Set();
+  const found = await rows<{user_id: UserId}>(
+    q,
+    `select user_id from members where room_id = ? and user_id in (${marks(users)})`,
+    [room, ...users],
+  );
+  return new Set(found.map(row => row.user_id));
+}
+
+export interface NewMember {
+  role: Role;
+  joinedAt: Timestamp;
+  joinedVersion: number;
+  /** Joining counts as having read what was there. */
+  lastReadSeq: number;
+}
+
+/** A statement binds seven values a member, so thousands go in several statements. */
+const membersPerStatement = 2_000;
+
+export async function insertMembers(tx: Tx, room: RoomId, users: readonly UserId[], member: NewMember): Promise<void> {
+  for (let start = 0; start < users.length; start += membersPerStatement) {
+    const chunk = users.slice(start, start + membersPerStatement);
+    await rows(
+      tx,
+      `insert into members (room_id, user_id, role, joined_at, joined_version, last_read_seq)
+       values ${chunk.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
+      chunk.flatMap(user => [room, user, member.role, member.joinedAt, member.joinedVersion, member.lastReadSeq]),
+    );
+  }
+}
+
+export async function deleteMembers(tx: Tx, room: RoomId, users: readonly UserId[]): Promise<void> {
+  if (users.length === 0) return;
+  await rows(tx, `delete from members where room_id = ? and user_id in (${marks(users)})`, [room, ...users]);
+}
+
+export async function updateRole(tx: Tx, room: RoomId, user: UserId, role: Role): Promise<void> {
+  await rows(tx, 'update members set role = ? where room_id = ? and user_id = ?', [role, room, user]);
+}
+
+/** Moves the read marker forward, never back, and not past the room's last message. Answers where it is now. */
+export async function updateLastRead(
+  tx: Tx,
+  room: RoomId,
+  user: UserId,
+  seq: number,
+): Promise<{lastReadSeq: number; lastSeq: number} | undefined> {
+  const [row] = await rows<{last_read_seq: number; last_seq: number}>(
+    tx,
+    `update members set last_read_seq = case
+       when ? <= last_read_seq then last_read_seq
+       when ? > (select last_seq from rooms where id = room_id) then (select last_seq from rooms where id = room_id)
+       else ? end
+     where room_id = ? and user_id = ?
+     returning last_read_seq, (select last_seq from rooms where id = room_id) as last_seq`,
+    [seq, seq, seq, room, user],
+  );
+  return row && {lastReadSeq: row.last_read_seq, lastSeq: row.last_seq};
+}
+
+/** By user id. */
+export async function listMembers(
+  q: Queryable,
+  room: RoomId,
+  page: {search?: string | undefined; after?: UserId | undefined; limit: number; offset?: number},
+): Promise<Member[]> {
+  const wheres = ['m.room_id = ?'];
+  const bindings: (string | number)[] = [room];
+  if (page.after !== undefined) {
+    wheres.push('m.user_id > ?');
+    bindings.push(page.after);
+  }
+  if (page.search) {
+    wheres.push(`(lower(m.user_id) like ? escape '\\' or lower(u.username) like ? escape '\\')`);
+    const pattern = `%${page.search.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
+    bindings.push(pattern, pattern);
+  }
+  const found = await rows<MemberRow>(
+    q,
+    `select ${columns} from members m join users u on u.id = m.user_id
+     where ${wheres.join(' and ')} order by m.user_id limit ? offset ?`,
+    [...bindings, page.limit, page.offset ?? 0],
+  );
+  return found.map(toMember);
+}
+
+export interface Receiver {
+  userId: UserId;
+  joinedVersion: number;
+}
+
+/** The next receivers of a room's events by user id; a room of 100,000 is read in several such pages. */
+export async function listReceivers(q: Queryable, room: RoomId, after: string, limit: number): Promise<Receiver[]> {
+  const found = await rows<{user_id: UserId; joined_version: number}>(
+    q,
+    'select user_id, joined_version from members where room_id = ? and user_id > ? order by user_id limit ?',
+    [room, after, limit],
+  );
+  return found.map(row => ({userId: row.user_id, joinedVersion: row.joined_version}));
+}
+
+/** The ids of the rooms a user is in, those with lower ids first. */
+export async function listRoomIdsOf(q: Queryable, user: UserId): Promise<RoomId[]> {
+  const found = await rows<{room_id: RoomId}>(q, 'select room_id from members where user_id = ? order by room_id', [
+    user,
+  ]);
+  return found.map(row => row.room_id);
+}

@@ -1,0 +1,145 @@
+import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
+import type {Queryable} from './connect.ts';
+import {rows} from './rows.ts';
+import type {Tx} from './transaction.ts';
+
+export interface Message {
+  id: MessageId;
+  roomId: RoomId;
+  seq: number;
+  /** The room's version when this was posted. */
+  version: number;
+  user: {id: UserId; username: string} | null;
+  content: string;
+  clientId: string | null;
+  createdAt: Timestamp;
+  deletedAt: Timestamp | null;
+}
+
+interface MessageRow {
+  id: MessageId;
+  room_id: RoomId;
+  seq: number;
+  version: number;
+  user_id: UserId | null;
+  username: string | null;
+  content: string;
+  client_id: string | null;
+  created_at: Timestamp;
+  deleted_at: Timestamp | null;
+}
+
+const columns = `m.id, m.room_id, m.seq, m.version, m.user_id, u.username, m.content, m.client_id, m.created_at, m.deleted_at`;
+const from = 'from messages m left join users u on u.id = m.user_id';
+
+function toMessage(row: MessageRow): Message {
+  return {
+    id: row.id,
+    roomId: row.room_id,
+    seq: row.seq,
+    version: row.version,
+    user: row.user_id === null ? null : {id: row.user_id, username: row.username ?? row.user_id},
+    content: row.content,
+    clientId: row.client_id,
+    createdAt: row.created_at,
+    deletedAt: row.deleted_at,
+  };
+}
+
+export interface NewMessage {
+  roomId: RoomId;
+  seq: number;
+  version: number;
+  userId: UserId | null;
+  content: string;
+  clientId: string | null;
+  createdAt: Timestamp;
+}
+
+export async function insertMessage(tx: Tx, message: NewMessage): Promise<MessageId> {
+  const [row] = await rows<{id: MessageId}>(
+    tx,
+    `insert into messages (room_id, seq, version, user_id, author_key, content, client_id, created_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?) returning id`,
+    [
+      message.roomId,
+      message.seq,
+      message.version,
+      message.userId,
+      message.userId ?? '',
+      message.content,
+      message.clientId,
+      message.createdAt,
+    ],
+  );
+  if (!row) throw new Error('insert of a message gave no row');
+  return row.id;
+}
+
+export async function findMessage(q: Queryable, room: RoomId, id: MessageId): Promise<Message | undefined> {
+  const [row] = await rows<MessageRow>(q, `select ${columns} ${from} where m.room_id = ? and m.id = ?`, [room, id]);
+  return row && toMessage(row);
+}
+
+/** For the operator, who knows a message by its id alone. */
+export async function findRoomIdOfMessage(q: Queryable, id: MessageId): Promise<RoomId | undefined> {
+  const [row] = await rows<{room_id: RoomId}>(
+    q,
+    'select m.room_id from messages m join rooms r on r.id = m.room_id where m.id = ? and r.deleted_at is null',
+    [id],
+  );
+  return row?.room_id;
+}
+
+/** The message that this author posted under this client id before, if any. */
+export async function findMessageByClientId(
+  q: Queryable,
+  room: RoomId,
+  author: UserId | null,
+  clientId: string,
+): Promise<Message | undefined> {
+  const [row] = await rows<MessageRow>(
+    q,
+    `select ${columns} ${from} where m.room_id = ? and m.author_key = ? and m.client_id = ?`,
+    [room, author ?? '', clientId],
+  );
+  return row && toMessage(row);
+}
+
+/** Leaves a tombstone: the row and its seq stay, the content goes. */
+export async function updateDeleted(tx: Tx, room: RoomId, id: MessageId, now: Timestamp): Promise<void> {
+  await rows(tx, `update messages set content = '', deleted_at = ? where room_id = ? and id = ?`, [now, room, id]);
+}
+
+/** Which part of a room's history: seqs are dense, so every page costs the same however deep it lies. */
+export interface SeqRange {
+  above?: number;
+  below?: number;
+  limit: number;
+  order: 'newest' | 'oldest';
+}
+
+export async function listMessages(
+  q: Queryable,
+  room: RoomId,
+  range: SeqRange,
+  filter: {author?: UserId | undefined; since?: Timestamp | undefined} = {},
+): Promise<Message[]> {
+  const wheres = ['m.room_id = ?'];
+  const bindings: (string | number)[] = [room];
+  const add = (condition: string, value: string | number | undefined) => {
+    if (value === undefined) return;
+    wheres.push(condition);
+    bindings.push(value);
+  };
+  add('m.seq > ?', range.above);
+  add('m.seq < ?', range.below);
+  add('m.author_key = ?', filter.author);
+  add('m.created_at >= ?', filter.since);
+  const found = await rows<MessageRow>(
+    q,
+    `select ${columns} ${from} where ${wheres.join(' and ')} order by m.seq ${range.order === 'newest' ? 'desc' : 'asc'} limit ?`,
+    [...bindings, range.limit],
+  );
+  return found.map(toMessage);
+}

@@ -1,0 +1,118 @@
+// The migrations as a list, not a folder: a folder gives other names from source (.ts) than from the built package
+// (.js), and the same database would count as corrupt.
+import type {Knex} from 'knex';
+import * as rooms from '../../migrations/0001-rooms.ts';
+import * as outbox from '../../migrations/0002-outbox.ts';
+import {ChatError} from '../core/errors.ts';
+import type {Db} from './connect.ts';
+
+export const migrations: readonly {name: string; migration: Knex.Migration}[] = [
+  {name: '0001-rooms', migration: rooms},
+  {name: '0002-outbox', migration: outbox},
+];
+
+/** For `knexfile.ts` and for the commands below: the same names from source and from the package. */
+export const migrationSource: Knex.MigrationSource<(typeof migrations)[number]> = {
+  getMigrations: () => Promise.resolve([...migrations]),
+  getMigrationName: each => each.name,
+  getMigration: each => Promise.resolve(each.migration),
+};
+
+export interface MigrationStatus {
+  applied: string[];
+  pending: string[];
+  /** Applied to this database but unknown to this version of chatctl. */
+  unknown: string[];
+  locked: boolean;
+}
+
+export async function migrationStatus(db: Db): Promise<MigrationStatus> {
+  const {sql} = db;
+  const applied: string[] = (await sql.schema.hasTable('knex_migrations'))
+    ? await sql('knex_migrations').orderBy('id').pluck('name')
+    : [];
+  const locked =
+    (await sql.schema.hasTable('knex_migrations_lock')) &&
+    (await sql('knex_migrations_lock').where({is_locked: 1})).length > 0;
+  const names = migrations.map(each => each.name);
+  return {
+    applied,
+    pending: names.filter(name => !applied.includes(name)),
+    unknown: applied.filter(name => !names.includes(name)),
+    locked,
+  };
+}
+
+/** Throws unless this database has exactly the migrations that this version knows. */
+export async function mustBeMigrated(db: Db): Promise<void> {
+  const {pending, unknown} = await migrationStatus(db);
+  if (unknown.length > 0) {
+    throw new ChatError(
+      'schema_newer',
+      `The database ${db.target.label} was migrated by a newer chatctl (${unknown.join(', ')}).`,
+      {
+        hint: 'Install the newer version.',
+      },
+    );
+  }
+  if (pending.length > 0) {
+    throw new ChatError(
+      'migrations_pending',
+      `The database ${db.target.label} lacks ${pending.length} migration(s): ${pending.join(', ')}.`,
+      {
+        hint: 'Apply them with: chatctl migrate up',
+      },
+    );
+  }
+}
+
+/** Applies what is pending, up to and with `to` when given. Answers the names applied. */
+export function migrateUp(db: Db, to?: string): Promise<string[]> {
+  return locked(db, async writer => {
+    const {pending, unknown} = await migrationStatus(db);
+    if (unknown.length > 0) await mustBeMigrated(db);
+    const wanted = to === undefined ? pending : pending.slice(0, pending.indexOf(mustBeKnown(to)) + 1);
+    for (const name of wanted) await writer.migrate.up({name, migrationSource});
+    return wanted;
+  });
+}
+
+/** Takes back the newest migration, or all after `to`. Answers the names reverted. */
+export function migrateDown(db: Db, to?: string): Promise<string[]> {
+  return locked(db, async writer => {
+    const {applied} = await migrationStatus(db);
+    const from = to === undefined ? applied.length - 1 : applied.indexOf(mustBeKnown(to)) + 1;
+    const wanted = applied.slice(Math.max(from, 0)).toReversed();
+    for (const name of wanted) await writer.migrate.down({name, migrationSource});
+    return wanted;
+  });
+}
+
+/** Releases the lock that a killed migration left behind. */
+export async function unlockMigrations(db: Db): Promise<void> {
+  await locked(db, writer => writer.migrate.forceFreeMigrationsLock({migrationSource}));
+}
+
+function mustBeKnown(name: string): string {
+  const found = migrations.find(each => each.name === name || each.name.startsWith(`${name}-`));
+  if (found) return found.name;
+  throw new ChatError('invalid_input', `There is no migration ${name}.`, {
+    hint: `The migrations are ${migrations.map(each => each.name).join(', ')}.`,
+  });
+}
+
+function locked<T>(db: Db, work: (writer: Knex) => Promise<T>): Promise<T> {
+  return db.queue.run(async () => {
+    try {
+      return await work(db.writer);
+    } catch (error) {
+      if (error instanceof Error && error.name === 'MigrationLocked') {
+        throw new ChatError('migration_locked', 'Another migration is running, or one was killed.', {
+          cause: error,
+          hint: 'When none is running: chatctl migrate unlock',
+        });
+      }
+      throw error;
+    }
+  });
+}

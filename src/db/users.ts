@@ -1,0 +1,122 @@
+import type {Timestamp, UserId} from '../core/ids.ts';
+import type {Queryable} from './connect.ts';
+import {marks, rows} from './rows.ts';
+import type {Tx} from './transaction.ts';
+
+export interface User {
+  id: UserId;
+  username: string;
+  createdAt: Timestamp;
+  deactivatedAt: Timestamp | null;
+  erasedAt: Timestamp | null;
+}
+
+interface UserRow {
+  id: UserId;
+  username: string;
+  created_at: Timestamp;
+  deactivated_at: Timestamp | null;
+  erased_at: Timestamp | null;
+}
+
+const columns = 'id, username, created_at, deactivated_at, erased_at';
+
+function toUser(row: UserRow): User {
+  return {
+    id: row.id,
+    username: row.username,
+    createdAt: row.created_at,
+    deactivatedAt: row.deactivated_at,
+    erasedAt: row.erased_at,
+  };
+}
+
+export async function findUser(q: Queryable, id: UserId): Promise<User | undefined> {
+  const [row] = await rows<UserRow>(q, `select ${columns} from users where id = ?`, [id]);
+  return row && toUser(row);
+}
+
+export async function findUsers(q: Queryable, ids: readonly UserId[]): Promise<User[]> {
+  if (ids.length === 0) return [];
+  return (await rows<UserRow>(q, `select ${columns} from users where id in (${marks(ids)})`, ids)).map(toUser);
+}
+
+/** Makes the rows that are missing, with the id as the name, and leaves the others as they are. */
+export async function insertMissingUsers(tx: Tx, ids: readonly UserId[], now: Timestamp): Promise<UserId[]> {
+  if (ids.length === 0) return [];
+  const values = ids.map(() => '(?, ?, ?)').join(', ');
+  const made = await rows<{id: UserId}>(
+    tx,
+    `insert into users (id, username, created_at) values ${values} on conflict (id) do nothing returning id`,
+    ids.flatMap(id => [id, id.slice(0, 150), now]),
+  );
+  return made.map(row => row.id);
+}
+
+/** Makes the row or gives it this name; a deactivated user stays so unless `reactivate`. */
+export async function upsertUser(
+  tx: Tx,
+  id: UserId,
+  username: string,
+  now: Timestamp,
+  reactivate: boolean,
+): Promise<User> {
+  const [row] = await rows<UserRow>(
+    tx,
+    `insert into users (id, username, created_at) values (?, ?, ?)
+     on conflict (id) do update set username = excluded.username${reactivate ? ', deactivated_at = null' : ''}
+     returning ${columns}`,
+    [id, username, now],
+  );
+  if (!row) throw new Error(`upsert of user ${id} gave no row`);
+  return toUser(row);
+}
+
+export async function updateDeactivated(tx: Tx, id: UserId, now: Timestamp): Promise<void> {
+  await rows(tx, 'update users set deactivated_at = coalesce(deactivated_at, ?) where id = ?', [now, id]);
+}
+
+/** By id, from `after` on; `search` matches the beginning or any part of id or name. */
+export async function listUsers(
+  q: Queryable,
+  page: {search?: string | undefined; after?: UserId | undefined; limit: number; offset?: number},
+): Promise<User[]> {
+  const wheres = ['erased_at is null'];
+  const bindings: (string | number)[] = [];
+  if (page.after !== undefined) {
+    wheres.push('id > ?');
+    bindings.push(page.after);
+  }
+  if (page.search) {
+    wheres.push(userSearch);
+    bindings.push(...searchBindings(page.search));
+  }
+  const found = await rows<UserRow>(
+    q,
+    `select ${columns} from users where ${wheres.join(' and ')} order by id limit ? offset ?`,
+    [...bindings, page.limit, page.offset ?? 0],
+  );
+  return found.map(toUser);
+}
+
+export async function countUsers(q: Queryable, search: string | undefined, atMost: number): Promise<number> {
+  const where = search ? ` and ${userSearch}` : '';
+  const [row] = await rows<{n: number}>(
+    q,
+    `select count(*) as n from (select 1 from users where erased_at is null${where} limit ?) as found`,
+    [...(search ? searchBindings(search) : []), atMost],
+  );
+  return row?.n ?? 0;
+}
+
+const userSearch = `(lower(id) like ? escape '\\' or lower(username) like ? escape '\\')`;
+
+function searchBindings(search: string): string[] {
+  const pattern = likePattern(search.toLowerCase());
+  return [pattern, pattern];
+}
+
+/** A LIKE pattern that finds the text itself anywhere, wildcards in it taken literally. */
+export function likePattern(text: string): string {
+  return `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
+}
