@@ -24,7 +24,9 @@ export interface Publication {
   room: Room;
   idempotencyKey: string;
   body: object;
+  /** Receivers who are no longer members. */
   alsoTo?: readonly UserId[];
+  /** Members by this very event. */
   added?: readonly UserId[];
 }
 
@@ -41,7 +43,7 @@ export function messageDeleted(room: Room, message: Message): Publication {
 
 export function userJoined(room: Room, user: Person): Publication {
   const idempotencyKey = `user_joined_${room.id}_${room.version}`;
-  return {type: 'user_joined', room, idempotencyKey, body: presentMembership({room, user})};
+  return {type: 'user_joined', room, idempotencyKey, body: presentMembership({room, user}), added: [user.id]};
 }
 
 export function userLeft(room: Room, user: Person): Publication {

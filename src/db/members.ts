@@ -145,10 +145,25 @@ export async function listReceivers(q: Queryable, room: RoomId, after: string, l
   return found.map(row => ({userId: row.user_id, joinedVersion: row.joined_version}));
 }
 
-/** The ids of the rooms a user is in, those with lower ids first. */
-export async function listRoomIdsOf(q: Queryable, user: UserId): Promise<RoomId[]> {
-  const found = await rows<{room_id: RoomId}>(q, 'select room_id from members where user_id = ? order by room_id', [
-    user,
-  ]);
-  return found.map(row => row.room_id);
+/** Rises with every change of the room's members; a deleted room has it too. */
+export async function findMembersVersion(q: Queryable, room: RoomId): Promise<number | undefined> {
+  const [row] = await rows<{members_version: number}>(q, 'select members_version from rooms where id = ?', [room]);
+  return row?.members_version;
+}
+
+/** All receivers and their version in one statement, so in one snapshot. For a room whose members never rest. */
+export async function listAllReceivers(
+  q: Queryable,
+  room: RoomId,
+): Promise<{membersVersion: number; receivers: Receiver[]}> {
+  const found = await rows<{members_version: number; user_id: UserId | null; joined_version: number | null}>(
+    q,
+    `select r.members_version, m.user_id, m.joined_version
+     from rooms r left join members m on m.room_id = r.id where r.id = ?`,
+    [room],
+  );
+  const receivers = found.flatMap(row =>
+    row.user_id === null ? [] : [{userId: row.user_id, joinedVersion: row.joined_version ?? 0}],
+  );
+  return {membersVersion: found[0]?.members_version ?? 0, receivers};
 }

@@ -22,7 +22,7 @@ export interface NewOutboxRow {
   membersVersion: number;
   /** Receivers who are no longer members. */
   alsoTo: readonly UserId[];
-  /** Members whom this event added, where their copy differs from the others'. */
+  /** Members by this very event. */
   added: readonly UserId[];
   createdAt: Timestamp;
 }

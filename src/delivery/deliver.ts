@@ -1,0 +1,91 @@
+// One outbox row to the broker: to whom, in which copies, and what came of it.
+import type {Broadcast, BroadcastResult, Broker} from '../core/broker.ts';
+import {personalChannel} from '../core/tokens.ts';
+import {addressedTo} from '../core/publications.ts';
+import type {OutboxRow} from '../db/outbox.ts';
+import type {Recipients} from './recipients.ts';
+
+/** Above this many receivers a broadcast has no idempotency key: keys cost the broker memory for each channel. */
+export const idempotencyKeyLimit = 1_000;
+/** Channels of one request to the broker at most. */
+export const channelsPerRequest = 5_000;
+
+const internalError = 100;
+
+export type Outcome = {kind: 'delivered'} | {kind: 'again'; reason: string} | {kind: 'parked'; reason: string};
+
+/** The broadcasts that one row becomes, in chunks. */
+export async function broadcastsOf(row: OutboxRow, recipients: Recipients): Promise<Broadcast[]> {
+  const members = await recipients.membersOf(row);
+  if (row.type !== 'members_changed') {
+    const channels = row.alsoTo.length === 0 ? members : [...members, ...row.alsoTo.map(personalChannel)];
+    return chunked(channels, row.body, row.idempotencyKey);
+  }
+  const added = new Set(row.added.map(personalChannel));
+  return [
+    ...chunked(
+      members.filter(channel => !added.has(channel)),
+      row.body,
+      `${row.idempotencyKey}_null`,
+    ),
+    ...chunked(
+      members.filter(channel => added.has(channel)),
+      addressedTo(row.body, 'added'),
+      `${row.idempotencyKey}_added`,
+    ),
+    ...chunked(row.alsoTo.map(personalChannel), addressedTo(row.body, 'removed'), `${row.idempotencyKey}_removed`),
+  ];
+}
+
+function chunked(channels: readonly string[], data: string, key: string): Broadcast[] {
+  if (channels.length === 0) return [];
+  if (channels.length <= idempotencyKeyLimit) return [{channels, data, idempotencyKey: key}];
+  const count = Math.ceil(channels.length / channelsPerRequest);
+  return Array.from({length: count}, (_, i) => ({
+    channels: channels.slice(i * channelsPerRequest, (i + 1) * channelsPerRequest),
+    data,
+  }));
+}
+
+/** Publishes the rows' broadcasts in as few requests as the limit of channels allows. Rejects as the broker does. */
+export async function publish(broker: Broker, rows: readonly (readonly Broadcast[])[]): Promise<Outcome[]> {
+  const results: BroadcastResult[] = [];
+  for (const request of requests(rows.flat())) {
+    results.push(...(await broker.broadcast(request)));
+    await breathe();
+  }
+  let next = 0;
+  return rows.map(broadcasts => outcomeOf(results.slice(next, (next += broadcasts.length))));
+}
+
+function requests(broadcasts: readonly Broadcast[]): Broadcast[][] {
+  const all: Broadcast[][] = [];
+  let room = 0;
+  for (const broadcast of broadcasts) {
+    if (broadcast.channels.length > room) {
+      all.push([]);
+      room = channelsPerRequest;
+    }
+    room -= broadcast.channels.length;
+    all.at(-1)?.push(broadcast);
+  }
+  return all;
+}
+
+// The embedded endpoint answers without waiting, and a long fan-out must leave others their turn.
+function breathe(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve));
+}
+
+function outcomeOf(results: readonly BroadcastResult[]): Outcome {
+  const errors = results.flatMap(result => result.errors);
+  const passing = errors.find(({error}) => error.code === internalError);
+  if (passing) return {kind: 'again', reason: reasonOf(passing, errors.length)};
+  const final = errors[0];
+  return final ? {kind: 'parked', reason: reasonOf(final, errors.length)} : {kind: 'delivered'};
+}
+
+function reasonOf({channel, error}: BroadcastResult['errors'][number], count: number): string {
+  const others = count > 1 ? ` and ${count - 1} other channel(s)` : '';
+  return `error ${error.code} ${error.message} on ${channel}${others}`;
+}

@@ -1,0 +1,243 @@
+// Brings the outbox to the broker.
+//
+// A round reads what still waits, oldest first, without the rooms that are busy or being left alone. It goes to the
+// broker in waves: the first row of every room, then the second, so that a room's next event is sent only when the one
+// before it has arrived. Rows that arrived are deleted; a crash in between repeats them, and clients drop repeats.
+// There is no cursor: ids commit out of order, and a row below a cursor would be lost.
+//
+// A row with very many receivers leaves the round and goes on by itself while its room counts as busy. A row that the
+// broker fails on for now leaves its room alone for a while; one it refuses for good is parked with the reason. When
+// the broker cannot be reached at all, everything waits and is tried again at growing intervals.
+import type {Broadcast, Broker} from '../core/broker.ts';
+import type {RoomId, Timestamp} from '../core/ids.ts';
+import type {Db} from '../db/connect.ts';
+import {deleteOutbox, listOutbox, parkOutbox, type OutboxRow} from '../db/outbox.ts';
+import {purgeRoom} from '../db/purge.ts';
+import {inTransaction} from '../db/transaction.ts';
+import type {Logger} from '../log.ts';
+import {broadcastsOf, publish, type Outcome} from './deliver.ts';
+import type {Claims} from './claims.ts';
+import {createRecipients} from './recipients.ts';
+import {pause, type Pause} from './pause.ts';
+
+export const relayBatchSize = 500;
+/** A row with more receivers than this is delivered beside the rounds. */
+const bigRoom = 5_000;
+const maxBigAtOnce = 2;
+/** When more rooms than this are left alone it is the broker that is ill. */
+const maxSkippedRooms = 1_000;
+
+export interface RelayOptions {
+  db: Db;
+  broker: Broker;
+  claims: Claims;
+  log: Logger;
+  now: () => Timestamp;
+  /** How often to look for rows that nobody told of, such as those of a command line. */
+  pollIntervalMs?: number;
+}
+
+export interface RelayState {
+  /** Why the broker took nothing at the last try, or undefined when it did. */
+  unreachable: string | undefined;
+  published: number;
+  repeated: number;
+  parked: number;
+}
+
+export interface Relay {
+  /** There is something new in the outbox. */
+  wake: () => void;
+  state(): RelayState;
+  /** Drains what it can in a moment; what is left waits in the outbox. */
+  stop(): Promise<void>;
+}
+
+const defaultPollIntervalMs = 100;
+/** How long a stop goes on delivering. */
+const drainLimitMs = 3_000;
+
+export function startRelay(options: RelayOptions): Relay {
+  const {db, broker, claims, log} = options;
+  const recipients = createRecipients(db);
+  const state: RelayState = {unreachable: undefined, published: 0, repeated: 0, parked: 0};
+  const busy = new Map<RoomId, Promise<void>>();
+  const resting = new Map<RoomId, Pause>();
+  const brokerPause = pause();
+  let stopping = false;
+  let stopAt = Infinity;
+  let news = true;
+  let notify: (() => void) | undefined;
+
+  function wake(): void {
+    news = true;
+    notify?.();
+  }
+
+  function sleep(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(done, ms);
+      function done() {
+        clearTimeout(timer);
+        notify = undefined;
+        resolve();
+      }
+      notify = done;
+      if (stopping) done();
+    });
+  }
+
+  async function run(): Promise<void> {
+    for (;;) {
+      news = false;
+      try {
+        const handled = await round();
+        if (stopping && (handled === 0 || late())) break;
+        if (handled === 0 && !news) await sleep(options.pollIntervalMs ?? defaultPollIntervalMs);
+      } catch (error) {
+        if (stopping) break;
+        state.unreachable = error instanceof Error ? error.message : String(error);
+        const ms = brokerPause.next();
+        log[ms > 1_000 ? 'error' : 'warn']({error: state.unreachable, retryInMs: ms}, 'delivery waits');
+        await rest(ms);
+      }
+    }
+    await Promise.allSettled(busy.values());
+  }
+
+  // New rows do not end a rest: they would have the broker asked once for every post.
+  async function rest(ms: number): Promise<void> {
+    const end = performance.now() + ms;
+    for (let left = ms; left > 0 && !stopping; left = end - performance.now()) await sleep(left);
+  }
+
+  function late(): boolean {
+    return performance.now() > stopAt;
+  }
+
+  function skipped(): RoomId[] {
+    const now = performance.now();
+    return [...busy.keys(), ...[...resting].filter(([, each]) => each.until > now).map(([room]) => room)];
+  }
+
+  async function round(): Promise<number> {
+    const skip = skipped();
+    if (skip.length > maxSkippedRooms) return 0;
+    const rows = await listOutbox(db, claims.held(), skip, relayBatchSize);
+    const done: OutboxRow[] = [];
+    const failed = new Set<RoomId>();
+    try {
+      for (const wave of waves(rows)) {
+        if (late()) break;
+        const eligible = wave.filter(row => !failed.has(row.roomId) && !busy.has(row.roomId));
+        await deliverWave(eligible, done, failed);
+      }
+    } finally {
+      await finish(done);
+    }
+    return done.length;
+  }
+
+  async function deliverWave(wave: readonly OutboxRow[], done: OutboxRow[], failed: Set<RoomId>): Promise<void> {
+    const small: {row: OutboxRow; broadcasts: Broadcast[]}[] = [];
+    for (const row of wave) {
+      const broadcasts = await broadcastsOf(row, recipients);
+      const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
+      if (receivers <= bigRoom) small.push({row, broadcasts});
+      else if (busy.size < maxBigAtOnce) startBig(row, broadcasts);
+      else failed.add(row.roomId);
+    }
+    if (small.length === 0) return;
+    const outcomes = await publish(
+      broker,
+      small.map(each => each.broadcasts),
+    );
+    reached();
+    for (const [i, {row}] of small.entries()) {
+      const outcome = outcomes[i];
+      if (outcome?.kind === 'delivered') {
+        resting.delete(row.roomId);
+        done.push(row);
+      } else if (outcome) {
+        failed.add(row.roomId);
+        await setAside(row, outcome);
+      }
+    }
+  }
+
+  function startBig(row: OutboxRow, broadcasts: Broadcast[]): void {
+    busy.set(row.roomId, deliverBig(row, broadcasts));
+  }
+
+  async function deliverBig(row: OutboxRow, broadcasts: Broadcast[]): Promise<void> {
+    try {
+      const [outcome] = await publish(broker, [broadcasts]);
+      if (outcome?.kind === 'delivered') await finish([row]);
+      else if (outcome) await setAside(row, outcome);
+    } catch (error) {
+      leaveAlone(row, error instanceof Error ? error.message : String(error));
+    } finally {
+      busy.delete(row.roomId);
+      wake();
+    }
+  }
+
+  async function setAside(row: OutboxRow, outcome: Exclude<Outcome, {kind: 'delivered'}>): Promise<void> {
+    if (outcome.kind === 'again') return leaveAlone(row, outcome.reason);
+    await inTransaction(db, tx => parkOutbox(tx, row.id, outcome.reason, options.now()));
+    state.parked += 1;
+    log.error({event: row.id, type: row.type, room: row.roomId, reason: outcome.reason}, 'event parked');
+  }
+
+  function leaveAlone(row: OutboxRow, reason: string): void {
+    const own = resting.get(row.roomId) ?? pause();
+    resting.set(row.roomId, own);
+    state.repeated += 1;
+    log.warn({event: row.id, room: row.roomId, reason, retryInMs: own.next()}, 'event is tried again');
+  }
+
+  function reached(): void {
+    if (state.unreachable !== undefined) log.info({broker: broker.name}, 'delivery goes on');
+    state.unreachable = undefined;
+    brokerPause.reset();
+  }
+
+  async function finish(rows: readonly OutboxRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await inTransaction(db, tx =>
+      deleteOutbox(
+        tx,
+        rows.map(row => row.id),
+      ),
+    );
+    state.published += rows.length;
+    for (const row of rows.filter(each => each.type === 'room_deleted')) {
+      recipients.forget(row.roomId);
+      await purgeRoom(db, row.roomId);
+    }
+  }
+
+  const running = run();
+  return {
+    wake,
+    state: () => ({...state}),
+    async stop() {
+      stopping = true;
+      stopAt = performance.now() + drainLimitMs;
+      notify?.();
+      await running;
+    },
+  };
+}
+
+/** The first row of every room, then the second of every room, and so on, each wave in the order of ids. */
+function waves(rows: readonly OutboxRow[]): OutboxRow[][] {
+  const all: OutboxRow[][] = [];
+  const seen = new Map<RoomId, number>();
+  for (const row of rows) {
+    const wave = seen.get(row.roomId) ?? 0;
+    seen.set(row.roomId, wave + 1);
+    (all[wave] ??= []).push(row);
+  }
+  return all;
+}
