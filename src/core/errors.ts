@@ -42,6 +42,7 @@ export const errorCodes = {
   schema_newer: 'conflict',
   migration_locked: 'conflict',
   server_running: 'conflict',
+  port_taken: 'conflict',
   confirmation_required: 'invalid',
   input_required: 'invalid',
   config_invalid: 'invalid',
