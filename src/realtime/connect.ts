@@ -1,0 +1,84 @@
+// The first command: who connects, until when, and what the token subscribes to by itself.
+import {badRequest, CommandError, disconnects, DisconnectError, errors} from './codes.ts';
+import {tokenChannels} from './commands.ts';
+import {bodyText, type Body} from './encode.ts';
+import {fieldReader, isFields, type Fields} from './fields.ts';
+import type {Hub, Session} from './hub.ts';
+import {namespaceOf} from './options.ts';
+import {establish, grantOf, maySubscribe, type Grant} from './subscribe.ts';
+import {expiryFields, type VerifyToken} from './tokens.ts';
+
+/** Connects the session and answers the reply's text. */
+export function connect(hub: Hub, verify: VerifyToken, session: Session, id: number, request: Fields): string {
+  const {settings} = hub;
+  const read = fieldReader(request, badRequest);
+  const token = read.text('token') ?? '';
+  if (token === '') throw badRequest();
+  const {claims, user, expireAt} = mustBeValid(verify, token);
+  if (expireAt !== undefined && expireAt * 1_000 <= settings.now()) throw new CommandError(errors.expired);
+  const limit = settings.userConnectionLimit;
+  if (limit > 0 && user !== '' && hub.sessionsOf(user).length >= limit) {
+    throw new DisconnectError(disconnects.connectionLimit);
+  }
+  const wanted = read.fields('subs') ?? {};
+  const granted = grantedChannels(hub, claims, wanted, user);
+
+  session.user = user;
+  session.connInfo = grantOf(claims).info;
+  hub.add(session);
+  session.expireAt(expireAt);
+  const subs = [...granted].map(
+    ([channel, grant]) => [channel, join(hub, session, channel, wanted[channel], grant)] as const,
+  );
+  return replyText(
+    id,
+    {
+      client: session.id,
+      version: `${settings.version} OSS`,
+      ...expiryFields(expireAt, settings.now()),
+      ping: Math.floor(settings.pingIntervalMs / 1_000),
+      ...(settings.pongTimeoutMs > 0 && {pong: true}),
+    },
+    subs,
+  );
+}
+
+function mustBeValid(verify: VerifyToken, token: string) {
+  const verified = verify(token);
+  if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
+  if (verified.kind === 'invalid' || (verified.claims['channel'] !== undefined && verified.claims['channel'] !== '')) {
+    throw new DisconnectError(disconnects.invalidToken);
+  }
+  return verified;
+}
+
+/** Channels that the token names, and those that the request names and the user may subscribe to anyway. */
+function grantedChannels(hub: Hub, claims: Fields, wanted: Fields, user: string): Map<string, Grant> {
+  const granted = new Map<string, Grant>();
+  const subs = isFields(claims['subs']) ? claims['subs'] : {};
+  for (const channel of tokenChannels(claims)) {
+    if (!namespaceOf(hub.settings, channel)) throw new CommandError(errors.unknownChannel);
+    const own = subs[channel];
+    granted.set(channel, isFields(own) ? grantOf(own) : {});
+  }
+  for (const channel of Object.keys(wanted)) {
+    const namespace = namespaceOf(hub.settings, channel);
+    if (!namespace) throw badRequest();
+    if (!granted.has(channel) && maySubscribe(namespace, user, channel)) granted.set(channel, {});
+  }
+  if (granted.size > hub.settings.channelLimit) throw new DisconnectError(disconnects.channelLimit);
+  return granted;
+}
+
+function join(hub: Hub, session: Session, channel: string, request: unknown, grant: Grant): Body {
+  const namespace = namespaceOf(hub.settings, channel);
+  if (!namespace) throw new CommandError(errors.unknownChannel);
+  return establish(hub, session, channel, namespace, isFields(request) ? request : {}, grant, true);
+}
+
+function replyText(id: number, fields: object, subs: readonly (readonly [string, Body])[]): string {
+  const text = JSON.stringify(fields);
+  if (subs.length === 0) return `{"id":${id},"connect":${text}}`;
+  const each = subs.map(([channel, body]) => `${JSON.stringify(channel)}:${bodyText(body)}`);
+  return `{"id":${id},"connect":${text.slice(0, -1)},"subs":{${each.join(',')}}}}`;
+}

@@ -1,0 +1,165 @@
+// Who is connected and subscribed to what, and the one way a publication goes out. Publishing is one synchronous step,
+// from the look at the idempotency key to the last subscriber, so that recovery never races it.
+import {errors, type Disconnect, type ProtocolError} from './codes.ts';
+import {joinOrLeave, oneLine, publicationPush} from './encode.ts';
+import {hasHistory, namespaceOf, type Settings} from './options.ts';
+import {createStreams, type ClientInfo, type Position, type Publication, type Streams} from './stream.ts';
+
+/** What one connection is subscribed to. */
+export interface Subscription {
+  serverSide: boolean;
+  /** Whether joins and leaves of others are pushed. */
+  pushJoinLeave: boolean;
+  info: ClientInfo;
+  /** Seconds since 1970. */
+  expireAt: number | undefined;
+}
+
+/** One connection as the hub sees it. */
+export interface Session {
+  id: string;
+  user: string;
+  connInfo: unknown;
+  subscriptions: Map<string, Subscription>;
+  /** `encoded` is the same text, made once for many. */
+  send(text: string, encoded?: Buffer): void;
+  disconnect(disconnect: Disconnect): void;
+  /** Sets when the connection expires, in seconds since 1970; undefined for never. */
+  expireAt(seconds: number | undefined): void;
+}
+
+export interface PublishRequest {
+  /** JSON text. */
+  data: string;
+  idempotencyKey?: string | undefined;
+  skipHistory?: boolean;
+  tags?: Record<string, string> | undefined;
+  info?: ClientInfo;
+  version?: number | undefined;
+  versionEpoch?: string | undefined;
+}
+
+export type PublishResult = {error: ProtocolError} | {error?: undefined; position: Partial<Position>};
+
+export interface Hub {
+  settings: Settings;
+  streams: Streams;
+  sessions: Set<Session>;
+  sessionsOf(user: string): readonly Session[];
+  add(session: Session): void;
+  remove(session: Session): void;
+  subscribers(channel: string): readonly Session[];
+  channels(): readonly string[];
+  subscribe(session: Session, channel: string, subscription: Subscription): void;
+  /** Ends the subscription, if there is one, and tells those who stay. */
+  unsubscribe(session: Session, channel: string): boolean;
+  publish(channel: string, request: PublishRequest): PublishResult;
+}
+
+export function createHub(settings: Settings): Hub {
+  const streams = createStreams(settings.now);
+  const sessions = new Set<Session>();
+  const users = new Map<string, Set<Session>>();
+  const channels = new Map<string, Set<Session>>();
+
+  function deliver(channel: string, text: string, wanted: (subscription: Subscription) => boolean = () => true): void {
+    const subscribed = channels.get(channel);
+    if (!subscribed) return;
+    const encoded = subscribed.size > 1 ? Buffer.from(text) : undefined;
+    for (const session of subscribed) {
+      const subscription = session.subscriptions.get(channel);
+      if (subscription && wanted(subscription)) session.send(text, encoded);
+    }
+  }
+
+  function announce(channel: string, kind: 'join' | 'leave', info: ClientInfo): void {
+    if (!namespaceOf(settings, channel)?.joinLeave) return;
+    deliver(channel, joinOrLeave(channel, kind, info), subscription => subscription.pushJoinLeave);
+  }
+
+  function unsubscribe(session: Session, channel: string): boolean {
+    const subscription = session.subscriptions.get(channel);
+    if (!subscription) return false;
+    session.subscriptions.delete(channel);
+    removeFrom(channels, channel, session);
+    announce(channel, 'leave', subscription.info);
+    return true;
+  }
+
+  return {
+    settings,
+    streams,
+    sessions,
+    sessionsOf: user => [...(users.get(user) ?? [])],
+    add(session) {
+      sessions.add(session);
+      addTo(users, session.user, session);
+    },
+    remove(session) {
+      for (const channel of session.subscriptions.keys()) unsubscribe(session, channel);
+      sessions.delete(session);
+      removeFrom(users, session.user, session);
+    },
+    subscribers: channel => [...(channels.get(channel) ?? [])],
+    channels: () => [...channels.keys()],
+    subscribe(session, channel, subscription) {
+      session.subscriptions.set(channel, subscription);
+      addTo(channels, channel, session);
+    },
+    unsubscribe,
+    publish(channel, request) {
+      const namespace = namespaceOf(settings, channel);
+      if (!namespace) return {error: errors.unknownChannel};
+      const {idempotencyKey: key} = request;
+      const before = key === undefined ? undefined : streams.remembered(channel, key);
+      if (before) return {position: before};
+      const publication: Publication = {data: oneLine(request.data)};
+      if (request.info) publication.info = request.info;
+      if (request.tags) publication.tags = request.tags;
+      let position: Partial<Position> = {};
+      if (hasHistory(namespace) && !request.skipHistory) {
+        const suppressed = versionSuppresses(streams, channel, request);
+        if (suppressed) return {position: suppressed};
+        const limit = {size: namespace.historySize ?? 0, ttlMs: namespace.historyTtlMs ?? 0};
+        position = streams.append(channel, publication, limit);
+      }
+      deliver(channel, publicationPush(channel, publication));
+      if (key !== undefined) streams.remember(channel, key, position);
+      return {position};
+    },
+  };
+}
+
+/** The position to answer when the channel has this version already. A publication without one forgets the version. */
+function versionSuppresses(
+  streams: Streams,
+  channel: string,
+  {version = 0, versionEpoch = ''}: PublishRequest,
+): Position | undefined {
+  const stream = streams.get(channel);
+  const comparable = versionEpoch === '' || versionEpoch === stream.versionEpoch;
+  if (version > 0 && comparable && version <= stream.version) return {offset: stream.top, epoch: stream.epoch};
+  stream.version = version;
+  stream.versionEpoch = versionEpoch;
+  return undefined;
+}
+
+/** Tells that somebody has joined; the joiner hears it too. */
+export function announceJoin(hub: Hub, channel: string, info: ClientInfo): void {
+  const text = joinOrLeave(channel, 'join', info);
+  for (const session of hub.subscribers(channel)) {
+    if (session.subscriptions.get(channel)?.pushJoinLeave) session.send(text);
+  }
+}
+
+function addTo(sets: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = sets.get(key);
+  if (set) set.add(session);
+  else sets.set(key, new Set([session]));
+}
+
+function removeFrom(sets: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = sets.get(key);
+  set?.delete(session);
+  if (set?.size === 0) sets.delete(key);
+}

@@ -1,0 +1,148 @@
+// The last publications of each channel, for recovery and history.
+//
+// A stream has a random epoch and a top offset that rises by one per publication. Its list is cleared some time after
+// the last publication; top and epoch stay much longer, so that a client which missed what was cleared is told so.
+// A channel that is read for the first time gets a stream as well. Everything lives in memory and ends with the process.
+import {randomBytes} from 'node:crypto';
+
+/** The person behind a client's publication, join or presence. */
+export interface ClientInfo {
+  user: string;
+  client: string;
+  conn_info?: unknown;
+  chan_info?: unknown;
+}
+
+export interface Publication {
+  /** JSON text on one line. */
+  data: string;
+  offset?: number;
+  info?: ClientInfo;
+  tags?: Record<string, string>;
+}
+
+export interface Position {
+  offset: number;
+  epoch: string;
+}
+
+export interface Stream {
+  epoch: string;
+  top: number;
+  list: Publication[];
+  listExpiresAt: number;
+  expiresAt: number;
+  version: number;
+  versionEpoch: string;
+}
+
+const metaTtlMs = 720 * 3_600_000;
+/** Results of publications under a key are remembered for this long, as Centrifugo does. */
+const idempotencyTtlMs = 300_000;
+const maxIdempotencyKeys = 500_000;
+
+export interface Streams {
+  /** The stream of a channel, made at first use. */
+  get(channel: string): Stream;
+  append(channel: string, publication: Publication, limit: {size: number; ttlMs: number}): Position;
+  clear(channel: string): void;
+  /** What a publication under this key gave before, if it is not long ago. */
+  remembered(channel: string, key: string): Partial<Position> | undefined;
+  remember(channel: string, key: string, result: Partial<Position>): void;
+  /** Forgets what is expired. To be called every second or so. */
+  sweep(): void;
+  count(): number;
+}
+
+export function createStreams(now: () => number): Streams {
+  const streams = new Map<string, Stream>();
+  const results = new Map<string, {result: Partial<Position>; expiresAt: number}>();
+
+  function get(channel: string): Stream {
+    let stream = streams.get(channel);
+    if (!stream) {
+      stream = {epoch: newEpoch(), top: 0, list: [], listExpiresAt: 0, expiresAt: 0, version: 0, versionEpoch: ''};
+      streams.set(channel, stream);
+    }
+    stream.expiresAt = now() + metaTtlMs;
+    if (stream.list.length > 0 && stream.listExpiresAt <= now()) stream.list = [];
+    return stream;
+  }
+
+  return {
+    get,
+    append(channel, publication, limit) {
+      const stream = get(channel);
+      stream.top += 1;
+      publication.offset = stream.top;
+      stream.list.push(publication);
+      if (stream.list.length > limit.size) stream.list.shift();
+      stream.listExpiresAt = now() + limit.ttlMs;
+      return {offset: stream.top, epoch: stream.epoch};
+    },
+    clear(channel) {
+      get(channel).list = [];
+    },
+    remembered(channel, key) {
+      const found = results.get(`${channel}_${key}`);
+      return found && found.expiresAt > now() ? found.result : undefined;
+    },
+    remember(channel, key, result) {
+      results.delete(`${channel}_${key}`);
+      results.set(`${channel}_${key}`, {result, expiresAt: now() + idempotencyTtlMs});
+    },
+    sweep() {
+      const time = now();
+      // All keys live equally long, so that the oldest come first.
+      for (const [key, {expiresAt}] of results) {
+        if (expiresAt > time && results.size <= maxIdempotencyKeys) break;
+        results.delete(key);
+      }
+      for (const [channel, stream] of streams) {
+        if (stream.listExpiresAt <= time) stream.list = [];
+        if (stream.expiresAt <= time) streams.delete(channel);
+      }
+    },
+    count: () => streams.size,
+  };
+}
+
+function newEpoch(): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+  return Array.from(randomBytes(8), byte => letters[byte % letters.length]).join('');
+}
+
+export interface Recovery extends Position {
+  recovered: boolean;
+  publications: readonly Publication[];
+}
+
+/** What a client that was at this position missed, or that it cannot be told any more. */
+export function recover(stream: Stream, since: Position, limit: number): Recovery {
+  const top = {offset: stream.top, epoch: stream.epoch};
+  const lost = {...top, recovered: false, publications: []};
+  if (since.epoch !== '' && since.epoch !== stream.epoch) return lost;
+  if (since.offset === stream.top) return {...top, recovered: true, publications: []};
+  const missed = stream.list.filter(each => (each.offset ?? 0) > since.offset);
+  const whole = missed[0]?.offset === since.offset + 1 && missed.length <= limit;
+  return whole ? {offset: since.offset, epoch: stream.epoch, recovered: true, publications: missed} : lost;
+}
+
+export interface HistoryRequest {
+  limit: number;
+  reverse: boolean;
+  since: Position | undefined;
+}
+
+/** The publications a history request asks for, or undefined when its epoch is another. Limit -1 means all. */
+export function readHistory(stream: Stream, request: HistoryRequest): readonly Publication[] | undefined {
+  const {since, reverse} = request;
+  if (since && since.epoch !== '' && since.epoch !== stream.epoch) return undefined;
+  const beyond = since !== undefined && since.offset > stream.top;
+  if (request.limit === 0 || beyond) return [];
+  const inside = stream.list.filter(
+    ({offset = 0}) => !since || (reverse ? offset < since.offset : offset > since.offset),
+  );
+  const ordered = reverse ? inside.toReversed() : inside;
+  return request.limit < 0 ? ordered : ordered.slice(0, request.limit);
+}
