@@ -1,0 +1,39 @@
+import type Koa from 'koa';
+import type {Actor, Chat} from '../core/chat.ts';
+import type {VerifyApiToken} from '../core/tokens.ts';
+import type {Logger} from '../log.ts';
+
+/** What the REST door needs; src/serve makes it. */
+export interface HttpOptions {
+  chat: Chat;
+  verifyApiToken: VerifyApiToken;
+  /** Signs connection and subscription tokens. */
+  centrifugoTokenSecret: string;
+  /** The base of links; a function, because the port may be known only once the server listens. */
+  publicUrl: () => string;
+  /** Exact origins, or with `*` for the port. */
+  corsOrigins: readonly string[];
+  /** How many proxies stand in front and are believed about the caller's address. */
+  trustProxy: number;
+  log: Logger;
+  ready: () => Promise<{ok: boolean; checks: Record<string, string>}>;
+  metrics?: HttpMetrics | undefined;
+}
+
+export interface HttpMetrics {
+  /** The bearer key of GET /metrics. */
+  key: string;
+  contentType: string;
+  render: () => Promise<string>;
+  request: (route: string, method: string, status: number, seconds: number) => void;
+}
+
+export interface State {
+  requestId: string;
+  /** The path's pattern once a route was found, for logs and metrics. */
+  route?: string;
+  actor?: Actor;
+}
+
+export type Context = Koa.ParameterizedContext<State>;
+export type Middleware = Koa.Middleware<State>;

@@ -1,0 +1,90 @@
+// Errors as problem details (RFC 9457). The only file that knows which status a kind of error has.
+import {ChatError, type ErrorCode, type ErrorKind} from '../core/errors.ts';
+import type {Logger} from '../log.ts';
+import type {Context, Middleware} from './context.ts';
+
+export const statuses: Record<ErrorKind, {status: number; title: string}> = {
+  invalid: {status: 400, title: 'Bad request'},
+  unauthenticated: {status: 401, title: 'Not authenticated'},
+  denied: {status: 403, title: 'Not permitted'},
+  not_found: {status: 404, title: 'Not found'},
+  method: {status: 405, title: 'Method not allowed'},
+  conflict: {status: 409, title: 'Conflict'},
+  too_large: {status: 413, title: 'Too large'},
+  unsupported: {status: 415, title: 'Unsupported media type'},
+  limited: {status: 429, title: 'Too many requests'},
+  internal: {status: 500, title: 'Internal error'},
+  unavailable: {status: 503, title: 'Unavailable'},
+};
+
+const retryAfterSeconds = 1;
+
+/** Outermost of all, so that errors of other middleware are told the same way. */
+export function problems(log: Logger): Middleware {
+  return async function tellProblem(ctx, next) {
+    try {
+      await next();
+      if (ctx.status === 404 && ctx.body === undefined)
+        throw new ChatError('route_not_found', `There is nothing at ${ctx.path}.`);
+    } catch (cause) {
+      const error = toChatError(cause);
+      if (error.kind === 'internal') log.error({err: cause, request_id: ctx.state.requestId}, 'request failed');
+      writeProblem(ctx, error);
+    }
+  };
+}
+
+function writeProblem(ctx: Context, error: ChatError): void {
+  const {status, title} = statuses[error.kind];
+  if (status === 401) {
+    ctx.set('WWW-Authenticate', error.code === 'unauthenticated' ? 'Bearer' : 'Bearer error="invalid_token"');
+  }
+  if (status === 503 || status === 429) ctx.set('Retry-After', String(retryAfterSeconds));
+  ctx.status = status;
+  ctx.body = JSON.stringify({
+    type: `urn:chatctl:problem:${error.code}`,
+    title,
+    status,
+    detail: error.message,
+    code: error.code,
+    ...(error.fields.length > 0 && {errors: error.fields}),
+    request_id: ctx.state.requestId,
+  });
+  ctx.type = 'application/problem+json';
+}
+
+function toChatError(cause: unknown): ChatError {
+  if (cause instanceof ChatError) return cause;
+  const status = cause instanceof Error && 'status' in cause ? cause.status : undefined;
+  const told = typeof status === 'number' ? ofStatus[status] : undefined;
+  if (told) return new ChatError(told[0], told[1], {cause});
+  if (isDatabaseAway(cause)) {
+    return new ChatError('database_unavailable', 'The database cannot be reached; try again.', {cause});
+  }
+  return new ChatError('internal', 'Something went wrong here. The request id finds it in the log.', {cause});
+}
+
+/** Errors of koa and the body parser, which speak in statuses. */
+const ofStatus: Record<number, [ErrorCode, string]> = {
+  400: ['invalid_json', 'The body is not valid JSON.'],
+  413: ['too_large', 'The body is too large.'],
+  415: ['unsupported_media_type', 'The body’s encoding is not supported.'],
+};
+
+const awayCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  '57P01',
+  '57P02',
+  '57P03',
+  '08006',
+  '53300',
+]);
+
+function isDatabaseAway(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  const code = 'code' in cause ? String(cause.code) : '';
+  return awayCodes.has(code) || cause.name === 'KnexTimeoutError' || /Connection terminated/.test(cause.message);
+}

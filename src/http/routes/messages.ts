@@ -1,0 +1,90 @@
+import {z} from 'zod';
+import {ChatError} from '../../core/errors.ts';
+import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, parse, PostMessage} from '../../core/input.ts';
+import * as messages from '../../core/messages.ts';
+import {presentMessage} from '../../core/present.ts';
+import {presentPage} from '../pages.ts';
+import {route, type Route} from '../route.ts';
+import * as schemas from '../schemas.ts';
+
+const path = '/api/rooms/{room}/messages/';
+const listQuery = z.strictObject({
+  page: PageNumberInput.optional(),
+  limit: PageSizeInput,
+  before: MessageIdInput.optional().meta({description: 'Messages older than this one.'}),
+  after: MessageIdInput.optional().meta({description: 'Messages newer than this one, those next to it.'}),
+  around: MessageIdInput.optional().meta({description: 'Messages on both sides of this one.'}),
+});
+
+export const messageRoutes: Route[] = [
+  route({
+    method: 'get',
+    path,
+    summary: 'History, newest first, by page or from a message on',
+    query: listQuery,
+    answers: {200: schemas.pageOf(schemas.Message, 'Message')},
+    refusals: [404],
+    async handle({chat, actor, query, roomId, options}) {
+      const id = roomId();
+      const page = await messages.listMessages(chat, actor, id, rangeOf(query));
+      const own = path.replace('{room}', String(id));
+      return {status: 200, body: presentPage(options.publicUrl(), own, query, page, each => presentMessage(each))};
+    },
+  }),
+  route({
+    method: 'post',
+    path,
+    summary: 'Post a message; a repeat of client_id (or Idempotency-Key) answers the first one with 200',
+    body: PostMessage,
+    answers: {200: schemas.Message, 201: schemas.Message},
+    refusals: [403, 404, 409, 413, 415, 503],
+    async handle({chat, actor, body, roomId, headers}) {
+      const client_id = clientIdOf(body.client_id ?? undefined, headers('Idempotency-Key'));
+      const {message, repeated} = await messages.postMessage(chat, actor, roomId(), {...body, client_id});
+      if (!repeated) return {status: 201, body: presentMessage(message)};
+      return {status: 200, body: presentMessage(message), headers: {'Idempotency-Replayed': 'true'}};
+    },
+  }),
+  route({
+    method: 'get',
+    path: `${path}{message}/`,
+    summary: 'One message',
+    answers: {200: schemas.Message},
+    refusals: [404],
+    async handle({chat, actor, roomId, messageId}) {
+      return {status: 200, body: presentMessage(await messages.getMessage(chat, actor, roomId(), messageId()))};
+    },
+  }),
+  route({
+    method: 'delete',
+    path: `${path}{message}/`,
+    summary: 'Delete a message, which leaves a tombstone',
+    answers: {204: null},
+    refusals: [403, 404],
+    async handle({chat, actor, roomId, messageId}) {
+      await messages.deleteMessage(chat, actor, roomId(), messageId());
+      return {status: 204};
+    },
+  }),
+];
+
+function rangeOf({page, limit, before, after, around}: z.output<typeof listQuery>): messages.MessageRange {
+  const given = [page, before, after, around].filter(each => each !== undefined);
+  if (given.length > 1) {
+    throw new ChatError('invalid_input', 'Only one of page, before, after and around says where to list from.');
+  }
+  if (before !== undefined) return {limit, before};
+  if (after !== undefined) return {limit, after};
+  if (around !== undefined) return {limit, around};
+  return {limit, page: page ?? 1};
+}
+
+/** The field and the header are the same thing; both may be sent when they agree. */
+function clientIdOf(field: string | undefined, header: string): string | undefined {
+  if (header === '') return field;
+  const key = parse(z.strictObject({'Idempotency-Key': ClientIdInput}), {'Idempotency-Key': header})['Idempotency-Key'];
+  if (field !== undefined && field !== key) {
+    throw new ChatError('invalid_input', 'client_id and the Idempotency-Key header differ.');
+  }
+  return key;
+}

@@ -1,0 +1,55 @@
+import {z} from 'zod';
+import {PutUser, SearchInput} from '../../core/input.ts';
+import {presentUser} from '../../core/present.ts';
+import * as users from '../../core/users.ts';
+import {pageQuery, presentPage} from '../pages.ts';
+import {route, type Route} from '../route.ts';
+import * as schemas from '../schemas.ts';
+
+export const userRoutes: Route[] = [
+  route({
+    method: 'get',
+    path: '/api/users/',
+    summary: 'The users by id',
+    query: z.strictObject({...pageQuery, q: SearchInput.optional()}),
+    answers: {200: schemas.pageOf(schemas.User, 'User')},
+    refusals: [403],
+    async handle({chat, actor, query, options}) {
+      const page = await users.listUsers(chat, actor, query.q, query);
+      return {status: 200, body: presentPage(options.publicUrl(), '/api/users/', query, page, presentUser)};
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/api/users/{user}/',
+    summary: 'One user',
+    answers: {200: schemas.User},
+    refusals: [403, 404],
+    async handle({chat, actor, userId}) {
+      return {status: 200, body: presentUser(await users.getUser(chat, actor, userId()))};
+    },
+  }),
+  route({
+    method: 'put',
+    path: '/api/users/{user}/',
+    summary: 'Make a user or rename one; a deactivated user is active again',
+    body: PutUser,
+    answers: {200: schemas.User},
+    refusals: [403, 404, 409, 413, 415],
+    async handle({chat, actor, userId, body}) {
+      const {user} = await users.upsertUser(chat, actor, userId(), body.username);
+      return {status: 200, body: presentUser(user)};
+    },
+  }),
+  route({
+    method: 'delete',
+    path: '/api/users/{user}/',
+    summary: 'Deactivate a user: their tokens are refused from now on',
+    answers: {204: null},
+    refusals: [403, 404],
+    async handle({chat, actor, userId}) {
+      await users.deactivateUser(chat, actor, userId());
+      return {status: 204};
+    },
+  }),
+];

@@ -1,0 +1,127 @@
+// The shapes of what the API answers and of the events, for the OpenAPI document and the tests. The compiler holds
+// them equal to what core/present makes.
+import {z} from 'zod';
+import {errorCodes} from '../core/errors.ts';
+import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
+import type {
+  LastMessageJson,
+  MemberJson,
+  MembershipJson,
+  MessageJson,
+  OwnRoomJson,
+  RoomJson,
+  RoomSearchJson,
+  UserJson,
+} from '../core/present.ts';
+
+/** The type without the brands of its ids. */
+type Plain<T> = T extends RoomId | MessageId
+  ? number
+  : T extends UserId | Timestamp
+    ? string
+    : T extends object
+      ? {[K in keyof T]: Plain<T[K]>}
+      : T;
+
+const id = z.int().positive();
+const whole = z.int().min(0);
+const time = z.iso.datetime().meta({description: 'RFC 3339 in UTC.', example: '2026-11-24T10:00:00.000Z'});
+
+export const User = z.strictObject({id: z.string(), username: z.string()}).meta({id: 'User'}) satisfies z.ZodType<
+  Plain<UserJson>
+>;
+
+export const LastMessage = z
+  .strictObject({id, content: z.string(), user: User.nullable(), created_at: time})
+  .meta({id: 'LastMessage'}) satisfies z.ZodType<Plain<LastMessageJson>>;
+
+const roomShape = {
+  id,
+  name: z.string(),
+  version: whole.meta({description: 'Rises by one with every change of the room.'}),
+  bumped_at: time,
+  member_count: whole,
+  last_message: LastMessage.nullable(),
+  key: z.string().nullable(),
+  visibility: z.enum(['public', 'private']),
+  created_at: time,
+  archived_at: time.nullable(),
+};
+export const Room = z.strictObject(roomShape).meta({id: 'Room'}) satisfies z.ZodType<Plain<RoomJson>>;
+
+export const OwnRoom = z
+  .strictObject({...roomShape, role: z.enum(['member', 'admin']), last_read_seq: whole, unread_count: whole})
+  .meta({id: 'OwnRoom', description: 'A room as one of its members sees it.'}) satisfies z.ZodType<Plain<OwnRoomJson>>;
+
+export const RoomSearch = z
+  .strictObject({id, name: z.string(), created_at: time, is_member: z.boolean()})
+  .meta({id: 'RoomSearch'}) satisfies z.ZodType<Plain<RoomSearchJson>>;
+
+export const Message = z
+  .strictObject({
+    id,
+    content: z.string(),
+    user: User.nullable().meta({description: 'Null for a message of the system.'}),
+    room: z.strictObject({id, version: whole, bumped_at: time}),
+    created_at: time,
+    seq: id.meta({description: 'Counts the room’s messages without a gap.'}),
+    client_id: z.string().nullable(),
+    deleted_at: time.nullable().meta({description: 'Set on a tombstone, whose content is empty.'}),
+  })
+  .meta({id: 'Message'}) satisfies z.ZodType<Plain<MessageJson>>;
+
+export const Member = z
+  .strictObject({user: User, role: z.enum(['member', 'admin']), joined_at: time})
+  .meta({id: 'Member'}) satisfies z.ZodType<Plain<MemberJson>>;
+
+export const Membership = z.strictObject({room: Room, user: User}).meta({id: 'Membership'}) satisfies z.ZodType<
+  Plain<MembershipJson>
+>;
+
+export const Token = z.strictObject({token: z.string()}).meta({id: 'Token'});
+export const ReadMarker = z.strictObject({last_read_seq: whole, unread_count: whole}).meta({id: 'ReadMarker'});
+export const MembersChanged = z.strictObject({room: Room, added: whole, removed: whole}).meta({id: 'MembersChanged'});
+export const Health = z.strictObject({status: z.string()}).meta({id: 'Health'});
+export const Readiness = z
+  .strictObject({status: z.string(), checks: z.record(z.string(), z.string())})
+  .meta({id: 'Readiness'});
+
+export function pageOf(item: z.ZodType, name: string) {
+  return z
+    .strictObject({count: whole, next: z.url().nullable(), previous: z.url().nullable(), results: z.array(item)})
+    .meta({id: `${name}Page`});
+}
+
+const codes = Object.keys(errorCodes) as [string, ...string[]];
+
+export const Problem = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(codes),
+    errors: z.array(z.strictObject({field: z.string(), code: z.enum(codes), message: z.string()})).optional(),
+    request_id: z.string(),
+  })
+  .meta({id: 'Problem', description: 'Problem details, RFC 9457.'});
+
+function event(type: string, body: z.ZodType) {
+  const name = type.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return z.strictObject({type: z.literal(type), body}).meta({id: `${name}Event`});
+}
+
+/** What is published on `personal:<user_id>`, by type. */
+export const events = {
+  message_added: event('message_added', Message),
+  message_deleted: event('message_deleted', Message),
+  user_joined: event('user_joined', Membership),
+  user_left: event('user_left', Membership),
+  members_changed: event(
+    'members_changed',
+    z.strictObject({room: Room, added: whole, removed: whole, you: z.enum(['added', 'removed']).nullable()}),
+  ),
+  member_updated: event('member_updated', z.strictObject({room: Room, user: User, role: z.enum(['member', 'admin'])})),
+  room_updated: event('room_updated', z.strictObject({room: Room})),
+  room_deleted: event('room_deleted', z.strictObject({room: Room})),
+};
