@@ -73,6 +73,7 @@ export const settings = {
     fallback: '',
     meaning: 'browser origins that may connect to the embedded endpoint',
   },
+  METRICS_KEY: {schema: secret, meaning: 'bearer key of GET /metrics; without it there are none to get'},
   TRUST_PROXY: {
     schema: z.coerce.number<string>().pipe(z.int().min(0).max(10)),
     fallback: '0',

@@ -17,6 +17,7 @@ import {startRelay, type Relay} from './delivery/relay.ts';
 import {httpApp} from './http/koa.ts';
 import {listen, onFreePort} from './listen.ts';
 import type {Logger} from './log.ts';
+import {createMetrics} from './metrics.ts';
 import {openChat, type OpenChat} from './open.ts';
 import {startEndpoint} from './realtime/endpoint.ts';
 import {version} from './version.ts';
@@ -82,7 +83,9 @@ async function start(
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);
   stops.push(closeBroker);
   for (const room of await listPurgeableRooms(chat.db)) await purgeRoom(chat.db, room);
-  const relay = startRelay({db: chat.db, broker, claims, log, now: chat.now});
+  const metrics = createMetrics();
+  const relay = startRelay({db: chat.db, broker, claims, log, now: chat.now, onDelivered: metrics.delivered});
+  metrics.watch(chat, relay);
   chat.onOutbox(relay.wake);
   stops.push(() => relay.stop());
 
@@ -96,6 +99,7 @@ async function start(
     trustProxy: config.TRUST_PROXY,
     log,
     ready: () => readiness(chat, relay),
+    metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
   });
   const server = httpServer(app.callback());
   boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);

@@ -33,6 +33,8 @@ export interface RelayOptions {
   claims: Claims;
   log: Logger;
   now: () => Timestamp;
+  /** Is told of every delivered event, for the metrics. */
+  onDelivered?: (row: OutboxRow) => void;
   /** How often to look for rows that nobody told of, such as those of a command line. */
   pollIntervalMs?: number;
 }
@@ -40,6 +42,7 @@ export interface RelayOptions {
 export interface RelayState {
   /** Why the broker took nothing at the last try, or undefined when it did. */
   unreachable: string | undefined;
+  /** Events delivered, tries repeated for one room, and events parked, since the start. */
   published: number;
   repeated: number;
   parked: number;
@@ -211,6 +214,7 @@ export function startRelay(options: RelayOptions): Relay {
       ),
     );
     state.published += rows.length;
+    if (options.onDelivered) rows.forEach(options.onDelivered);
     for (const row of rows.filter(each => each.type === 'room_deleted')) {
       recipients.forget(row.roomId);
       await purgeRoom(db, row.roomId);

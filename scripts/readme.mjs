@@ -1,0 +1,27 @@
+// Writes the tables of commands and settings into README.md from the code: node --import tsx scripts/readme.mjs [--check]
+import {readFileSync, writeFileSync} from 'node:fs';
+import {commandTable} from '../src/cli/reference.ts';
+import {settings} from '../src/config.ts';
+
+const cell = text => text.replaceAll('|', '\\|');
+
+function settingsTable() {
+  return Object.entries(settings).map(
+    ([name, {fallback, meaning}]) => `| ${name} | ${fallback ? `\`${fallback}\`` : ''} | ${cell(meaning)} |`,
+  );
+}
+
+function between(text, mark, lines) {
+  const start = `<!-- ${mark} -->`;
+  const end = `<!-- /${mark} -->`;
+  const [before, rest] = text.split(start);
+  return `${before}${start}\n${lines.join('\n')}\n${end}${rest.split(end)[1]}`;
+}
+
+const old = readFileSync('README.md', 'utf8');
+const made = between(between(old, 'commands', commandTable()), 'settings', settingsTable());
+if (!process.argv.includes('--check')) writeFileSync('README.md', made);
+else if (made !== old) {
+  console.error('README.md is not what the code says; run: npm run readme');
+  process.exitCode = 1;
+}
