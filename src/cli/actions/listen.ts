@@ -1,0 +1,187 @@
+// Follows what is delivered to a user: connects, waits until the subscription stands, runs the command of --exec, and
+// ends when what was asked for has come, or has not.
+import {spawn} from 'node:child_process';
+import {centrifugoTokenSecret, jwtSecret} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
+import type {UserId} from '../../core/ids.ts';
+import {mintApiToken, mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
+import type {PublicationContext, StreamPosition, SubscribedContext} from '../../realtime-client.ts';
+import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
+import {fetchToken} from '../api.ts';
+import type {Cli} from '../context.ts';
+import {deliveryOf, readable, type Delivery} from '../delivery.ts';
+import {Exit, exits} from '../exit.ts';
+import {parseExpression, type Expression} from '../expression.ts';
+import {follow} from '../follow.ts';
+import {toUser} from './parse.ts';
+
+interface ListenOptions {
+  channel?: string;
+  type?: string[];
+  room?: number;
+  count?: number;
+  for?: number;
+  expect?: string[];
+  exec?: string;
+  recover?: string;
+  raw?: boolean;
+}
+
+/** Why it ended, and with which exit code. */
+interface End {
+  reason: 'count' | 'expected' | 'not_expected' | 'for' | 'timeout' | 'exec_failed' | 'signal' | 'closed' | 'refused';
+  code: number;
+  error?: ChatError;
+}
+
+export async function listen(cli: Cli, id: string | undefined, options: ListenOptions): Promise<void> {
+  const expected = (options.expect ?? []).map(parseExpression);
+  const since = options.recover === undefined ? undefined : toPosition(options.recover);
+  const user = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const channel = options.channel ?? personalChannel(user);
+  const url = await realtimeUrlOf(cli);
+  const tokens = await tokensOf(cli, user, channel);
+
+  const session = startSession(cli, options, expected);
+  try {
+    const follower = await follow({
+      url,
+      channel,
+      ...tokens,
+      since,
+      onPublication: session.take,
+      onSubscribed: context => session.subscribed(context, {user, channel, url}),
+      onEnded: error => session.end({reason: 'refused', code: exits.refused, error}),
+    });
+    if (options.exec !== undefined) runCommand(cli, options.exec, session.end);
+    const end = await session.ended;
+    follower.close();
+    session.tellEnd(end);
+    if (end.error) throw end.error;
+    if (end.code !== exits.ok) throw new Exit(end.code);
+  } finally {
+    session.close();
+  }
+}
+
+function toPosition(text: string): StreamPosition {
+  const [, offset, epoch] = /^(\d{1,15}):(.+)$/.exec(text) ?? [];
+  if (offset !== undefined && epoch !== undefined) return {offset: Number(offset), epoch};
+  throw new ChatError('bad_format', '--recover must be offset:epoch, as a line of an earlier listen has them.');
+}
+
+/** From the API where one is named, so that its doors are tried too; else minted here, which needs no API. */
+async function tokensOf(cli: Cli, user: UserId, channel: string) {
+  const config = await cli.config();
+  const now = () => Math.floor(Date.now() / 1_000);
+  if (cli.globals.apiUrl !== undefined || cli.io.env['CHATCTL_API_URL']) {
+    const base = await apiUrlOf(cli);
+    const apiToken = () => mintApiToken(jwtSecret(config), {sub: user}, 300, now()).token;
+    const path = `/api/token/subscription/?channel=${encodeURIComponent(channel)}`;
+    return {
+      connectionToken: async () => fetchToken(base, apiToken(), '/api/token/connection/'),
+      subscriptionToken: async () => fetchToken(base, apiToken(), path),
+    };
+  }
+  const secret = centrifugoTokenSecret(config);
+  return {
+    connectionToken: () => Promise.resolve(mintConnectionToken(secret, user, now()).token),
+    subscriptionToken: () => Promise.resolve(mintSubscriptionToken(secret, user, channel, now()).token),
+  };
+}
+
+function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) {
+  const {io} = cli;
+  const forPerson = cli.format === 'table' && !options.raw;
+  const pending = [...expected];
+  let events = 0;
+  let epoch: string | undefined;
+  let first = true;
+  let end: (end: End) => void = () => undefined;
+  const ended = new Promise<End>(resolve => {
+    end = resolve;
+  });
+
+  const write = (record: object, text: string) => {
+    if (options.raw) return;
+    if (forPerson) io.stdout.write(`${text}\n`);
+    else cli.line(record);
+  };
+  const timeOut = () => {
+    if (pending.length > 0 && events > 0) return end({reason: 'not_expected', code: exits.checkFailed});
+    end({reason: 'timeout', code: exits.timeout});
+  };
+  const forIsOver = () => {
+    if (pending.length > 0 || (options.count !== undefined && events < options.count)) return timeOut();
+    end({reason: 'for', code: exits.ok});
+  };
+  const timers = [
+    options.for === undefined ? undefined : setTimeout(forIsOver, options.for),
+    cli.globals.timeout === undefined ? undefined : setTimeout(timeOut, cli.globals.timeout),
+  ];
+  const onGone = () => end({reason: 'closed', code: exits.ok});
+  io.stdout.once('error', onGone);
+  const offSignals = [
+    io.onSignal('SIGINT', () => end({reason: 'signal', code: exits.interrupted})),
+    io.onSignal('SIGTERM', () => end({reason: 'signal', code: exits.terminated})),
+  ];
+
+  function take(publication: PublicationContext): void {
+    const delivery = deliveryOf(publication, epoch);
+    if (!isWanted(delivery, options)) return;
+    events += 1;
+    if (options.raw) io.stdout.write(`${JSON.stringify(publication.data)}\n`);
+    write(delivery, readable(delivery));
+    const met = pending.findIndex(each => each.holds({...delivery, ...delivery.data}));
+    if (met >= 0) pending.splice(met, 1);
+    if (expected.length > 0 && pending.length === 0) return end({reason: 'expected', code: exits.ok});
+    if (events !== options.count) return;
+    end(pending.length > 0 ? {reason: 'not_expected', code: exits.checkFailed} : {reason: 'count', code: exits.ok});
+  }
+
+  function subscribed(context: SubscribedContext, who: {user: UserId; channel: string; url: string}): void {
+    const position = {offset: context.streamPosition?.offset ?? null, epoch: context.streamPosition?.epoch ?? null};
+    epoch = context.streamPosition?.epoch;
+    if (first)
+      write({type: 'ready', ...who, ...position}, `Listening to ${who.channel} at ${who.url}; Ctrl-C ends it.`);
+    first = false;
+    if (!context.wasRecovering) return;
+    if (context.recovered) write({type: 'recovered', channel: who.channel, ...position}, 'Back; nothing was missed.');
+    else
+      write({type: 'gap', channel: who.channel, ...position}, 'Back, and something was missed: fetch the rooms again.');
+  }
+
+  return {
+    take,
+    subscribed,
+    ended,
+    end,
+    tellEnd({reason, code}: End) {
+      for (const each of pending) cli.note(`Did not come: ${each.text}`);
+      write(
+        {type: 'end', reason, events, exit_code: code},
+        `Ended (${reason.replace('_', ' ')}) after ${events} event(s).`,
+      );
+    },
+    close() {
+      for (const timer of timers) clearTimeout(timer);
+      for (const off of offSignals) off();
+      io.stdout.off('error', onGone);
+    },
+  };
+}
+
+function isWanted({data, room_id}: Delivery, {type, room}: ListenOptions): boolean {
+  return (type === undefined || type.includes(data.type)) && (room === undefined || room === room_id);
+}
+
+/** Runs while we listen; its output goes to stderr, since stdout is ours. */
+function runCommand(cli: Cli, command: string, end: (end: End) => void): void {
+  const child = spawn(command, {shell: true, stdio: ['ignore', 'pipe', 'pipe'], cwd: cli.io.cwd});
+  for (const stream of [child.stdout, child.stderr]) stream.pipe(cli.io.stderr, {end: false});
+  child.once('exit', code => {
+    if (code === 0) return;
+    const error = new ChatError('internal', `The command of --exec ended with ${code ?? 'a signal'}: ${command}`);
+    end({reason: 'exec_failed', code: exits.failure, error});
+  });
+}
