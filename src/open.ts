@@ -8,6 +8,8 @@ import type {Config} from './config.ts';
 export interface OpenOptions {
   /** Create a SQLite file that is not there, and apply pending migrations. */
   migrate?: boolean;
+  /** Roll every transaction back at its end. */
+  dryRun?: boolean;
   now?: () => Date;
 }
 
@@ -18,18 +20,19 @@ export interface OpenChat extends Chat {
   close(): Promise<void>;
 }
 
-/** Opens the database alone, for migrations. */
-export function openDatabase(config: Config, create = false): Promise<Db> {
+/** Opens the database alone, for migrations, which may create it. */
+export function openDatabase(config: Config, {migrate = false, dryRun = false}: OpenOptions = {}): Promise<Db> {
   return connect(parseDatabaseUrl(config.DATABASE_URL), {
     poolMax: config.DATABASE_POOL_MAX,
-    create,
+    create: migrate,
+    dryRun,
     ...(config.SQLITE_DRIVER ? {sqliteDriver: config.SQLITE_DRIVER} : {}),
   });
 }
 
 /** Opens the chat for use cases. Rejects with database_unavailable, migrations_pending or schema_newer. */
 export async function openChat(config: Config, options: OpenOptions = {}): Promise<OpenChat> {
-  const db = await openDatabase(config, options.migrate);
+  const db = await openDatabase(config, options);
   try {
     if (options.migrate) await migrateUp(db);
     else await mustBeMigrated(db);

@@ -9,8 +9,17 @@ export interface Chat {
   now: () => Timestamp;
   /** Tells the relay that the outbox has grown. Does nothing where no relay runs. */
   wakeRelay: () => void;
+  /** Is shown every event as it is stored; the command line tells of them. */
+  onEvent?: ((event: StoredEvent) => void) | undefined;
   /** Who may create rooms: the primary service alone, or users too. */
   roomCreation: 'service' | 'users';
+}
+
+/** An event in the outbox, and how many it will reach. */
+export interface StoredEvent {
+  outboxId: number;
+  type: string;
+  receivers: number;
 }
 
 /** Who asks: a user by API token, the primary service by service token, or the operator at the command line. */

@@ -142,15 +142,22 @@ export type MessageRange = {limit: number} & (
   {page: number} | {before: MessageId} | {after: MessageId} | {around: MessageId}
 );
 
+/** Only messages of this author, or since this time. A filtered list goes on by `before`, not by page. */
+export interface MessageFilter {
+  author?: UserId | undefined;
+  since?: Timestamp | undefined;
+}
+
 /** Costs the same at any depth: seqs are dense, so that a page's place is computed and not counted off. */
 export async function listMessages(
   chat: Chat,
   actor: Actor,
   roomId: RoomId,
   range: MessageRange,
+  filter: MessageFilter = {},
 ): Promise<Page<Message>> {
   const {room} = await mustSeeRoom(chat.db, actor, roomId);
-  const items = await itemsOf(chat, roomId, room.lastSeq, range);
+  const items = await itemsOf(chat, roomId, room.lastSeq, range, filter);
   const newest = items[0];
   const oldest = items.at(-1);
   const older = oldest !== undefined && oldest.seq > 1;
@@ -171,14 +178,20 @@ export async function listMessages(
   };
 }
 
-async function itemsOf(chat: Chat, room: RoomId, lastSeq: number, range: MessageRange): Promise<Message[]> {
+async function itemsOf(
+  chat: Chat,
+  room: RoomId,
+  lastSeq: number,
+  range: MessageRange,
+  filter: MessageFilter,
+): Promise<Message[]> {
   const {limit} = range;
-  const below = (seq: number) => listRows(chat.db, room, {below: seq, limit, order: 'newest'});
+  const below = (seq: number) => listRows(chat.db, room, {below: seq, limit, order: 'newest'}, filter);
   if ('page' in range) return below(Math.max(lastSeq + 1 - (range.page - 1) * limit, 1));
   if ('before' in range) return below(await mustHaveSeq(chat, room, range.before));
   if ('after' in range) {
     const above = await mustHaveSeq(chat, room, range.after);
-    return (await listRows(chat.db, room, {above, limit, order: 'oldest'})).toReversed();
+    return (await listRows(chat.db, room, {above, limit, order: 'oldest'}, filter)).toReversed();
   }
   const middle = await mustHaveSeq(chat, room, range.around);
   return below(Math.min(middle + Math.ceil(limit / 2), lastSeq) + 1);

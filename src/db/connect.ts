@@ -30,6 +30,8 @@ export interface Db extends Queryable {
   writer: Knex;
   queue: WriterQueue;
   target: DatabaseTarget;
+  /** Every transaction is rolled back at its end: a rehearsal. */
+  dryRun: boolean;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,8 @@ export interface ConnectOptions {
   poolMax?: number;
   /** Whether a SQLite file may be created. */
   create?: boolean;
+  /** Roll every transaction back at its end. */
+  dryRun?: boolean;
   /** Which SQLite driver; the first that loads when it is not said. */
   sqliteDriver?: SqliteDriverName;
 }
@@ -100,7 +104,7 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
     await queue.close();
     await Promise.all([reader.destroy(), writer.destroy()]);
   }
-  return {sql: reader, writer, queue, target, dialect: dialects.sqlite, close};
+  return {sql: reader, writer, queue, target, dialect: dialects.sqlite, dryRun: options.dryRun ?? false, close};
 }
 
 const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'];
@@ -121,7 +125,7 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
   async function close() {
     await sql.destroy();
   }
-  return {sql, writer: sql, queue, target, dialect: dialects.postgres, close};
+  return {sql, writer: sql, queue, target, dialect: dialects.postgres, dryRun: options.dryRun ?? false, close};
 }
 
 /** Makes the folder (0700) and an empty file (0600), or says in one line why there can be no database here. */

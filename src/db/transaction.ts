@@ -19,18 +19,30 @@ export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
   const callbacks: (() => void)[] = [];
   const tx = (sql: Knex): Tx => ({sql, dialect: db.dialect, afterCommit: callback => void callbacks.push(callback)});
   const result = db.dialect.rowLocks
-    ? await db.writer.transaction(trx => work(tx(trx)))
-    : await db.queue.run(() => inImmediate(db.writer, () => work(tx(db.writer))));
-  for (const callback of callbacks) callback();
+    ? await inPostgres(db, trx => work(tx(trx)))
+    : await db.queue.run(() => inImmediate(db, () => work(tx(db.writer))));
+  if (!db.dryRun) for (const callback of callbacks) callback();
   return result;
 }
 
+async function inPostgres<T>(db: Db, work: (trx: Knex) => Promise<T>): Promise<T> {
+  const trx = await db.writer.transaction();
+  try {
+    const result = await work(trx);
+    await (db.dryRun ? trx.rollback() : trx.commit());
+    return result;
+  } catch (error) {
+    if (!trx.isCompleted()) await trx.rollback();
+    throw error;
+  }
+}
+
 // The pool holds one connection and the queue lets one transaction in, so plain statements are all inside it.
-async function inImmediate<T>(writer: Knex, work: () => Promise<T>): Promise<T> {
+async function inImmediate<T>({writer, dryRun}: Db, work: () => Promise<T>): Promise<T> {
   await begin(writer);
   try {
     const result = await work();
-    await writer.raw('COMMIT');
+    await writer.raw(dryRun ? 'ROLLBACK' : 'COMMIT');
     return result;
   } catch (error) {
     await writer.raw('ROLLBACK').catch(() => undefined);

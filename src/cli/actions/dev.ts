@@ -1,0 +1,128 @@
+import {relative} from 'node:path';
+import {jwtSecret, type Config} from '../../config.ts';
+import type {UserId} from '../../core/ids.ts';
+import {putMember} from '../../core/members.ts';
+import {createRoom} from '../../core/rooms.ts';
+import {mintApiToken} from '../../core/tokens.ts';
+import {provisionUser} from '../../core/users.ts';
+import {findRoomsByName, type Room} from '../../db/rooms.ts';
+import {createLog} from '../../log.ts';
+import {startServer, type RunningServer} from '../../serve.ts';
+import {version} from '../../version.ts';
+import {announceServer} from '../addresses.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {toUser} from './parse.ts';
+import {ensureSecrets} from './project.ts';
+import {nextSignal, portFlags} from './serve.ts';
+
+interface DevOptions {
+  port?: string;
+  users: string[];
+}
+
+const tokenTtlSeconds = 7 * 86_400;
+const demoRoom = 'general';
+
+/** The whole chat in one process, with everything made that is missing. */
+export async function dev(cli: Cli, options: DevOptions): Promise<void> {
+  const users = options.users.map(toUser);
+  const flags = portFlags(options);
+  ensureSecrets(await cli.config(flags));
+  const config = await cli.config(flags);
+  const log = createLog(config.origins.LOG_LEVEL === 'default' ? 'warn' : config.LOG_LEVEL, 'stderr', true);
+  const signal = nextSignal(cli);
+  const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
+  try {
+    const room = await ensureDemo(cli, server, users);
+    const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
+    tellReady(cli, config, server, room, users);
+    const ended = await signal;
+    forget();
+    if (ended === 'SIGTERM') throw new Exit(exits.terminated);
+  } finally {
+    await server.close();
+    if (isStream(cli)) cli.line({type: 'end'});
+    else cli.note('\nStopped. The data stays in .chatctl/; the next start goes on with it.');
+  }
+}
+
+/** The demo users and their room, made where they are missing. */
+async function ensureDemo(cli: Cli, {chat}: RunningServer, users: readonly UserId[]): Promise<Room> {
+  const title = (id: string) => id.charAt(0).toUpperCase() + id.slice(1);
+  for (const user of users) await provisionUser(chat, user, title(user));
+  const [existing] = await findRoomsByName(chat.db, demoRoom, 1);
+  const room = existing ?? (await createRoom(chat, cli.actor, {name: demoRoom, members: [...users]}));
+  if (existing) for (const user of users) await putMember(chat, cli.actor, room.id, user);
+  return room;
+}
+
+function isStream(cli: Cli): boolean {
+  return cli.format === 'json' || cli.format === 'ndjson';
+}
+
+function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, users: readonly UserId[]): void {
+  const now = Math.floor(Date.now() / 1_000);
+  const tokens = Object.fromEntries(
+    users.map(user => [user, mintApiToken(jwtSecret(config), {sub: user}, tokenTtlSeconds, now).token]),
+  );
+  const {apiUrl: api, realtimeUrl: realtime} = server;
+  if (isStream(cli)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
+  for (const line of [...movedPorts(config, server), ...readyLines(cli, server, room, tokens)])
+    cli.io.stdout.write(`${line}\n`);
+}
+
+function movedPorts(config: Config, server: RunningServer): string[] {
+  const moved: string[] = [];
+  const tell = (name: string, wanted: number, url: string | undefined) => {
+    const got = url === undefined ? wanted : Number(new URL(url).port);
+    if (wanted !== 0 && got !== wanted) moved.push(`Port ${wanted} is taken; ${name} is on ${got}.`);
+  };
+  if (config.PUBLIC_URL === undefined) tell('the API', config.PORT, server.apiUrl);
+  tell('real-time', config.REALTIME_PORT, server.realtimeUrl);
+  return moved;
+}
+
+function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<string, string>): string[] {
+  const {apiUrl, realtimeUrl, chat} = server;
+  const {target} = chat.db;
+  const names = Object.keys(tokens);
+  const [poster = 'alice', listener = poster] = names;
+  const database = target.dialect === 'sqlite' ? relative(cli.io.cwd, target.path) : target.label;
+  const chatctl = commandName(cli);
+  const auth = `-H "Authorization: Bearer ${tokens[poster]}"`;
+  return [
+    `chatctl ${version} runs. Ctrl-C ends it.`,
+    '',
+    `  API        ${apiUrl}/api/  (read about it: ${apiUrl}/api/docs/)`,
+    `  Real-time  ${realtimeUrl ?? 'by Centrifugo'}`,
+    `  Database   ${database}`,
+    `  Room       ${room.id} "${room.name}" with ${names.join(', ')}`,
+    '',
+    `Listen as ${listener}, in another terminal:`,
+    '',
+    `${chatctl} listen ${listener}`,
+    '',
+    `Post as ${poster}, over REST or with the command line:`,
+    '',
+    `curl -X POST ${auth} -H "Content-Type: application/json" -d '{"content":"hello"}' ${apiUrl}/api/rooms/${room.id}/messages/`,
+    `${chatctl} message post ${room.id} hello --as ${poster}`,
+    '',
+    'Tokens that a client needs for real-time:',
+    '',
+    `curl ${auth} ${apiUrl}/api/token/connection/`,
+    `curl ${auth} "${apiUrl}/api/token/subscription/?channel=personal:${poster}"`,
+    '',
+    'API tokens, for 7 days:',
+    '',
+    ...names.map(name => `${name}  ${tokens[name]}`),
+    '',
+  ];
+}
+
+/** How the person started this, so that the lines can be pasted. */
+function commandName({io}: Cli): string {
+  const script = io.env['npm_lifecycle_event'];
+  if (script === 'npx') return 'npx chatctl';
+  return script === undefined ? 'chatctl' : 'npm run --silent chatctl --';
+}

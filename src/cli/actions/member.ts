@@ -1,0 +1,128 @@
+import {ChatError} from '../../core/errors.ts';
+import type {Role, UserId} from '../../core/ids.ts';
+import * as members from '../../core/members.ts';
+import {presentMember} from '../../core/present.ts';
+import type {Room} from '../../db/rooms.ts';
+import type {Cli} from '../context.ts';
+import {
+  eventJson,
+  forEach,
+  listPages,
+  mustAllBeOk,
+  tellEvents,
+  toRoom,
+  toUsers,
+  type ItemResult,
+  type ListOptions,
+} from './parse.ts';
+
+interface AddOptions {
+  role?: Role;
+  stdin?: boolean;
+  ifNotMember?: boolean;
+  existingUsers?: boolean;
+}
+
+export async function addMembers(
+  cli: Cli,
+  reference: string | undefined,
+  args: string[],
+  options: AddOptions,
+): Promise<void> {
+  const room = await toRoom(cli, reference);
+  const users = await toUsers(cli, args, options.stdin);
+  printResults(
+    cli,
+    await forEach(
+      cli,
+      users,
+      user => ({user}),
+      user => addOne(cli, room, user, options),
+    ),
+  );
+}
+
+async function addOne(cli: Cli, room: Room, user: UserId, options: AddOptions): Promise<object> {
+  const {created, userCreated} = await members.putMember(await cli.chat(), cli.actor, room.id, user, options);
+  const events = cli.events();
+  if (!created && events.length === 0 && !options.ifNotMember) {
+    throw new ChatError('already_member', `The user ${user} is a member of "${room.name}" already.`, {
+      hint: 'With --if-not-member that is no failure.',
+    });
+  }
+  if (userCreated) cli.note(`The user ${user} is new here. --existing-users refuses that.`);
+  tellEvents(cli, events);
+  return {event: eventJson(events[0])};
+}
+
+function printResults(cli: Cli, results: (ItemResult & object)[]): void {
+  cli.print({items: results, columns: ['user', 'ok', 'error.message'], id: 'user', json: each => ({results: each})});
+  mustAllBeOk(results);
+}
+
+interface RemoveOptions {
+  all?: boolean;
+  stdin?: boolean;
+}
+
+export async function removeMembers(
+  cli: Cli,
+  reference: string | undefined,
+  args: string[],
+  options: RemoveOptions,
+): Promise<void> {
+  const room = await toRoom(cli, reference);
+  if (options.all) return removeAll(cli, room);
+  const users = await toUsers(cli, args, options.stdin);
+  const chat = await cli.chat();
+  const results = await forEach(
+    cli,
+    users,
+    user => ({user}),
+    async user => {
+      await members.removeMember(chat, cli.actor, room.id, user);
+      const events = cli.events();
+      tellEvents(cli, events);
+      return {event: eventJson(events[0])};
+    },
+  );
+  printResults(cli, results);
+}
+
+/** As many changes as it takes: one change names 10,000 at most. */
+async function removeAll(cli: Cli, room: Room): Promise<void> {
+  if (!cli.globals.dryRun) await cli.ask.agree(`Remove all ${room.memberCount} members of "${room.name}"?`);
+  const chat = await cli.chat();
+  const {items} = await listPages(cli, {limit: 1, all: true}, page =>
+    members.listMembers(chat, cli.actor, room.id, page),
+  );
+  const users = items.map(member => member.user.id);
+  const {removed} = await members.changeMembers(chat, cli.actor, room.id, {add: [], remove: users});
+  const events = cli.events();
+  tellEvents(cli, events);
+  cli.print({
+    items: [{removed}],
+    columns: ['removed'],
+    id: 'removed',
+    single: true,
+    json: () => ({results: users.map(user => ({user, ok: true})), removed, event: eventJson(events[0])}),
+  });
+}
+
+export async function listMembers(
+  cli: Cli,
+  reference: string | undefined,
+  options: ListOptions & {search?: string},
+): Promise<void> {
+  const room = await toRoom(cli, reference);
+  const chat = await cli.chat();
+  const read = (page: {page: number; limit: number}) =>
+    members.listMembers(chat, cli.actor, room.id, page, options.search);
+  const {items, next} = await listPages(cli, options, read);
+  cli.print({
+    items: items.map(presentMember),
+    columns: ['user.id', 'user.username', 'role', 'joined_at'],
+    id: 'user.id',
+    json: found => ({members: found, next}),
+  });
+}

@@ -1,0 +1,60 @@
+import {basename} from 'node:path';
+import type {Db, DatabaseTarget} from '../../db/connect.ts';
+import * as migrations from '../../db/migrations.ts';
+import {openDatabase} from '../../open.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+
+async function withDatabase<T>(cli: Cli, create: boolean, work: (db: Db) => Promise<T>): Promise<T> {
+  const db = await openDatabase(await cli.config(), {migrate: create});
+  try {
+    return await work(db);
+  } finally {
+    await db.close();
+  }
+}
+
+/** One line a migration, or the document. */
+function print(cli: Cli, lines: readonly string[], document: object): void {
+  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(document);
+  for (const line of lines) cli.io.stdout.write(`${line}\n`);
+}
+
+export async function migrateUp(cli: Cli, options: {to?: string}): Promise<void> {
+  await withDatabase(cli, true, async db => {
+    const applied = await migrations.migrateUp(db, options.to);
+    const {pending} = await migrations.migrationStatus(db);
+    if (applied.length === 0) cli.note(`Nothing is pending in ${db.target.label}.`);
+    print(cli, applied, {applied, pending: pending.length});
+  });
+}
+
+export async function migrateDown(cli: Cli, options: {to?: string}): Promise<void> {
+  await withDatabase(cli, false, async db => {
+    await cli.ask.agreeByName(`This drops tables and the data in them from ${db.target.label}.`, nameOf(db.target));
+    const reverted = await migrations.migrateDown(db, options.to);
+    print(cli, reverted, {reverted});
+  });
+}
+
+/** What is typed to confirm: the file's name, or the database's. */
+function nameOf(target: DatabaseTarget): string {
+  return target.dialect === 'sqlite' ? basename(target.path) : new URL(target.url).pathname.slice(1);
+}
+
+export async function migrateStatus(cli: Cli, options: {check?: boolean}): Promise<void> {
+  await withDatabase(cli, false, async db => {
+    const {applied, pending, unknown, locked} = await migrations.migrationStatus(db);
+    const lines = [...applied.map(name => `applied\t${name}`), ...pending.map(name => `pending\t${name}`)];
+    print(cli, lines, {applied, pending, unknown, locked});
+    if (options.check && pending.length > 0) throw new Exit(exits.checkFailed);
+  });
+}
+
+export async function migrateUnlock(cli: Cli): Promise<void> {
+  await withDatabase(cli, false, async db => {
+    await cli.ask.agree(`Release the migration lock of ${db.target.label}? Only when no migration runs.`);
+    await migrations.unlockMigrations(db);
+    print(cli, ['unlocked'], {unlocked: true});
+  });
+}

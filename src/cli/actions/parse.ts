@@ -1,0 +1,148 @@
+// Arguments become the types that use cases believe in.
+import type {z} from 'zod';
+import type {StoredEvent} from '../../core/chat.ts';
+import {ChatError} from '../../core/errors.ts';
+import type {MessageId, UserId} from '../../core/ids.ts';
+import {MessageIdInput, parse, UserIdInput} from '../../core/input.ts';
+import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
+import {resolveRoom} from '../../core/rooms.ts';
+import type {Room} from '../../db/rooms.ts';
+import type {Cli} from '../context.ts';
+import {told} from '../errors.ts';
+import {Exit, exits} from '../exit.ts';
+import {readStdin} from '../io.ts';
+
+export function toUser(text: string): UserId {
+  return scalar(UserIdInput, text, `The user "${text.slice(0, 40)}"`);
+}
+
+export function toMessage(text: string): MessageId {
+  return scalar(MessageIdInput, text, `The message "${text.slice(0, 40)}"`);
+}
+
+function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.output<S> {
+  const result = schema.safeParse(text);
+  if (result.success) return result.data;
+  throw new ChatError('bad_format', `${what} cannot be: ${result.error.issues[0]?.message ?? 'it is not valid.'}`);
+}
+
+/** Parses the fields of a use case's input, which flags and arguments became. */
+export const toInput = parse;
+
+/** The room a person means; asked for on a terminal when it was left out. */
+export async function toRoom(cli: Cli, reference: string | undefined): Promise<Room> {
+  const text = await cli.ask.text(reference, '<room>', 'Which room?');
+  return resolveRoom(await cli.chat(), cli.actor, text);
+}
+
+const stdinLimit = 16 * 1_048_576;
+
+/** Users from arguments, from standard input, or asked for. */
+export async function toUsers(
+  cli: Cli,
+  args: readonly string[] | undefined,
+  stdin: boolean | undefined,
+): Promise<UserId[]> {
+  if (!stdin) return (await cli.ask.texts(args, '<users...>', 'Which users?')).map(toUser);
+  const text = await readStdin(cli.io, stdinLimit);
+  if (text === undefined)
+    throw new ChatError('too_large', 'Standard input holds more than 16 MB; import a file instead.');
+  return [
+    ...(args ?? []),
+    ...text
+      .split(/\r?\n/)
+      .map(line => line.trim())
+      .filter(Boolean),
+  ].map(toUser);
+}
+
+/** What happened to the members' view of it: `{"mode":"none"}` when nobody is told. */
+export function eventJson(event: StoredEvent | undefined): object {
+  if (!event) return {mode: 'none'};
+  return {type: event.type, channels: event.receivers, mode: 'outbox', state: 'queued', outbox_id: event.outboxId};
+}
+
+/** Tells a person what a write did, or would do. */
+export function tellEvents(cli: Cli, events: readonly StoredEvent[]): void {
+  for (const event of events) {
+    const would = cli.globals.dryRun ? 'Would tell' : 'Tells';
+    cli.note(`${would} ${event.receivers} user(s): ${event.type}`);
+  }
+  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
+}
+
+export interface ItemResult {
+  ok: boolean;
+  event?: object;
+  error?: {code: string; message: string};
+}
+
+/**
+ * Does the same to each of several things and goes on when one fails. One thing alone fails as itself; of several, some
+ * failing ends with 7.
+ */
+export async function forEach<T>(
+  cli: Cli,
+  things: readonly T[],
+  named: (thing: T) => object,
+  action: (thing: T) => Promise<object>,
+): Promise<(ItemResult & object)[]> {
+  const results: (ItemResult & object)[] = [];
+  for (const thing of things) {
+    try {
+      const more = await action(thing);
+      results.push({...named(thing), ok: true, ...more});
+    } catch (error) {
+      if (things.length === 1 || !(error instanceof ChatError)) throw error;
+      const {code, message} = told(error);
+      results.push({...named(thing), ok: false, error: {code, message}});
+      cli.note(`Failed: ${message}`);
+    }
+  }
+  return results;
+}
+
+/** Ends with 7 when some of the results are failures. Called after they were printed. */
+export function mustAllBeOk(results: readonly ItemResult[]): void {
+  if (results.some(result => !result.ok)) throw new Exit(exits.partial);
+}
+
+export interface ListOptions {
+  limit: number;
+  after?: string;
+  all?: boolean;
+}
+
+export interface Listed<T> {
+  items: T[];
+  /** For `--after`, or null at the end. */
+  next: string | null;
+}
+
+/** Reads numbered pages until the limit; `next` is a page number, so that a limit of 100 or less goes on exactly. */
+export async function listPages<T>(
+  cli: Cli,
+  options: ListOptions,
+  read: (page: PageRequest) => Promise<Page<T>>,
+): Promise<Listed<T>> {
+  const wanted = options.all ? Infinity : options.limit;
+  const limit = Math.min(wanted, firstPage.limit);
+  const items: T[] = [];
+  let page = toPageNumber(options.after);
+  for (;;) {
+    const found = await read({page, limit});
+    items.push(...found.items);
+    page += 1;
+    if (!found.next) return {items: items.slice(0, wanted), next: null};
+    if (items.length >= wanted) break;
+  }
+  cli.note(`There is more: --after ${page}, or --all.`);
+  return {items: items.slice(0, wanted), next: String(page)};
+}
+
+function toPageNumber(cursor: string | undefined): number {
+  if (cursor === undefined) return 1;
+  const page = Number(cursor);
+  if (Number.isSafeInteger(page) && page >= 1) return page;
+  throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`);
+}

@@ -1,0 +1,37 @@
+// The `.chatctl/` folder of a project, with its secrets for development.
+import {randomBytes} from 'node:crypto';
+import {chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {configPath, type Config} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
+
+/** Makes the secrets that are set nowhere. Answers the names it made. */
+export function ensureSecrets(config: Config): string[] {
+  const missing = [
+    ...(config.JWT_SECRET || config.SECRET_KEY ? [] : ['JWT_SECRET']),
+    ...(config.CENTRIFUGO_TOKEN_SECRET ? [] : ['CENTRIFUGO_TOKEN_SECRET']),
+    ...(config.CENTRIFUGO_API_KEY ? [] : ['CENTRIFUGO_API_KEY']),
+  ];
+  ensureFolder(config);
+  if (missing.length === 0) return [];
+  const path = configPath(config.projectDir);
+  const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>) : {};
+  const made = Object.fromEntries(missing.map(name => [name, randomBytes(32).toString('base64url')]));
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, `${JSON.stringify({...before, ...made}, null, 2)}\n`, {mode: 0o600, flag: 'wx'});
+  renameSync(temporary, path);
+  return missing;
+}
+
+function ensureFolder({projectDir}: Config): void {
+  const folder = join(projectDir, '.chatctl');
+  try {
+    mkdirSync(folder, {recursive: true, mode: 0o700});
+    chmodSync(folder, 0o700);
+  } catch (cause) {
+    throw new ChatError('config_invalid', `The folder ${folder} cannot be made.`, {
+      cause,
+      hint: 'Check the permissions of the folder above it.',
+    });
+  }
+}

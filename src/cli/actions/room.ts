@@ -1,0 +1,148 @@
+import {CreateRoom, UpdateRoom} from '../../core/input.ts';
+import * as members from '../../core/members.ts';
+import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
+import * as rooms from '../../core/rooms.ts';
+import {findRoomIdByKey, findRoomsByName, type Room, type RoomSort} from '../../db/rooms.ts';
+import type {Cli} from '../context.ts';
+import {
+  eventJson,
+  forEach,
+  listPages,
+  mustAllBeOk,
+  tellEvents,
+  toInput,
+  toRoom,
+  toUser,
+  type ListOptions,
+} from './parse.ts';
+
+const columns = ['id', 'name', 'key', 'visibility', 'member_count', 'version', 'bumped_at'];
+
+function printRoom(cli: Cli, room: RoomJson, more: object): void {
+  cli.print({
+    items: [room],
+    columns: [...columns, 'created_at', 'archived_at', 'last_message.content'],
+    id: 'id',
+    single: true,
+    json: ([only]) => ({room: only, ...more}),
+  });
+}
+
+interface CreateOptions {
+  key?: string;
+  private?: boolean;
+  member?: string[];
+  ifNotExists?: boolean;
+}
+
+export async function createRoom(cli: Cli, name: string | undefined, options: CreateOptions): Promise<void> {
+  const input = toInput(CreateRoom, {
+    name: await cli.ask.text(name, '<name>', 'Name of the room?'),
+    key: options.key,
+    visibility: options.private ? 'private' : 'public',
+    members: options.member?.map(toUser),
+  });
+  const chat = await cli.chat();
+  const existing = options.ifNotExists ? await findExisting(cli, input.name, options.key) : undefined;
+  const room = existing ?? (await rooms.createRoom(chat, cli.actor, input));
+  const events = cli.events();
+  tellEvents(cli, events);
+  if (existing) cli.note(`There is a room ${existing.id} of that ${options.key ? 'key' : 'name'} already.`);
+  printRoom(cli, presentRoom(room), {created: !existing, event: eventJson(events[0])});
+}
+
+async function findExisting(cli: Cli, name: string, key: string | undefined): Promise<Room | undefined> {
+  const chat = await cli.chat();
+  if (key === undefined) return (await findRoomsByName(chat.db, name, 10)).find(room => room.name === name);
+  const id = await findRoomIdByKey(chat.db, key);
+  return id === undefined ? undefined : rooms.getRoom(chat, cli.actor, id);
+}
+
+interface RoomListOptions extends ListOptions {
+  search?: string;
+  member?: string;
+  archived?: boolean;
+  sort: RoomSort;
+}
+
+export async function listRooms(cli: Cli, options: RoomListOptions): Promise<void> {
+  const chat = await cli.chat();
+  const filter = {
+    search: options.search,
+    member: options.member === undefined ? undefined : toUser(options.member),
+    archived: options.archived,
+  };
+  const {items, next} = await listPages(cli, options, page =>
+    rooms.listRooms(chat, cli.actor, filter, page, options.sort),
+  );
+  cli.print({items: items.map(presentRoom), columns, id: 'id', json: found => ({rooms: found, next})});
+}
+
+export async function showRoom(cli: Cli, reference: string | undefined, options: {members?: boolean}): Promise<void> {
+  const room = await toRoom(cli, reference);
+  if (!options.members) return printRoom(cli, presentRoom(room), {});
+  const page = await members.listMembers(await cli.chat(), cli.actor, room.id, {page: 1, limit: 100});
+  printRoom(cli, presentRoom(room), {members: page.items.map(presentMember)});
+  for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
+}
+
+export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {
+  const room = await toRoom(cli, reference);
+  const input = toInput(UpdateRoom, {name: await cli.ask.text(name, '<name>', 'New name?')});
+  const renamed = await rooms.updateRoom(await cli.chat(), cli.actor, room.id, input);
+  const events = cli.events();
+  tellEvents(cli, events);
+  if (renamed.name !== room.name)
+    cli.note(`To take it back: chatctl room rename id:${room.id} ${JSON.stringify(room.name)}`);
+  printRoom(cli, presentRoom(renamed), {event: eventJson(events[0])});
+}
+
+export function archiveRooms(cli: Cli, references: string[] | undefined): Promise<void> {
+  return setArchived(cli, references, true);
+}
+
+export function unarchiveRooms(cli: Cli, references: string[] | undefined): Promise<void> {
+  return setArchived(cli, references, false);
+}
+
+async function setArchived(cli: Cli, references: string[] | undefined, archived: boolean): Promise<void> {
+  const all = await cli.ask.texts(references, '<room...>', 'Which rooms?');
+  const verb = archived ? 'Archive' : 'Unarchive';
+  if (all.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`${verb} ${all.length} rooms?`);
+  const chat = await cli.chat();
+  const results = await forEach(
+    cli,
+    all,
+    room => ({room}),
+    async reference => {
+      const room = await toRoom(cli, reference);
+      await rooms.updateRoom(chat, cli.actor, room.id, {archived});
+      const events = cli.events();
+      tellEvents(cli, events);
+      return {id: room.id, event: eventJson(events[0])};
+    },
+  );
+  if (all.length === 1) cli.note(`To take it back: chatctl room ${archived ? 'unarchive' : 'archive'} ${all[0]}`);
+  cli.print({items: results, columns: ['room', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
+  mustAllBeOk(results);
+}
+
+export async function deleteRoom(cli: Cli, reference: string | undefined): Promise<void> {
+  const room = await toRoom(cli, reference);
+  const chat = await cli.chat();
+  if (!cli.globals.dryRun) {
+    const what = `This deletes room ${room.id} "${room.name}" with ${room.memberCount} member(s) and ${room.lastSeq} message(s) from ${chat.db.target.label}.`;
+    await cli.ask.agreeByName(what, room.name);
+  }
+  const deleted = await rooms.deleteRoom(chat, cli.actor, room.id);
+  const events = cli.events();
+  tellEvents(cli, events);
+  const counts = {rooms: 1, members: deleted.members, messages: deleted.messages};
+  cli.print({
+    items: [{id: room.id, ...counts}],
+    columns: ['id', 'members', 'messages'],
+    id: 'id',
+    single: true,
+    json: () => ({deleted: counts, event: eventJson(events[0])}),
+  });
+}

@@ -1,0 +1,44 @@
+import {configPath, type SettingName} from '../../config.ts';
+import {existsSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {createLog} from '../../log.ts';
+import {startServer} from '../../serve.ts';
+import {announceServer} from '../addresses.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import type {Signal} from '../io.ts';
+
+interface ServeOptions {
+  host?: string;
+  port?: string;
+  migrate?: boolean;
+  log: 'json' | 'pretty';
+}
+
+/** Runs until a signal: then it takes no more requests, finishes those under way, delivers and closes. */
+export async function serve(cli: Cli, options: ServeOptions): Promise<void> {
+  const config = await cli.config(portFlags(options));
+  const log = createLog(config.LOG_LEVEL, 'stdout', options.log === 'pretty');
+  const signal = nextSignal(cli);
+  const server = await startServer(config, {log, migrate: options.migrate ?? false});
+  // Only a project's server is looked for by the project's other commands.
+  const inProject = existsSync(dirname(configPath(config.projectDir)));
+  const forget = inProject ? announceServer(config, server.apiUrl, server.realtimeUrl) : undefined;
+  const ended = await signal;
+  log.info({signal: ended}, 'stopping');
+  forget?.();
+  await server.close();
+  log.info('stopped');
+  throw new Exit(ended === 'SIGTERM' ? exits.terminated : exits.interrupted);
+}
+
+export function portFlags(options: {host?: string; port?: string}): Partial<Record<SettingName, string>> {
+  return {...(options.host && {HOST: options.host}), ...(options.port && {PORT: options.port})};
+}
+
+/** The first signal that asks to end. The one after it ends the process at once. */
+export function nextSignal(cli: Cli): Promise<Signal> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) cli.io.onSignal(signal, () => resolve(signal));
+  });
+}

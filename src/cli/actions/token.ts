@@ -1,0 +1,135 @@
+import {readFileSync} from 'node:fs';
+import {centrifugoTokenSecret, isProduction, jwtSecret, type Config} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
+import {explainToken, type Explanation, type TokenKind} from '../../core/explain.ts';
+import {
+  mintApiToken,
+  mintConnectionToken,
+  mintSubscriptionToken,
+  personalChannel,
+  type Minted,
+} from '../../core/tokens.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {readStdin} from '../io.ts';
+import {toUser} from './parse.ts';
+
+interface MintOptions {
+  ttl: number | null;
+  claim?: Record<string, unknown>;
+  info?: unknown;
+  meta?: unknown;
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1_000);
+}
+
+/** The bare token in a pipe; on a terminal with what is in it. */
+function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void {
+  const {exp} = claims;
+  const expires_at = typeof exp === 'number' ? new Date(exp * 1_000).toISOString() : null;
+  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line({token, claims, expires_at, ...more});
+  cli.io.stdout.write(`${token}\n`);
+  if (cli.io.stdout.isTTY) cli.note(expires_at === null ? 'It never expires.' : `It expires at ${expires_at}.`);
+}
+
+export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
+  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  printToken(cli, mintApiToken(jwtSecret(await cli.config()), {...options.claim, sub}, options.ttl, now()));
+}
+
+export async function mintService(cli: Cli, name: string | undefined, options: MintOptions): Promise<void> {
+  const config = await cli.config();
+  const claims = {...options.claim, sub: name ?? 'service', scope: config.JWT_SERVICE_SCOPE};
+  printToken(cli, mintApiToken(jwtSecret(config), claims, options.ttl, now()));
+}
+
+export async function mintConnection(
+  cli: Cli,
+  user: string | undefined,
+  {ttl, info, meta}: MintOptions,
+): Promise<void> {
+  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  const extra = {...(info !== undefined && {info}), ...(meta !== undefined && {meta})};
+  printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), ttl, extra));
+}
+
+export async function mintSubscription(
+  cli: Cli,
+  user: string | undefined,
+  channel: string | undefined,
+  {ttl, info}: MintOptions,
+): Promise<void> {
+  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  const wanted = channel ?? personalChannel(sub);
+  const extra = info === undefined ? {} : {info};
+  const minted = mintSubscriptionToken(centrifugoTokenSecret(await cli.config()), sub, wanted, now(), ttl, extra);
+  printToken(cli, minted, {channel: wanted});
+}
+
+interface VerifyOptions {
+  file?: string;
+  for?: TokenKind;
+  user?: string;
+  channel?: string;
+}
+
+const tokenLimit = 64 * 1_024;
+
+export async function verifyToken(cli: Cli, argument: string | undefined, options: VerifyOptions): Promise<void> {
+  const token = (await toToken(cli, argument, options.file)).trim();
+  const config = await cli.config();
+  const explanation = explainToken(token, {
+    secrets: secretsOf(config),
+    kind: options.for,
+    user: options.user === undefined ? undefined : toUser(options.user),
+    channel: options.channel,
+    requireExp: config.JWT_REQUIRE_EXP ?? isProduction(config),
+    serviceScope: config.JWT_SERVICE_SCOPE,
+    nowSeconds: now(),
+  });
+  show(cli, explanation);
+  if (!explanation.valid) throw new Exit(exits.refused);
+}
+
+async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {
+  if (file !== undefined && file !== '-') return readTokenFile(file);
+  if (argument !== undefined && argument !== '-') {
+    cli.note('A token in the arguments can be seen in the list of processes; standard input or --file hide it.');
+    return argument;
+  }
+  if (cli.ask.canAsk && file === undefined) return cli.ask.text(undefined, '[token]', 'Token?');
+  const text = await readStdin(cli.io, tokenLimit);
+  if (!text?.trim())
+    throw new ChatError(
+      'input_required',
+      'Missing [token]: give it on standard input, with --file, or as the argument.',
+    );
+  return text;
+}
+
+function readTokenFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ChatError('input_required', `The file ${path} cannot be read.`, {cause});
+  }
+}
+
+function secretsOf(config: Config) {
+  const jwt = config.JWT_SECRET ?? config.SECRET_KEY;
+  return {
+    ...(jwt && {JWT_SECRET: jwt.reveal()}),
+    ...(config.JWT_SECRET_PREVIOUS && {JWT_SECRET_PREVIOUS: config.JWT_SECRET_PREVIOUS.reveal()}),
+    ...(config.CENTRIFUGO_TOKEN_SECRET && {CENTRIFUGO_TOKEN_SECRET: config.CENTRIFUGO_TOKEN_SECRET.reveal()}),
+  };
+}
+
+function show(cli: Cli, explanation: Explanation): void {
+  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(explanation);
+  const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
+  write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
+  if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);
+  for (const {code, message, fix} of explanation.problems) write(`${code}: ${message}\n  make a right one: ${fix}`);
+}

@@ -1,0 +1,63 @@
+import {PutUser} from '../../core/input.ts';
+import {presentRoom} from '../../core/present.ts';
+import * as rooms from '../../core/rooms.ts';
+import * as users from '../../core/users.ts';
+import type {User} from '../../db/users.ts';
+import type {Cli} from '../context.ts';
+import {listPages, tellEvents, toInput, toUser, type ListOptions} from './parse.ts';
+
+const columns = ['id', 'username', 'created_at', 'deactivated_at'];
+
+/** An operator sees more of a user than the API's other callers. */
+function presentUserRow(user: User) {
+  return {
+    id: user.id,
+    username: user.username,
+    created_at: user.createdAt,
+    deactivated_at: user.deactivatedAt,
+    erased_at: user.erasedAt,
+  };
+}
+
+function printUser(cli: Cli, user: User, more: object): void {
+  cli.print({
+    items: [presentUserRow(user)],
+    columns,
+    id: 'id',
+    single: true,
+    json: ([only]) => ({user: only, ...more}),
+  });
+}
+
+export async function listUsers(cli: Cli, options: ListOptions & {search?: string}): Promise<void> {
+  const chat = await cli.chat();
+  const {items, next} = await listPages(cli, options, page => users.listUsers(chat, cli.actor, options.search, page));
+  cli.print({items: items.map(presentUserRow), columns, id: 'id', json: found => ({users: found, next})});
+}
+
+export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {
+  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const chat = await cli.chat();
+  const user = await users.getUser(chat, cli.actor, wanted);
+  if (!options.rooms) return printUser(cli, user, {});
+  const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, {page: 1, limit: 100});
+  printUser(cli, user, {rooms: page.items.map(presentRoom)});
+  for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
+}
+
+export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {
+  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const {username} = toInput(PutUser, {username: options.username ?? wanted.slice(0, 150)});
+  const {user, created} = await users.upsertUser(await cli.chat(), cli.actor, wanted, username);
+  tellEvents(cli, []);
+  printUser(cli, user, {created, event: {mode: 'none'}});
+}
+
+export async function deactivateUser(cli: Cli, id: string | undefined): Promise<void> {
+  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  if (!cli.globals.dryRun) await cli.ask.agree(`Refuse the tokens of ${wanted} from now on?`);
+  const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
+  tellEvents(cli, []);
+  cli.note(`To take it back: chatctl user upsert ${wanted} --username ${JSON.stringify(user.username)}`);
+  printUser(cli, user, {event: {mode: 'none'}});
+}

@@ -1,0 +1,45 @@
+// A command in the tree: declared without loading what it does, so that --help and completion stay fast.
+import {Command} from 'commander';
+import type {Cli} from './context.ts';
+
+/** Global flags that only some commands honour; the others refuse them. */
+export type Feature = 'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url';
+
+export type Run<Args extends unknown[] = never[]> = (cli: Cli, ...args: Args) => Promise<void>;
+
+interface Declaration {
+  features: ReadonlySet<Feature>;
+  load: () => Promise<Run>;
+}
+
+const declarations = new WeakMap<Command, Declaration>();
+
+export interface CommandParts {
+  /** `create <name>`; required arguments are asked for on a terminal. */
+  usage: string;
+  summary: string;
+  features?: readonly Feature[];
+  /** Lines after `chatctl`. */
+  examples: readonly string[];
+  /** Exit codes beyond 0, 1, 2, 5 and 130. */
+  exits?: string;
+  load: () => Promise<Run<never[]>>;
+}
+
+/** Adds a command; its flags are added to what this returns. */
+export function declare(parent: Command, parts: CommandParts): Command {
+  const command = parent.command(parts.usage).description(parts.summary);
+  declarations.set(command, {features: new Set(parts.features), load: parts.load});
+  command.addHelpText('after', helpAfter(parts));
+  return command;
+}
+
+function helpAfter({examples, exits}: CommandParts): string {
+  const lines = ['', 'Examples:', ...examples.map(example => `  $ chatctl ${example}`)];
+  if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 5, 130; ${exits}. See: chatctl help exit-codes`);
+  return lines.join('\n');
+}
+
+export function declarationOf(command: Command): Declaration | undefined {
+  return declarations.get(command);
+}

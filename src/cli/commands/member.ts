@@ -1,0 +1,43 @@
+import {Option, type Command} from 'commander';
+import {declare} from '../command.ts';
+import {count} from '../values.ts';
+
+const act = () => import('../actions/member.ts');
+
+export function declareMember(program: Command): void {
+  const member = program.command('member').description('Members of a room: add, remove, list');
+  declare(member, {
+    usage: 'add <room> [users...]',
+    summary: 'Add members',
+    features: ['dry-run', 'fields'],
+    examples: ['member add general carol dave', 'member add general erin --role admin'],
+    exits: '3 no such room, 4 is a member already, 7 some failed',
+    load: async () => (await act()).addMembers,
+  })
+    .addOption(new Option('--role <role>', 'their role').choices(['member', 'admin']))
+    .option('--stdin', 'read user ids from standard input, one a line')
+    .option('--if-not-member', 'one who is a member already is no failure')
+    .option('--existing-users', 'refuse ids that no user has yet');
+  declare(member, {
+    usage: 'remove <room> [users...]',
+    summary: 'Remove members',
+    features: ['dry-run', 'yes', 'fields'],
+    examples: ['member remove general bob'],
+    exits: '3 no such room or member, 7 some failed',
+    load: async () => (await act()).removeMembers,
+  })
+    .option('--all', 'all members')
+    .option('--stdin', 'read user ids from standard input, one a line');
+  declare(member, {
+    usage: 'list <room>',
+    summary: 'List members',
+    features: ['fields'],
+    examples: ['member list general', 'member list general -o csv'],
+    exits: '3 no such room',
+    load: async () => (await act()).listMembers,
+  })
+    .option('--search <text>', 'a part of the id or name')
+    .option('--limit <number>', 'how many', count(1_000_000), 50)
+    .option('--after <cursor>', 'go on from the `next` of an earlier list')
+    .option('--all', 'all of them');
+}

@@ -1,0 +1,33 @@
+import {Option, type Command} from 'commander';
+import {declare} from '../command.ts';
+import {list} from '../values.ts';
+
+export function declareServer(program: Command): void {
+  declare(program, {
+    usage: 'dev',
+    summary: 'The whole chat for development: server, demo users with tokens, a room',
+    examples: ['dev', 'dev --users alice,bob,carol'],
+    exits: '4 another server runs on this database',
+    load: async () => (await import('../actions/dev.ts')).dev,
+  })
+    .option('--port <port>', 'port of the API, instead of PORT')
+    .option('--users <ids>', 'demo users', list, ['alice', 'bob']);
+  declare(program, {
+    usage: 'serve',
+    summary: 'Run the API server and the delivery',
+    examples: ['serve --migrate'],
+    exits: '4 migrations are pending, 143',
+    load: async () => (await import('../actions/serve.ts')).serve,
+  })
+    .option('--host <address>', 'where to listen, instead of HOST')
+    .option('--port <port>', 'port of the API, instead of PORT')
+    .option('--migrate', 'apply pending migrations first')
+    .addOption(new Option('--log <format>', 'how to log').choices(['json', 'pretty']).default('json'));
+  declare(program, {
+    usage: 'version',
+    summary: 'Versions of chatctl, Node and the database drivers',
+    features: ['fields'],
+    examples: ['version --json'],
+    load: async () => (await import('../actions/version.ts')).showVersions,
+  });
+}

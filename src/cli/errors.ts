@@ -1,0 +1,37 @@
+// An error in three parts: what failed, why, and what to do next. With --json one line on stderr, stdout untouched.
+import {styleText} from 'node:util';
+import {ChatError} from '../core/errors.ts';
+import {exitOfKind, exits} from './exit.ts';
+import type {Io} from './io.ts';
+import {visible} from './text.ts';
+
+export interface Told {
+  code: string;
+  message: string;
+  hint: string | undefined;
+  exit: number;
+}
+
+/** What to tell of an error; of one that nobody foresaw only its message. */
+export function told(error: unknown): Told {
+  if (error instanceof ChatError) {
+    return {code: error.code, message: error.message, hint: error.hint, exit: exitOfKind[error.kind]};
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    code: 'internal',
+    message: `Unexpected: ${message}`,
+    hint: 'Run it again with --debug for the details.',
+    exit: exits.failure,
+  };
+}
+
+export function tell(io: Io, {code, message, hint, exit}: Told, style: {json: boolean; color: boolean}): void {
+  if (style.json) {
+    const error = {code, message, hint: hint ?? null, exit_code: exit, docs: 'chatctl help exit-codes'};
+    io.stderr.write(`${JSON.stringify({error})}\n`);
+    return;
+  }
+  const word = style.color ? styleText('red', 'Error:', {validateStream: false}) : 'Error:';
+  io.stderr.write(`${word} ${visible(message)}\n${hint === undefined ? '' : `${visible(hint)}\n`}`);
+}

@@ -1,0 +1,48 @@
+// The world outside of a command: handed in, so that tests hand in their own.
+import type {Readable, Writable} from 'node:stream';
+
+export type Signal = 'SIGINT' | 'SIGTERM';
+
+export interface Io {
+  stdin: Readable & {isTTY?: boolean};
+  stdout: Writable & {isTTY?: boolean; columns?: number};
+  stderr: Writable & {isTTY?: boolean; columns?: number};
+  env: Record<string, string | undefined>;
+  cwd: string;
+  /** Calls the listener at the signal instead of ending the process. Answers how to take it back. */
+  onSignal(signal: Signal, listener: () => void): () => void;
+}
+
+export type ColorWish = 'auto' | 'always' | 'never';
+
+/** Whether to colour what goes to this stream. The one place that decides. */
+export function useColor(io: Io, stream: {isTTY?: boolean}, wish: ColorWish): boolean {
+  const {env} = io;
+  if (wish !== 'auto') return wish === 'always';
+  if (env['NO_COLOR']) return false;
+  if (isOn(env['FORCE_COLOR']) || isOn(env['CLICOLOR_FORCE'])) return true;
+  return stream.isTTY === true && env['TERM'] !== 'dumb';
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0' && value !== 'false';
+}
+
+/** Whether there is a person to ask: a terminal on both ends and no word against it. */
+export function canAsk(io: Io, noInput: boolean): boolean {
+  if (noInput || isOn(io.env['CI']) || isOn(io.env['CHATCTL_NO_INPUT'])) return false;
+  return io.stdin.isTTY === true && io.stderr.isTTY === true;
+}
+
+/** All of standard input as text, up to a limit. */
+export async function readStdin(io: Io, limitBytes: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > limitBytes) return undefined;
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString();
+}

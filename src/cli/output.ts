@@ -1,0 +1,112 @@
+// Data on stdout in the format that was asked for. The JSON objects are those of the REST API.
+import {ChatError} from '../core/errors.ts';
+import type {Io} from './io.ts';
+import {ago, aligned, inCell} from './text.ts';
+
+export const formats = ['table', 'plain', 'json', 'ndjson', 'csv', 'id'] as const;
+export type Format = (typeof formats)[number];
+
+/** What a command has to show. */
+export interface Result<Item extends object = object> {
+  items: readonly Item[];
+  /** Paths into an item, such as `name` or `user.id`, for formats with columns. */
+  columns: readonly string[];
+  /** The path of the id. */
+  id: string;
+  /** The whole document of `--json`, around the items. */
+  json: (items: readonly object[]) => object;
+  /** One thing and not a list: on a terminal its fields stand below each other. */
+  single?: boolean;
+}
+
+export interface Printer {
+  print(result: Result): void;
+  /** One line of a stream. */
+  line(value: object): void;
+  format: Format;
+}
+
+export function printer(io: Io, format: Format, fields: readonly string[] | undefined): Printer {
+  const write = (text: string) => void io.stdout.write(`${text}\n`);
+  return {
+    format,
+    line: value => write(JSON.stringify(value)),
+    print(result) {
+      for (const line of linesOf(result, format, fields)) write(line);
+    },
+  };
+}
+
+function linesOf(result: Result, format: Format, fields: readonly string[] | undefined): string[] {
+  const columns = fields ?? result.columns;
+  const items = fields ? result.items.map(item => picked(item, fields)) : result.items;
+  switch (format) {
+    case 'json':
+      return [JSON.stringify(result.json(items))];
+    case 'ndjson':
+      return items.map(item => JSON.stringify(item));
+    case 'id':
+      return result.items.map(item => String(valueAt(item, result.id) ?? ''));
+    case 'csv':
+      return [columns, ...cells(result, columns, value => plain(value))].map(row => row.map(quoted).join(','));
+    case 'plain':
+      return cells(result, columns, value => inCell(plain(value))).map(row => row.join('\t'));
+    case 'table':
+      return tableOf(result, columns);
+  }
+}
+
+function tableOf(result: Result, columns: readonly string[]): string[] {
+  const rows = cells(result, columns, (value, column) => inCell(human(value, column)));
+  if (result.single && rows[0]) return aligned(columns.map((column, i) => [`${column}:`, rows[0]?.[i] ?? '']));
+  if (rows.length === 0) return [];
+  return aligned([columns.map(column => column.replaceAll(/[._]/g, ' ').toUpperCase()), ...rows]);
+}
+
+function cells(
+  result: Result,
+  columns: readonly string[],
+  show: (value: unknown, column: string) => string,
+): string[][] {
+  return result.items.map(item => columns.map(column => show(valueAt(item, column), column)));
+}
+
+function plain(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'object') return JSON.stringify(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function human(value: unknown, column: string): string {
+  if (value === null || value === undefined || value === '') return '-';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'string' && column.endsWith('_at')) return ago(value, Date.now());
+  return plain(value);
+}
+
+/** Cells that a spreadsheet would take for a formula are led by a quote. */
+function quoted(text: string): string {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+function valueAt(item: object, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+      item,
+    );
+}
+
+function picked(item: object, fields: readonly string[]): object {
+  const unknown = fields.find(field => valueAt(item, field) === undefined);
+  if (unknown !== undefined) {
+    throw new ChatError('invalid_input', `There is no field ${unknown} here.`, {
+      hint: `The fields are ${Object.keys(item).join(', ')}.`,
+    });
+  }
+  const result: Record<string, unknown> = {};
+  for (const field of fields) result[field] = valueAt(item, field);
+  return result;
+}

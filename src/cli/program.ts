@@ -1,0 +1,56 @@
+// The tree of commands.
+import {Command, Option} from 'commander';
+import {declareMember} from './commands/member.ts';
+import {declareMessage} from './commands/message.ts';
+import {declareMigrate} from './commands/migrate.ts';
+import {declareRealtime} from './commands/realtime.ts';
+import {declareRoom} from './commands/room.ts';
+import {declareServer} from './commands/server.ts';
+import {declareToken} from './commands/token.ts';
+import {declareUser} from './commands/user.ts';
+import {formats} from './output.ts';
+import {topics} from './topics.ts';
+import {duration, list} from './values.ts';
+
+export function createProgram(): Command {
+  const program = new Command('chatctl');
+  program
+    .description('A chat server and its command line over one database')
+    .option('--config <file>', 'project file, instead of .chatctl/config.json here or above')
+    .option('--db <url>', 'the database, instead of DATABASE_URL')
+    .option('--api-url <url>', 'where the API of the running server is')
+    .option('--realtime-url <url>', 'where clients connect, ws://…/connection/websocket')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices([...formats]))
+    .option('--json', 'the same as -o json')
+    .option('--fields <a,b.c>', 'which fields, and in which order', list)
+    .option('-q, --quiet', 'no notes on stderr')
+    .option('--debug', 'details of unexpected errors')
+    .addOption(new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']))
+    .option('--no-color', 'no colours')
+    .option('--no-input', 'never ask')
+    .option('-y, --yes', 'answer a confirmation')
+    .option('--confirm <name>', 'answer a severe confirmation')
+    .option('-n, --dry-run', 'show what would be written, and change nothing')
+    .option('--timeout <duration>', 'how long to wait, such as 30s', duration)
+    .option('--as <user>', 'the author of a post')
+    .helpOption('-h, --help', 'show help')
+    .showHelpAfterError(false)
+    .addHelpText(
+      'after',
+      '\nA first look: chatctl dev. Topics: chatctl help <topic>, of ' + Object.keys(topics).join(', '),
+    );
+
+  program.commandsGroup('Start and run');
+  declareServer(program);
+  declareMigrate(program);
+  program.commandsGroup('Rooms and people');
+  declareRoom(program);
+  declareMember(program);
+  declareMessage(program);
+  declareUser(program);
+  program.commandsGroup('Tokens and delivery');
+  declareToken(program);
+  declareRealtime(program);
+  program.helpCommand('help [topic]', 'help on a command or a topic');
+  return program;
+}

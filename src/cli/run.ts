@@ -1,0 +1,138 @@
+// From the arguments to an exit code. The only place where errors become exit codes.
+import {Command, CommanderError} from 'commander';
+import {ChatError} from '../core/errors.ts';
+import {declarationOf, type Feature} from './command.ts';
+import {createCli, type Cli, type Globals} from './context.ts';
+import {tell, told} from './errors.ts';
+import {Exit, exits} from './exit.ts';
+import {canAsk, useColor, type Io} from './io.ts';
+import {createProgram} from './program.ts';
+import {topics} from './topics.ts';
+
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  let code: number = exits.ok;
+  // A reader that has seen enough, such as `head`, is no failure.
+  const closed = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  };
+  io.stdout.on('error', closed);
+  try {
+    await parse(argv, io);
+  } catch (error) {
+    code = codeOf(error, argv, io);
+  } finally {
+    io.stdout.off('error', closed);
+    io.stdout.on('error', () => undefined);
+  }
+  return code;
+}
+
+async function parse(argv: readonly string[], io: Io): Promise<void> {
+  if (await showVersion(argv, io)) return;
+  const program = createProgram();
+  const interactive = canAsk(io, argv.includes('--no-input'));
+  const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
+  if (topic !== undefined) return void io.stdout.write(`${topic()}\n`);
+  prepare(program, io, interactive);
+  if (argv.length === 0) return void io.stdout.write(program.helpInformation());
+  await program.parseAsync(argv, {from: 'user'});
+}
+
+async function showVersion(argv: readonly string[], io: Io): Promise<boolean> {
+  if (argv.length !== 1 || (argv[0] !== '--version' && argv[0] !== '-V')) return false;
+  const {version} = await import('../version.ts');
+  io.stdout.write(`${version}\n`);
+  return true;
+}
+
+/** Gives every command our streams, our way to end, and its action. */
+function prepare(command: Command, io: Io, interactive: boolean): void {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: text => void io.stdout.write(text),
+    writeErr: () => undefined,
+    getOutHelpWidth: () => io.stdout.columns ?? 100,
+    getOutHasColors: () => useColor(io, io.stdout, 'auto'),
+    getErrHasColors: () => useColor(io, io.stderr, 'auto'),
+  });
+  // Missing arguments are asked for where there is somebody to ask.
+  if (interactive) Object.assign(command, {missingArgument: () => undefined});
+  const declaration = declarationOf(command);
+  if (declaration) {
+    command.action(async (...all: unknown[]) => {
+      const args = all.slice(0, -2);
+      const globals = command.optsWithGlobals<Globals>();
+      mustHonour(command, globals, declaration.features);
+      await execute(io, globals, async cli =>
+        (await declaration.load())(cli, ...([...args, command.opts()] as never[])),
+      );
+    });
+  } else if (command.parent) {
+    command.action(() => void io.stdout.write(command.helpInformation()));
+  }
+  for (const child of command.commands) prepare(child, io, interactive);
+}
+
+async function execute(io: Io, globals: Globals, action: (cli: Cli) => Promise<void>): Promise<void> {
+  const cli = createCli(io, globals);
+  try {
+    await action(cli);
+  } finally {
+    await cli.close();
+  }
+}
+
+const featureFlags: Record<Feature, keyof Globals> = {
+  'dry-run': 'dryRun',
+  yes: 'yes',
+  confirm: 'confirm',
+  as: 'as',
+  timeout: 'timeout',
+  fields: 'fields',
+  'realtime-url': 'realtimeUrl',
+  'api-url': 'apiUrl',
+};
+
+/** A flag that a command would ignore is an error. */
+function mustHonour(command: Command, globals: Globals, features: ReadonlySet<Feature>): void {
+  for (const [feature, name] of Object.entries(featureFlags) as [Feature, keyof Globals][]) {
+    if (globals[name] !== undefined && !features.has(feature)) {
+      const path = [command.parent?.name() === 'chatctl' ? '' : command.parent?.name(), command.name()]
+        .join(' ')
+        .trim();
+      throw new ChatError('invalid_input', `\`${path}\` does not take --${feature}.`);
+    }
+  }
+}
+
+function codeOf(error: unknown, argv: readonly string[], io: Io): number {
+  if (error instanceof Exit) return error.code;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exits.ok;
+    if (error.code === 'commander.help') return exits.ok;
+  }
+  const {debug} = {debug: argv.includes('--debug')};
+  const what = error instanceof CommanderError ? usageError(error) : told(error);
+  const json =
+    argv.includes('--json') ||
+    argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
+  tell(io, what, {json, color: useColor(io, io.stderr, argv.includes('--no-color') ? 'never' : 'auto')});
+  if (debug && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
+  return what.exit;
+}
+
+function isOutput(arg: string | undefined): boolean {
+  return arg === '-o' || arg === '--output';
+}
+
+function usageError(error: CommanderError) {
+  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const suggestion = rest.join(' ').replace(/[()]/g, '').trim();
+  const sentence = first.charAt(0).toUpperCase() + first.slice(1);
+  return {
+    code: error.code.replace(/^commander\./, '').replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
+    message: /[.?!]$/.test(sentence) ? sentence : `${sentence}.`,
+    hint: `${suggestion ? `${suggestion} ` : ''}See --help.`,
+    exit: exits.usage,
+  };
+}

@@ -1,0 +1,65 @@
+// Values of flags, checked where commander reads them.
+import {InvalidArgumentError} from 'commander';
+
+const units: Record<string, number> = {ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
+
+/** `30s`, `5m`, `2h`, `1d`, `500ms` in milliseconds. A bare number has no unit and is refused. */
+export function duration(text: string): number {
+  const [, amount = '', unit = ''] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
+  const ms = Number(amount) * (units[unit] ?? 0);
+  if (!(ms > 0) || ms > 3_650 * 86_400_000) {
+    throw new InvalidArgumentError('It needs a number with a unit: 500ms, 30s, 5m, 2h or 1d.');
+  }
+  return ms;
+}
+
+/** A lifetime in seconds, or null for `none`, which is the only way to never. */
+export function ttl(text: string): number | null {
+  if (text === 'none') return null;
+  const ms = duration(text);
+  if (ms < 1_000) throw new InvalidArgumentError('It must be at least 1s.');
+  return Math.floor(ms / 1_000);
+}
+
+export function count(most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^\d{1,9}$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+  };
+}
+
+export function list(text: string): string[] {
+  return text
+    .split(',')
+    .map(each => each.trim())
+    .filter(Boolean);
+}
+
+/** Collects a flag that may be given several times. */
+export function collect(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+/** `name=value`, collected; the value is JSON where it can be. */
+export function claims(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
+  const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('It must be name=value.');
+  return {...before, [name]: jsonOrText(value)};
+}
+
+function jsonOrText(value: string): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+}
+
+export function json(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new InvalidArgumentError('It must be JSON.');
+  }
+}
