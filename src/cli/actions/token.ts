@@ -81,7 +81,12 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
   const token = (await toToken(cli, argument, options.file)).trim();
   const config = await cli.config();
   const explanation = explainToken(token, {
-    secrets: secretsOf(config),
+    apiSecrets: [config.JWT_SECRET ?? config.SECRET_KEY, config.JWT_SECRET_PREVIOUS].flatMap(
+      secret => secret?.reveal() ?? [],
+    ),
+    realtimeSecret: config.CENTRIFUGO_TOKEN_SECRET?.reveal(),
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
     kind: options.for,
     user: options.user === undefined ? undefined : toUser(options.user),
     channel: options.channel,
@@ -115,15 +120,6 @@ function readTokenFile(path: string): string {
   } catch (cause) {
     throw new ChatError('input_required', `The file ${path} cannot be read.`, {cause});
   }
-}
-
-function secretsOf(config: Config) {
-  const jwt = config.JWT_SECRET ?? config.SECRET_KEY;
-  return {
-    ...(jwt && {JWT_SECRET: jwt.reveal()}),
-    ...(config.JWT_SECRET_PREVIOUS && {JWT_SECRET_PREVIOUS: config.JWT_SECRET_PREVIOUS.reveal()}),
-    ...(config.CENTRIFUGO_TOKEN_SECRET && {CENTRIFUGO_TOKEN_SECRET: config.CENTRIFUGO_TOKEN_SECRET.reveal()}),
-  };
 }
 
 function show(cli: Cli, explanation: Explanation): void {
