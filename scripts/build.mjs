@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 process.chdir(root);
 
 rmSync('dist', {recursive: true, force: true});
-execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 });
 
