@@ -44,7 +44,7 @@ export function createMetrics(now: () => number = Date.now): Metrics {
     },
     contentType: registry.contentType,
     async render() {
-      await Promise.all(refreshes.map(refresh => refresh()));
+      await Promise.all(refreshes.map(async refresh => refresh()));
       return registry.metrics();
     },
   };

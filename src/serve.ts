@@ -101,7 +101,8 @@ async function start(
     ready: () => readiness(chat, relay),
     metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
   });
-  const server = httpServer(app.callback());
+  const answer = app.callback();
+  const server = httpServer((request, response) => void answer(request, response));
   boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);
   stops.push(() => closeServer(server));
 

@@ -28,7 +28,13 @@ for (const database of databases) {
     t.is((await curl(...auth, `${server.apiUrl}/api/token/subscription/?channel=personal:alice`)).status, 200);
     const [alice, bob] = await Promise.all([listen(t, server, 'alice'), listen(t, server, 'bob')]);
     const posted = await curl(
-      ...['-X', 'POST', ...auth, '-H', 'Content-Type: application/json', '-d', '{"content":"hello"}'],
+      '-X',
+      'POST',
+      ...auth,
+      '-H',
+      'Content-Type: application/json',
+      '-d',
+      '{"content":"hello"}',
       `${server.apiUrl}/api/rooms/${room}/messages/`,
     );
     t.is(posted.status, 201, posted.body);

@@ -1,5 +1,5 @@
 // A command in the tree: declared without loading what it does, so that --help and completion stay fast.
-import {Command} from 'commander';
+import type {Command} from 'commander';
 import type {Cli} from './context.ts';
 
 /** Global flags that only some commands honour; the others refuse them. */

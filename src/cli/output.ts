@@ -46,7 +46,7 @@ function linesOf(result: Result, format: Format, fields: readonly string[] | und
     case 'ndjson':
       return items.map(item => JSON.stringify(item));
     case 'id':
-      return result.items.map(item => String(valueAt(item, result.id) ?? ''));
+      return result.items.map(item => plain(valueAt(item, result.id)));
     case 'csv':
       return [columns, ...cells(result, columns, value => plain(value))].map(row => row.map(quoted).join(','));
     case 'plain':

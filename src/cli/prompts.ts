@@ -84,8 +84,8 @@ async function prompt<T>(
   const {createPromptModule} = (await import('inquirer')).default;
   const ask = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
   try {
-    const {answer} = (await ask([{...question, name: 'answer'}])) as {answer: T};
-    return answer;
+    const answers: {answer: T} = await ask([{...question, name: 'answer'}]);
+    return answers.answer;
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ExitPromptError') throw error;
     io.stderr.write('\n');

@@ -1,5 +1,5 @@
 // From the arguments to an exit code. The only place where errors become exit codes.
-import {Command, CommanderError} from 'commander';
+import {CommanderError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
 import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';

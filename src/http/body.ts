@@ -1,5 +1,4 @@
 // A request's body as a JSON object. koa-bodyparser reads and parses it; what it lets pass is checked here.
-import type Koa from 'koa';
 import bodyParser from 'koa-bodyparser';
 import {ChatError} from '../core/errors.ts';
 import type {Context} from './context.ts';
@@ -20,7 +19,7 @@ export async function readBody(ctx: Context, limit: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   ctx.req.on('data', (chunk: Buffer) => chunks.push(chunk));
   try {
-    await parsers.get(limit)?.(ctx as unknown as Koa.Context, () => Promise.resolve());
+    await parsers.get(limit)?.(ctx, () => Promise.resolve());
   } catch (cause) {
     throw bodyError(cause);
   }

@@ -1,6 +1,6 @@
 // The REST server: middleware in the order in which a request meets it.
 import cors from '@koa/cors';
-import Router from '@koa/router';
+import {Router} from '@koa/router';
 import Koa from 'koa';
 import helmet from 'koa-helmet';
 import {ChatError} from '../core/errors.ts';

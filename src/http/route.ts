@@ -45,7 +45,7 @@ export interface Route {
 type RouteParts<Q extends z.ZodObject, B extends z.ZodType> = Omit<Route, 'run' | 'query' | 'body'> & {
   query?: Q;
   body?: B;
-  handle(call: Call<z.output<Q>, z.output<B>>): Promise<Reply>;
+  handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Reply>;
 };
 
 /** Ties a handler's types to the schemas of its query and body. */
