@@ -11,9 +11,13 @@ const require = createRequire(import.meta.url);
 process.chdir(root);
 
 rmSync('dist', {recursive: true, force: true});
-execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), '-p', 'tsconfig.build.json'], {
-  stdio: 'inherit',
-});
+execFileSync(
+  process.execPath,
+  [join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), '-p', 'tsconfig.build.json'],
+  {
+    stdio: 'inherit',
+  },
+);
 
 // `centrifuge` brings protobufjs, which JSON never uses; the bundle leaves it out and the package needs neither.
 await build({

@@ -18,8 +18,7 @@ export interface Prompter {
 
 export function prompter(io: Io, options: {canAsk: boolean; yes: boolean; confirm: string | undefined}): Prompter {
   async function input(question: string): Promise<string> {
-    const answers = await prompt<string>(io, {type: 'input', message: question});
-    return answers.trim();
+    return String(await prompt(io, {type: 'input', message: question})).trim();
   }
 
   async function text(value: string | undefined, name: string, question: string): Promise<string> {
@@ -44,7 +43,7 @@ export function prompter(io: Io, options: {canAsk: boolean; yes: boolean; confir
           hint: 'Answer with --yes.',
         });
       }
-      if (!(await prompt<boolean>(io, {type: 'confirm', message: question, default: false}))) refuse(io);
+      if ((await prompt(io, {type: 'confirm', message: question, default: false})) !== true) refuse(io);
     },
     async agreeByName(what, name) {
       if (options.confirm !== undefined && options.confirm !== name) {
@@ -77,15 +76,15 @@ function refuse(io: Io): never {
   throw new Exit(exits.failure);
 }
 
-async function prompt<T>(
+async function prompt(
   io: Io,
   question: {type: 'input' | 'confirm'; message: string; default?: boolean},
-): Promise<T> {
+): Promise<unknown> {
   const {createPromptModule} = (await import('inquirer')).default;
   const ask = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
   try {
-    const answers: {answer: T} = await ask([{...question, name: 'answer'}]);
-    return answers.answer;
+    const {answer}: {answer: unknown} = await ask([{...question, name: 'answer'}]);
+    return answer;
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ExitPromptError') throw error;
     io.stderr.write('\n');
