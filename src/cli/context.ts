@@ -13,6 +13,7 @@ export interface Globals {
   db?: string;
   apiUrl?: string;
   realtimeUrl?: string;
+  centrifugoApiUrl?: string;
   output?: string;
   json?: boolean;
   fields?: string[];
@@ -27,6 +28,10 @@ export interface Globals {
   timeout?: number;
 }
 
+export interface ToldEvent extends StoredEvent {
+  dryRun: boolean;
+}
+
 export interface Cli extends Printer {
   io: Io;
   globals: Globals;
@@ -37,8 +42,8 @@ export interface Cli extends Printer {
   config(flags?: Partial<Record<SettingName, string>>): Promise<Config>;
   /** The chat, opened at the first call and closed when the command ends. */
   chat(): Promise<OpenChat>;
-  /** The events stored since the last call. */
-  events(): StoredEvent[];
+  /** The events stored since the last call, or in a rehearsal those that would be. */
+  events(): ToldEvent[];
   /** A line for the person, on stderr; --quiet silences it. */
   note(text: string): void;
   /** Whether stderr may have colour. */
@@ -49,7 +54,7 @@ export interface Cli extends Printer {
 export function createCli(io: Io, globals: Globals): Cli {
   let known: Config | undefined;
   let chat: Promise<OpenChat> | undefined;
-  let stored: StoredEvent[] = [];
+  let stored: ToldEvent[] = [];
 
   async function readConfig(own?: Partial<Record<SettingName, string>>): Promise<Config> {
     if (known && !own) return known;
@@ -62,7 +67,7 @@ export function createCli(io: Io, globals: Globals): Cli {
   async function open(): Promise<OpenChat> {
     const {openChat} = await import('../open.ts');
     const opened = await openChat(await readConfig(), {dryRun: globals.dryRun ?? false});
-    opened.onEvent = event => stored.push(event);
+    opened.onEvent = event => stored.push({...event, dryRun: globals.dryRun ?? false});
     return opened;
   }
 
@@ -99,7 +104,10 @@ function colorWish({color}: Globals): ColorWish {
 }
 
 function flagsOf(globals: Globals): Partial<Record<SettingName, string>> {
-  return globals.db === undefined ? {} : {DATABASE_URL: globals.db};
+  return {
+    ...(globals.db === undefined ? {} : {DATABASE_URL: globals.db}),
+    ...(globals.centrifugoApiUrl === undefined ? {} : {CENTRIFUGO_API_URL: globals.centrifugoApiUrl}),
+  };
 }
 
 function formatOf(io: Io, globals: Globals): Format {

@@ -20,6 +20,7 @@ export function createProgram(): Command {
     .option('--db <url>', 'the database, instead of DATABASE_URL')
     .option('--api-url <url>', 'where the API of the running server is')
     .option('--realtime-url <url>', 'where clients connect, ws://…/connection/websocket')
+    .option('--centrifugo-api-url <url>', 'a real Centrifugo, instead of CENTRIFUGO_API_URL')
     .addOption(new Option('-o, --output <format>', 'how to print').choices([...formats]))
     .option('--json', 'the same as -o json')
     .option('--fields <a,b.c>', 'which fields, and in which order', list)

@@ -20,6 +20,7 @@ export interface StoredEvent {
   outboxId: number;
   type: string;
   receivers: number;
+  body: object;
 }
 
 /** Who asks: a user by API token, the primary service by service token, or the operator at the command line. */

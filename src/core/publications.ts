@@ -99,7 +99,7 @@ export async function broadcast(chat: Chat, tx: Tx, publication: Publication): P
     added: publication.added ?? [],
     createdAt: chat.now(),
   });
-  chat.onEvent?.({outboxId: id, type, receivers: room.memberCount + (publication.alsoTo?.length ?? 0)});
+  chat.onEvent?.({outboxId: id, type, receivers: room.memberCount + (publication.alsoTo?.length ?? 0), body});
   tx.afterCommit(chat.wakeRelay);
   return id;
 }

@@ -1,13 +1,12 @@
 // Arguments become the types that use cases believe in.
 import type {z} from 'zod';
-import type {StoredEvent} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {resolveRoom} from '../../core/rooms.ts';
 import type {Room} from '../../db/rooms.ts';
-import type {Cli} from '../context.ts';
+import type {Cli, ToldEvent} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
@@ -57,13 +56,21 @@ export async function toUsers(
 }
 
 /** What happened to the members' view of it: `{"mode":"none"}` when nobody is told. */
-export function eventJson(event: StoredEvent | undefined): object {
+export function eventJson(event: ToldEvent | undefined): object {
   if (!event) return {mode: 'none'};
+  if (event.dryRun) return rehearsed(event);
   return {type: event.type, channels: event.receivers, mode: 'outbox', state: 'queued', outbox_id: event.outboxId};
 }
 
+/** What would be told: the event itself, and how much of it there would be. */
+function rehearsed({type, receivers, body}: ToldEvent): object {
+  const data = {type, body};
+  const bytes = Buffer.byteLength(JSON.stringify(data)) * receivers;
+  return {type, channels: receivers, mode: 'outbox', state: 'dry_run', outbox_id: null, bytes, data};
+}
+
 /** Tells a person what a write did, or would do. */
-export function tellEvents(cli: Cli, events: readonly StoredEvent[]): void {
+export function tellEvents(cli: Cli, events: readonly ToldEvent[]): void {
   for (const event of events) {
     const would = cli.globals.dryRun ? 'Would tell' : 'Tells';
     cli.note(`${would} ${event.receivers} user(s): ${event.type}`);

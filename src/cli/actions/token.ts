@@ -1,5 +1,5 @@
 import {readFileSync} from 'node:fs';
-import {centrifugoTokenSecret, isProduction, jwtSecret, type Config} from '../../config.ts';
+import {centrifugoTokenSecret, isProduction, jwtSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {explainToken, type Explanation, type TokenKind} from '../../core/explain.ts';
 import {
