@@ -34,8 +34,14 @@ export function declare(parent: Command, parts: CommandParts): Command {
   return command;
 }
 
-function helpAfter({examples, exits}: CommandParts): string {
+/** The global flags that this command honours; those that all do are in `chatctl --help`. */
+function globalFlags(features: readonly Feature[]): string {
+  return ['--config', '--db', '-o', '--json', '-q', ...features.map(each => `--${each}`)].join(', ');
+}
+
+function helpAfter({examples, exits, features = []}: CommandParts): string {
   const lines = ['', 'Examples:', ...examples.map(example => `  $ chatctl ${example}`)];
+  lines.push('', `Takes also ${globalFlags(features)}; see chatctl --help.`);
   if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 5, 130; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
 }

@@ -3,7 +3,7 @@ import {styleText} from 'node:util';
 import {ChatError} from '../core/errors.ts';
 import {exitOfKind, exits} from './exit.ts';
 import type {Io} from './io.ts';
-import {visible} from './text.ts';
+import {jsonLine, visible} from './text.ts';
 
 export interface Told {
   code: string;
@@ -15,13 +15,15 @@ export interface Told {
 /** What to tell of an error; of one that nobody foresaw only its message. */
 export function told(error: unknown): Told {
   if (error instanceof ChatError) {
-    return {code: error.code, message: error.message, hint: error.hint, exit: exitOfKind[error.kind]};
+    // What an archived room refuses is a matter of its state, not of who asks.
+    const exit = error.code === 'room_archived' ? exits.conflict : exitOfKind[error.kind];
+    return {code: error.code, message: error.message, hint: error.hint, exit};
   }
   const message = error instanceof Error ? error.message : String(error);
   return {
     code: 'internal',
     message: `Unexpected: ${message}`,
-    hint: 'Run it again with --debug for the details.',
+    hint: `This is a fault of chatctl. Run it again with --debug for the details (Node ${process.versions.node}, ${process.platform} ${process.arch}).`,
     exit: exits.failure,
   };
 }
@@ -29,7 +31,7 @@ export function told(error: unknown): Told {
 export function tell(io: Io, {code, message, hint, exit}: Told, style: {json: boolean; color: boolean}): void {
   if (style.json) {
     const error = {code, message, hint: hint ?? null, exit_code: exit, docs: 'chatctl help exit-codes'};
-    io.stderr.write(`${JSON.stringify({error})}\n`);
+    io.stderr.write(`${jsonLine({error})}\n`);
     return;
   }
   const word = style.color ? styleText('red', 'Error:', {validateStream: false}) : 'Error:';

@@ -1,5 +1,6 @@
 // The world outside of a command: handed in, so that tests hand in their own.
 import type {Readable, Writable} from 'node:stream';
+import {ChatError} from '../core/errors.ts';
 
 export type Signal = 'SIGINT' | 'SIGTERM';
 
@@ -44,5 +45,9 @@ export async function readStdin(io: Io, limitBytes: number): Promise<string | un
     if (size > limitBytes) return undefined;
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString();
+  try {
+    return new TextDecoder('utf-8', {fatal: true}).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new ChatError('invalid_encoding', 'Standard input is not text in UTF-8.', {cause});
+  }
 }

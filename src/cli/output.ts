@@ -1,7 +1,7 @@
 // Data on stdout in the format that was asked for. The JSON objects are those of the REST API.
 import {ChatError} from '../core/errors.ts';
 import type {Io} from './io.ts';
-import {ago, aligned, inCell} from './text.ts';
+import {ago, aligned, inCell, jsonLine, visible} from './text.ts';
 
 export const formats = ['table', 'plain', 'json', 'ndjson', 'csv', 'id'] as const;
 export type Format = (typeof formats)[number];
@@ -30,7 +30,7 @@ export function printer(io: Io, format: Format, fields: readonly string[] | unde
   const write = (text: string) => void io.stdout.write(`${text}\n`);
   return {
     format,
-    line: value => write(JSON.stringify(value)),
+    line: value => write(jsonLine(value)),
     print(result) {
       for (const line of linesOf(result, format, fields)) write(line);
     },
@@ -42,13 +42,13 @@ function linesOf(result: Result, format: Format, fields: readonly string[] | und
   const items = fields ? result.items.map(item => picked(item, fields)) : result.items;
   switch (format) {
     case 'json':
-      return [JSON.stringify(result.json(items))];
+      return [jsonLine(result.json(items))];
     case 'ndjson':
-      return items.map(item => JSON.stringify(item));
+      return items.map(jsonLine);
     case 'id':
       return result.items.map(item => plain(valueAt(item, result.id)));
     case 'csv':
-      return [columns, ...cells(result, columns, value => plain(value))].map(row => row.map(quoted).join(','));
+      return [columns, ...cells(result, columns, value => visible(plain(value)))].map(row => row.map(quoted).join(','));
     case 'plain':
       return cells(result, columns, value => inCell(plain(value))).map(row => row.join('\t'));
     case 'table':

@@ -34,6 +34,7 @@ export function createProgram(): Command {
     .option('-n, --dry-run', 'show what would be written, and change nothing')
     .option('--timeout <duration>', 'how long to wait, such as 30s', duration)
     .option('--as <user>', 'the author of a post')
+    .option('-V, --version', 'the version')
     .helpOption('-h, --help', 'show help')
     .showHelpAfterError(false)
     .addHelpText(

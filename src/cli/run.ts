@@ -6,51 +6,69 @@ import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
 import {canAsk, useColor, type Io} from './io.ts';
+import {nearest} from './nearest.ts';
 import {createProgram} from './program.ts';
 import {topics} from './topics.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
   // A reader that has seen enough, such as `head`, is no failure.
-  const closed = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  };
-  io.stdout.on('error', closed);
+  for (const stream of [io.stdout, io.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  const program = createProgram();
   try {
-    await parse(argv, io);
+    await parse(program, argv, io);
   } catch (error) {
     code = codeOf(error, argv, io);
-  } finally {
-    io.stdout.off('error', closed);
-    io.stdout.on('error', () => undefined);
   }
   return code;
 }
 
-async function parse(argv: readonly string[], io: Io): Promise<void> {
+async function parse(program: Command, argv: readonly string[], io: Io): Promise<void> {
   if (await showVersion(argv, io)) return;
-  const program = createProgram();
-  const interactive = canAsk(io, argv.includes('--no-input'));
+  prepare(program, io, canAsk(io, argv.includes('--no-input')));
   const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
   if (topic !== undefined) return void io.stdout.write(`${topic()}\n`);
-  prepare(program, io, interactive);
-  if (argv.length === 0) return void io.stdout.write(program.helpInformation());
+  if (argv[0] === 'help') return commandOf(program, argv.slice(1)).outputHelp();
+  if (argv.length === 0) return program.outputHelp();
   await program.parseAsync(argv, {from: 'user'});
 }
 
+/** The command that `help room create` asks about. */
+function commandOf(program: Command, words: readonly string[]): Command {
+  return words.reduce((command, word) => {
+    const found = command.commands.find(each => each.name() === word);
+    if (found) return found;
+    const names = [...command.commands.map(each => each.name()), ...(command === program ? Object.keys(topics) : [])];
+    throw new ChatError('unknown_value', `There is no help on ${words.join(' ')}.`, {hint: suggestion(word, names)});
+  }, program);
+}
+
+function suggestion(word: string, names: readonly string[]): string {
+  const near = nearest(word, names);
+  return near === undefined ? `There is help on ${names.join(', ')}.` : `Did you mean ${near}?`;
+}
+
 async function showVersion(argv: readonly string[], io: Io): Promise<boolean> {
-  if (argv.length !== 1 || (argv[0] !== '--version' && argv[0] !== '-V')) return false;
+  if (!['--version', '-V'].includes(argv.find(arg => arg !== '--json') ?? '')) return false;
   const {version} = await import('../version.ts');
-  io.stdout.write(`${version}\n`);
+  io.stdout.write(argv.includes('--json') ? `${JSON.stringify({chatctl: version})}\n` : `${version}\n`);
   return true;
 }
 
 /** Gives every command our streams, our way to end, and its action. */
 function prepare(command: Command, io: Io, interactive: boolean): void {
-  command.exitOverride();
+  command.exitOverride(error => {
+    throw Object.assign(error, {usage: usageOf(command)});
+  });
   command.configureOutput({
     writeOut: text => void io.stdout.write(text),
-    writeErr: () => undefined,
+    // Help that nobody asked for, such as that of a noun alone, is still what the person wants to read.
+    writeErr: text => void io.stdout.write(text),
+    outputError: () => undefined,
     getOutHelpWidth: () => io.stdout.columns ?? 100,
     getOutHasColors: () => useColor(io, io.stdout, 'auto'),
     getErrHasColors: () => useColor(io, io.stderr, 'auto'),
@@ -67,8 +85,6 @@ function prepare(command: Command, io: Io, interactive: boolean): void {
         (await declaration.load())(cli, ...([...args, command.opts()] as never[])),
       );
     });
-  } else if (command.parent) {
-    command.action(() => void io.stdout.write(command.helpInformation()));
   }
   for (const child of command.commands) prepare(child, io, interactive);
 }
@@ -97,12 +113,25 @@ const featureFlags: Record<Feature, keyof Globals> = {
 function mustHonour(command: Command, globals: Globals, features: ReadonlySet<Feature>): void {
   for (const [feature, name] of Object.entries(featureFlags) as [Feature, keyof Globals][]) {
     if (globals[name] !== undefined && !features.has(feature)) {
-      const path = [command.parent?.name() === 'chatctl' ? '' : command.parent?.name(), command.name()]
-        .join(' ')
-        .trim();
-      throw new ChatError('invalid_input', `\`${path}\` does not take --${feature}.`);
+      throw notTaken(command, `--${feature}`);
     }
   }
+  const {output} = globals;
+  if ((output === 'csv' || output === 'id') && !features.has('fields')) throw notTaken(command, `-o ${output}`);
+}
+
+function notTaken(command: Command, flag: string): ChatError {
+  return new ChatError('unknown_field', `\`${pathOf(command)}\` does not take ${flag}.`, {
+    hint: `See: ${pathOf(command)} --help`,
+  });
+}
+
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}
+
+function usageOf(command: Command): string {
+  return `Usage: ${pathOf(command)} ${command.usage()}`;
 }
 
 function codeOf(error: unknown, argv: readonly string[], io: Io): number {
@@ -127,12 +156,13 @@ function isOutput(arg: string | undefined): boolean {
 
 function usageError(error: CommanderError) {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
-  const suggestion = rest.join(' ').replace(/[()]/g, '').trim();
+  const meant = rest.join(' ').replace(/[()]/g, '').trim();
+  const usage = 'usage' in error && typeof error.usage === 'string' ? error.usage : 'See --help.';
   const sentence = first.charAt(0).toUpperCase() + first.slice(1);
   return {
     code: error.code.replace(/^commander\./, '').replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
     message: /[.?!]$/.test(sentence) ? sentence : `${sentence}.`,
-    hint: `${suggestion ? `${suggestion} ` : ''}See --help.`,
+    hint: meant ? `${meant}\n${usage}` : usage,
     exit: exits.usage,
   };
 }

@@ -9,6 +9,11 @@ export function visible(text: string): string {
   );
 }
 
+/** One line of JSON, with what could steer a terminal written as an escape; JSON itself escapes only some of it. */
+export function jsonLine(value: unknown): string {
+  return visible(JSON.stringify(value));
+}
+
 /** The same on one line of a table or a tab separated row. */
 export function inCell(text: string): string {
   return visible(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');

@@ -4,12 +4,13 @@ import {ChatError} from '../../core/errors.ts';
 import type {MessageId, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
-import {resolveRoom} from '../../core/rooms.ts';
+import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {Cli, ToldEvent} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
+import {nearest} from '../nearest.ts';
 
 export function toUser(text: string): UserId {
   return scalar(UserIdInput, text, `The user "${text.slice(0, 40)}"`);
@@ -31,7 +32,19 @@ export const toInput = parse;
 /** The room a person means; asked for on a terminal when it was left out. */
 export async function toRoom(cli: Cli, reference: string | undefined): Promise<Room> {
   const text = await cli.ask.text(reference, '<room>', 'Which room?');
-  return resolveRoom(await cli.chat(), cli.actor, text);
+  const chat = await cli.chat();
+  try {
+    return await resolveRoom(chat, cli.actor, text);
+  } catch (error) {
+    if (!(error instanceof ChatError) || error.code !== 'room_not_found') throw error;
+    const {items} = await listRooms(chat, cli.actor, {}, firstPage);
+    const near = nearest(
+      text,
+      items.map(room => room.name),
+    );
+    if (near === undefined) throw error;
+    throw new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\nList rooms: chatctl room list`});
+  }
 }
 
 const stdinLimit = 16 * 1_048_576;
