@@ -10,6 +10,8 @@ export interface Io {
   stderr: Writable & {isTTY?: boolean; columns?: number};
   env: Record<string, string | undefined>;
   cwd: string;
+  /** What was typed to start this: node's own flags, and the script. */
+  started: {flags: readonly string[]; script: string};
   /** Calls the listener at the signal instead of ending the process. Answers how to take it back. */
   onSignal(signal: Signal, listener: () => void): () => void;
 }

@@ -14,6 +14,7 @@ import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {toUser} from './parse.ts';
 import {ensureSecrets} from './project.ts';
+import {commandName} from '../command-name.ts';
 import {nextSignal, portFlags} from './serve.ts';
 
 interface DevOptions {
@@ -34,27 +35,36 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const signal = nextSignal(cli);
   const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
   try {
-    const room = await ensureDemo(cli, server, users);
+    const {room, kept} = await ensureDemo(cli, server, users);
     const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
+    if (kept) cli.note('Going on with the data of an earlier start.');
     tellReady(cli, config, server, room, users);
     const ended = await signal;
     forget();
-    if (ended === 'SIGTERM') throw new Exit(exits.terminated);
-  } finally {
     await server.close();
-    if (isStream(cli)) cli.line({type: 'end'});
+    // Ctrl-C is how one ends it, so that it is no failure.
+    const code = ended === 'SIGTERM' ? exits.terminated : exits.ok;
+    if (isStream(cli)) cli.line({type: 'end', reason: ended, exit_code: code});
     else cli.note('\nStopped. The data stays in .chatctl/; the next start goes on with it.');
+    if (code !== exits.ok) throw new Exit(code);
+  } catch (error) {
+    await server.close();
+    throw error;
   }
 }
 
 /** The demo users and their room, made where they are missing. */
-async function ensureDemo(cli: Cli, {chat}: RunningServer, users: readonly UserId[]): Promise<Room> {
+async function ensureDemo(
+  cli: Cli,
+  {chat}: RunningServer,
+  users: readonly UserId[],
+): Promise<{room: Room; kept: boolean}> {
   const title = (id: string) => id.charAt(0).toUpperCase() + id.slice(1);
   for (const user of users) await provisionUser(chat, user, title(user));
   const [existing] = await findRoomsByName(chat.db, demoRoom, 1);
   const room = existing ?? (await createRoom(chat, cli.actor, {name: demoRoom, members: [...users]}));
   if (existing) for (const user of users) await putMember(chat, cli.actor, room.id, user);
-  return room;
+  return {room, kept: existing !== undefined};
 }
 
 function isStream(cli: Cli): boolean {
@@ -89,7 +99,7 @@ function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<
   const names = Object.keys(tokens);
   const [poster = 'alice', listener = poster] = names;
   const database = target.dialect === 'sqlite' ? relative(cli.io.cwd, target.path) : target.label;
-  const chatctl = commandName(cli);
+  const chatctl = commandName(cli.io);
   const auth = `-H "Authorization: Bearer ${tokens[poster]}"`;
   return [
     `chatctl ${version} runs. Ctrl-C ends it.`,
@@ -118,11 +128,4 @@ function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<
     ...names.map(name => `${name}  ${tokens[name]}`),
     '',
   ];
-}
-
-/** How the person started this, so that the lines can be pasted. */
-function commandName({io}: Cli): string {
-  const script = io.env['npm_lifecycle_event'];
-  if (script === 'npx') return 'npx chatctl';
-  return script === undefined ? 'chatctl' : 'npm run --silent chatctl --';
 }
