@@ -1,0 +1,143 @@
+import test from 'ava';
+import {databases} from '../helpers/database.ts';
+import {testCli} from '../helpers/cli.ts';
+
+for (const database of databases) {
+  test(`${database}: a room is created, listed, shown, renamed, archived and deleted`, async t => {
+    const cli = await testCli(t, database);
+    const created = await cli(['room', 'create', 'general', '--member', 'alice', '--member', 'bob', '--json']);
+    t.is(created.code, 0, created.stderr);
+    t.is(created.at('room.name'), 'general');
+    t.is(created.at('created'), true);
+    t.is(created.at('event.type'), 'members_changed');
+    t.is(created.at('event.channels'), 2);
+    t.is(created.at('event.mode'), 'outbox');
+    const id = String(created.at('room.id'));
+
+    const listed = await cli(['room', 'list', '--json']);
+    t.is(listed.at('rooms.0.member_count'), 2);
+    t.is(listed.at('next'), null);
+    for (const reference of [id, `id:${id}`, 'general', 'name:general']) {
+      t.is((await cli(['room', 'show', reference, '-o', 'id'])).stdout, `${id}\n`, reference);
+    }
+    const renamed = await cli(['room', 'rename', 'general', 'lobby', '--json']);
+    t.is(renamed.at('room.name'), 'lobby');
+    t.is(renamed.at('event.type'), 'room_updated');
+    t.regex(renamed.stderr, /To take it back/);
+
+    t.is((await cli(['room', 'archive', 'lobby', '--json'])).at('results.0.ok'), true);
+    const refused = await cli(['message', 'post', 'lobby', 'hi', '--json']);
+    t.is(refused.code, 4);
+    t.is(refused.at('error.code'), 'room_archived');
+    t.is((await cli(['room', 'unarchive', 'lobby'])).code, 0);
+
+    const unconfirmed = await cli(['room', 'delete', 'lobby', '--yes', '--json']);
+    t.is(unconfirmed.code, 2);
+    t.is((await cli(['room', 'delete', 'lobby'])).code, 2);
+    t.is((await cli(['room', 'delete', 'lobby', '--confirm', 'other'])).code, 2);
+    const deleted = await cli(['room', 'delete', 'lobby', '--confirm', 'lobby', '--json']);
+    t.is(deleted.at('deleted.members'), 2);
+    t.is((await cli(['room', 'show', 'lobby'])).code, 3);
+  });
+
+  test(`${database}: members are added, told of, listed and removed`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general']);
+    const unknown = await cli(['member', 'add', 'general', 'alice', '--existing-users', '--json']);
+    t.is(unknown.code, 3);
+    t.is(unknown.at('error.code'), 'user_not_found');
+
+    const added = await cli(['member', 'add', 'general', 'alice', '--json']);
+    t.is(added.at('results.0.event.type'), 'user_joined');
+    t.is(added.at('results.0.event.channels'), 1);
+    t.regex(added.stderr, /The user alice is new here/);
+    const twice = await cli(['member', 'add', 'general', 'alice', '--json']);
+    t.is(twice.code, 4);
+    t.is(twice.at('error.code'), 'already_member');
+    t.is((await cli(['member', 'add', 'general', 'alice', '--if-not-member'])).code, 0);
+
+    const some = await cli(['member', 'add', 'general', 'alice', 'bob', '--json']);
+    t.is(some.code, 7);
+    t.is(some.at('results.0.ok'), false);
+    t.is(some.at('results.0.error.code'), 'already_member');
+    t.is(some.at('results.1.ok'), true);
+    const piped = await cli(['member', 'add', 'general', '--stdin', '-o', 'id'], {stdin: 'carol\ndave\n'});
+    t.is(piped.stdout, 'carol\ndave\n');
+
+    t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\ncarol\ndave\n');
+    const removed = await cli(['member', 'remove', 'general', 'bob', '--json']);
+    t.is(removed.at('results.0.event.type'), 'user_left');
+    t.is(removed.at('results.0.event.channels'), 4);
+    t.is((await cli(['member', 'remove', 'general', 'bob'])).code, 3);
+    t.is((await cli(['member', 'remove', 'general', '--all'])).code, 2);
+    const all = await cli(['member', 'remove', 'general', '--all', '--yes', '--json']);
+    t.is(all.at('removed'), 3);
+  });
+
+  test(`${database}: messages are posted, listed, shown and deleted`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general', '--member', 'alice']);
+    const stranger = await cli(['message', 'post', 'general', 'hi', '--as', 'bob', '--json']);
+    t.is(stranger.code, 4);
+    t.is(stranger.at('error.code'), 'not_a_member');
+    t.is((await cli(['message', 'post', 'general', '   '])).code, 2);
+    t.is((await cli(['message', 'post', 'general'])).code, 2);
+    t.is((await cli(['message', 'post', 'general', '-'], {stdin: 'x'.repeat(70_000)})).code, 2);
+
+    const posted = await cli(['message', 'post', 'general', 'hi', '--as', 'alice', '--json']);
+    t.is(posted.at('message.user.id'), 'alice');
+    t.is(posted.at('message.seq'), 1);
+    t.is(posted.at('event.type'), 'message_added');
+    t.is((await cli(['message', 'post', 'general', '-', '-o', 'id'], {stdin: 'from a pipe\n'})).stdout, '2\n');
+    const key = ['message', 'post', 'general', 'once', '--idempotency-key', 'k1', '--json'];
+    const first = await cli(key);
+    const again = await cli(key);
+    t.is(again.at('message.id'), first.at('message.id'));
+    t.is(again.at('event.mode'), 'none');
+
+    const listed = await cli(['message', 'list', 'general', '--fields', 'content']);
+    t.is(listed.stdout, 'once\nfrom a pipe\nhi\n');
+    t.is((await cli(['message', 'list', 'general', '--from', 'alice', '-o', 'id'])).stdout, '1\n');
+    t.is((await cli(['message', 'list', 'general', '--before', '2', '-o', 'id'])).stdout, '1\n');
+    t.is((await cli(['message', 'show', '99'])).code, 3);
+    t.is((await cli(['message', 'show', '1', '--json'])).at('message.content'), 'hi');
+
+    t.is((await cli(['message', 'delete', '1', '2'])).code, 2);
+    const deleted = await cli(['message', 'delete', '1', '99', '--yes', '--json']);
+    t.is(deleted.code, 7);
+    t.is(deleted.at('results.0.event.type'), 'message_deleted');
+    t.is((await cli(['message', 'show', '1', '--json'])).at('message.content'), '');
+  });
+
+  test(`${database}: users are made, shown with their rooms and deactivated`, async t => {
+    const cli = await testCli(t, database);
+    t.is((await cli(['user', 'show', 'alice'])).code, 3);
+    t.is((await cli(['user', 'upsert', 'a#b'])).code, 2);
+    t.is((await cli(['user', 'upsert', 'alice', '--username', 'Alice', '--json'])).at('user.username'), 'Alice');
+    await cli(['room', 'create', 'general', '--member', 'alice']);
+    t.is((await cli(['user', 'show', 'alice', '--rooms', '--json'])).at('rooms.0.name'), 'general');
+    t.is((await cli(['user', 'list', '-o', 'id'])).stdout, 'alice\n');
+    t.is((await cli(['user', 'deactivate', 'alice'])).code, 2);
+    t.is((await cli(['user', 'deactivate', 'alice', '--yes'])).code, 0);
+  });
+
+  test(`${database}: migrations go up and down, and their state is told`, async t => {
+    const cli = await testCli(t, database);
+    const again = await cli(['migrate', 'up', '--json']);
+    t.is(again.stdout, '{"applied":[],"pending":0}\n');
+    t.is((await cli(['migrate', 'status', '--check'])).code, 0);
+    const refused = await cli(['migrate', 'down', '--json']);
+    t.is(refused.code, 2);
+    t.is(refused.at('error.code'), 'confirmation_required');
+    const name = String(refused.at('error.hint')).replace('Answer with --confirm ', '');
+    t.is((await cli(['migrate', 'down', '--confirm', name, '--json'])).code, 0);
+    const status = await cli(['migrate', 'status', '--check', '--json']);
+    t.is(status.code, 8);
+    t.deepEqual(status.at('pending'), ['0002-outbox']);
+    const pending = await cli(['room', 'list', '--json']);
+    t.is(pending.code, 4);
+    t.is(pending.at('error.code'), 'migrations_pending');
+    t.is((await cli(['migrate', 'unlock'])).code, 2);
+    t.is((await cli(['migrate', 'unlock', '--yes', '--json'])).at('unlocked'), true);
+  });
+}

@@ -1,0 +1,132 @@
+import {spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {PassThrough, Readable} from 'node:stream';
+import {fileURLToPath} from 'node:url';
+import type {ExecutionContext} from 'ava';
+import {run} from '../../src/cli/run.ts';
+import {testSecrets} from './chat.ts';
+import {emptyDatabase, temporaryDir, type Database} from './database.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** What lies at `rooms.0.name` in the JSON document on stdout, or for `error.code` on stderr. */
+  at(path: string): unknown;
+}
+
+export interface TestCli {
+  /** Runs in this process, with streams of its own and nobody to ask. */
+  (args: string[], more?: {stdin?: string; env?: Record<string, string>; tty?: boolean}): Promise<Ended>;
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/** A folder, an empty migrated database and secrets of the test's own. */
+export async function testCli(t: ExecutionContext, database: Database): Promise<TestCli> {
+  const cli = await bareCli(t, database);
+  await cli(['migrate', 'up']);
+  return cli;
+}
+
+/** The same without migrations. */
+export async function bareCli(t: ExecutionContext, database: Database): Promise<TestCli> {
+  const cwd = temporaryDir(t);
+  const env = {...testSecrets, DATABASE_URL: await emptyDatabase(t, database), PORT: '0', REALTIME_PORT: '0'};
+  const call: (...all: Parameters<TestCli>) => Promise<Ended> = async (args, more = {}) => {
+    const stdout = collector(more.tty);
+    const stderr = collector(more.tty);
+    const code = await run(args, {
+      stdin: Readable.from(more.stdin === undefined ? [] : [Buffer.from(more.stdin)]),
+      stdout: stdout.stream,
+      stderr: stderr.stream,
+      env: {...env, ...more.env},
+      cwd,
+      started: {flags: [], script: 'chatctl'},
+      onSignal: () => () => undefined,
+    });
+    return ended(code, stdout.text(), stderr.text());
+  };
+  return Object.assign(call, {cwd, env});
+}
+
+function collector(tty = false): {stream: PassThrough & {isTTY?: boolean}; text(): string} {
+  const chunks: Buffer[] = [];
+  const stream: PassThrough & {isTTY?: boolean} = new PassThrough();
+  if (tty) stream.isTTY = true;
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return {stream, text: () => Buffer.concat(chunks).toString()};
+}
+
+function ended(code: number, stdout: string, stderr: string): Ended {
+  return {code, stdout, stderr, at: path => valueAt(path.startsWith('error.') ? stderr : stdout, path)};
+}
+
+function valueAt(text: string, path: string): unknown {
+  const document: unknown = JSON.parse(text.split('\n')[0] ?? '');
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (typeof value === 'object' && value ? Reflect.get(value, key) : undefined),
+      document,
+    );
+}
+
+export interface TestProcess {
+  child: ChildProcess;
+  /** The next line of stdout that holds this text. Rejects when there is none before the end. */
+  line(holds: string): Promise<string>;
+  ended: Promise<Ended>;
+}
+
+const processLimitMs = 30_000;
+
+/** A process of its own, killed when the test ends or takes too long. */
+export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], stdin = ''): TestProcess {
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), join(root, 'bin/chatctl.ts'), ...args],
+    {
+      cwd: cli.cwd,
+      env: {PATH: process.env['PATH'], ...cli.env},
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
+  const limit = setTimeout(() => child.kill('SIGKILL'), processLimitMs);
+  t.teardown(() => {
+    clearTimeout(limit);
+    child.kill('SIGKILL');
+  });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(stdin);
+  const output = {stdout: '', stderr: ''};
+  const lines: string[] = [];
+  const reader = createInterface({input: child.stdout});
+  reader.on('line', line => lines.push(line));
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  let closed = false;
+  reader.once('close', () => (closed = true));
+  return {
+    child,
+    async line(holds) {
+      for (let at = 0; ;) {
+        for (; at < lines.length; at++) if (lines[at]?.includes(holds)) return lines[at] ?? '';
+        if (closed) throw new Error(`no line with ${holds} in: ${output.stdout}${output.stderr}`);
+        await Promise.race([once(reader, 'line'), once(reader, 'close')]);
+      }
+    },
+    ended: once(child, 'close').then(([code, signal]) =>
+      ended(typeof code === 'number' ? code : signal === 'SIGINT' ? 130 : 143, output.stdout, output.stderr),
+    ),
+  };
+}
+
+/** Runs in a process of its own to its end. */
+export function runProcess(t: ExecutionContext, cli: TestCli, args: string[], stdin?: string): Promise<Ended> {
+  return startProcess(t, cli, args, stdin).ended;
+}
