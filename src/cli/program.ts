@@ -1,5 +1,6 @@
 // The tree of commands.
 import {Command, Option} from 'commander';
+import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
 import {declareMigrate} from './commands/migrate.ts';
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   program.commandsGroup('Tokens and delivery');
   declareToken(program);
   declareRealtime(program);
+  declareDelivery(program);
   program.helpCommand('help [topic]', 'help on a command or a topic');
   return program;
 }

@@ -5,7 +5,7 @@ import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
-import {canAsk, useColor, type Io} from './io.ts';
+import {canAsk, useColor, type ColorWish, type Io} from './io.ts';
 import {nearest} from './nearest.ts';
 import {createProgram} from './program.ts';
 import {topics} from './topics.ts';
@@ -140,14 +140,22 @@ function codeOf(error: unknown, argv: readonly string[], io: Io): number {
     if (error.exitCode === 0) return exits.ok;
     if (error.code === 'commander.help') return exits.ok;
   }
-  const {debug} = {debug: argv.includes('--debug')};
   const what = error instanceof CommanderError ? usageError(error) : told(error);
   const json =
+    io.env['CHATCTL_OUTPUT'] === 'json' ||
     argv.includes('--json') ||
     argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
-  tell(io, what, {json, color: useColor(io, io.stderr, argv.includes('--no-color') ? 'never' : 'auto')});
-  if (debug && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
+  tell(io, what, {json, color: useColor(io, io.stderr, colorIn(argv))});
+  if (argv.includes('--debug') && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
   return what.exit;
+}
+
+/** The wish of the flags, for an error in which the flags themselves may not have been understood. */
+function colorIn(argv: readonly string[]): ColorWish {
+  if (argv.includes('--no-color')) return 'never';
+  const at = argv.findIndex(arg => arg === '--color' || arg.startsWith('--color='));
+  const wish = at < 0 ? undefined : (argv[at]?.split('=')[1] ?? argv[at + 1]);
+  return wish === 'always' || wish === 'never' ? wish : 'auto';
 }
 
 function isOutput(arg: string | undefined): boolean {

@@ -109,6 +109,9 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
 
 const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'];
 
+// Knex prints a refused connection with its stack; whoever asked for the connection gets the error anyway.
+const silent = {warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined};
+
 function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Db {
   const sql = knex({
     client: 'pg',
@@ -120,6 +123,7 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
     },
     pool: {min: 0, max: options.poolMax ?? 10},
     acquireConnectionTimeout: 10_000,
+    log: silent,
   });
   const queue = writerQueue();
   async function close() {

@@ -1,0 +1,101 @@
+import test from 'ava';
+import {bareCli, testCli} from '../helpers/cli.ts';
+
+test('a noun alone shows its help and succeeds', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  for (const args of [[], ['room'], ['help'], ['help', 'room', 'create'], ['room', '--help'], ['room', 'list', '-h']]) {
+    const {code, stdout, stderr} = await cli(args);
+    t.is(code, 0, args.join(' '));
+    t.regex(stdout, /^Usage: chatctl/, args.join(' '));
+    t.is(stderr, '', args.join(' '));
+  }
+});
+
+test('every help topic is printed', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  for (const topic of ['exit-codes', 'output', 'environment', 'scripting', 'danger']) {
+    const {code, stdout} = await cli(['help', topic]);
+    t.is(code, 0);
+    t.true(stdout.length > 100, topic);
+  }
+  t.is((await cli(['help', 'nonsense'])).code, 2);
+});
+
+const mistakes: Record<string, [string[], RegExp]> = {
+  'an unknown command': [['rom', 'list'], /Unknown command 'rom'[\s\S]*Did you mean room/],
+  'an unknown subcommand': [['room', 'lst'], /Unknown command 'lst'[\s\S]*Did you mean list/],
+  'an unknown flag': [['room', 'list', '--serach', 'x'], /Unknown option '--serach'[\s\S]*Did you mean --search/],
+  'a flag that this command lacks': [['room', 'list', '--dry-run'], /does not take --dry-run/],
+  'a flag that this command lacks, before it': [['--as', 'bob', 'room', 'list'], /does not take --as/],
+  'a format that this command lacks': [['token', 'jwt', 'alice', '-o', 'csv'], /does not take -o csv/],
+  'an unknown format': [['room', 'list', '-o', 'xml'], /Allowed choices are table/],
+  'a missing argument': [['room', 'rename', 'general'], /Usage: chatctl room rename/],
+  'one argument too many': [['room', 'show', 'a', 'b'], /Too many arguments/],
+  'a number out of range': [['room', 'list', '--limit', '0'], /from 1 to/],
+  'a number that is none': [['room', 'list', '--limit', '1e3'], /from 1 to/],
+  'a duration without a unit': [['message', 'list', 'general', '--since', '10'], /unit/],
+  'a lifetime of zero': [['token', 'jwt', 'alice', '--ttl', '0'], /unit/],
+  'a lifetime beyond reason': [['token', 'jwt', 'alice', '--ttl', '9999d'], /unit/],
+  'an unusable user id': [['token', 'jwt', 'a#b'], /user "a#b"/],
+  'an empty room name': [['room', 'create', ' '], /name must not be blank/],
+  'a database that is none': [['room', 'list', '--db', 'mysql://x'], /DATABASE_URL/],
+};
+
+for (const [title, [args, pattern]] of Object.entries(mistakes)) {
+  test(`${title} ends with 2, a line that helps, and nothing on stdout`, async t => {
+    const cli = await testCli(t, 'sqlite');
+    const {code, stdout, stderr} = await cli(args);
+    t.is(code, 2, stderr);
+    t.is(stdout, '');
+    t.regex(stderr, pattern);
+    t.notRegex(stderr, /\n\s+at /);
+    const told = await cli([...args, '--json']);
+    t.is(told.at('error.exit_code'), 2, told.stderr);
+    t.is(told.stderr.trim().split('\n').length, 1);
+    t.is(told.stdout, '');
+  });
+}
+
+test('a name that is nearly right is suggested and not taken', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const {code, stderr} = await cli(['room', 'show', 'genral']);
+  t.is(code, 3);
+  t.regex(stderr, /There is no room "genral"\.\nDid you mean "general"\?\nList rooms/);
+});
+
+test('a name that several rooms have is refused with their ids', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'twin']);
+  await cli(['room', 'create', 'twin']);
+  const {code, stderr} = await cli(['room', 'show', 'twin']);
+  t.is(code, 4);
+  t.regex(stderr, /id:1, id:2/);
+});
+
+test('a room whose name looks like an id is named with name:', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'first']);
+  await cli(['room', 'create', '1']);
+  await cli(['room', 'create', 'keyed', '--key', 'order-1']);
+  t.is((await cli(['room', 'show', '1', '--fields', 'name'])).stdout, 'first\n');
+  t.is((await cli(['room', 'show', 'name:1', '-o', 'id'])).stdout, '2\n');
+  t.is((await cli(['room', 'show', 'key:order-1', '-o', 'id'])).stdout, '3\n');
+});
+
+test('global flags stand before or after the command', async t => {
+  const cli = await testCli(t, 'sqlite');
+  t.is((await cli(['--json', 'room', 'list'])).stdout, '{"rooms":[],"next":null}\n');
+  t.is((await cli(['room', '--json', 'list'])).stdout, '{"rooms":[],"next":null}\n');
+  t.is((await cli(['room', 'list'], {env: {CHATCTL_OUTPUT: 'json'}})).stdout, '{"rooms":[],"next":null}\n');
+});
+
+test('without a database the next step is told', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {code, stderr, at} = await cli(['room', 'list', '--json']);
+  t.is(code, 5);
+  t.is(at('error.code'), 'database_unavailable');
+  t.regex(stderr, /chatctl migrate up/);
+  const unreachable = await cli(['room', 'list', '--db', 'postgres://nobody@127.0.0.1:1/none']);
+  t.is(unreachable.code, 5);
+});
