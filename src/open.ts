@@ -4,6 +4,9 @@ import {connect, parseDatabaseUrl, type Db} from './db/connect.ts';
 import {getDatabaseId} from './db/meta.ts';
 import {migrateUp, mustBeMigrated} from './db/migrations.ts';
 import type {Config} from './config.ts';
+import type {Streams} from './core/broker.ts';
+import {ChatError} from './core/errors.ts';
+import {openStreams as openStreamsAt} from './delivery/streams.ts';
 
 export interface OpenOptions {
   /** Create a SQLite file that is not there, and apply pending migrations. */
@@ -56,4 +59,15 @@ function chatOver(db: Db, databaseId: string, config: Config, now: () => Date): 
     },
     close: () => db.close(),
   };
+}
+
+/** The broker's streams, to look into: Centrifugo's, or those of the server whose embedded endpoint is at this URL. */
+export function openStreams(config: Config, embeddedUrl: string): Streams {
+  if (!config.CENTRIFUGO_API_KEY) {
+    throw new ChatError(
+      'config_invalid',
+      'CENTRIFUGO_API_KEY is not set, and streams cannot be looked into without it.',
+    );
+  }
+  return openStreamsAt(config.CENTRIFUGO_API_URL ?? embeddedUrl, config.CENTRIFUGO_API_KEY.reveal());
 }

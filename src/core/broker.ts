@@ -26,3 +26,21 @@ export interface Broker {
   broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
   close(): Promise<void>;
 }
+
+/** One publication as a channel's stream keeps it. */
+export interface StreamEntry {
+  offset: number;
+  data: unknown;
+  tags: Record<string, string>;
+}
+
+/** The streams of a broker, to look into and to repair. Every call rejects with broker_unreachable or broker_refused. */
+export interface Streams {
+  name: string;
+  /** Answers when the broker can be reached and takes our key, with its clock where it tells it. */
+  ping(): Promise<{clock: Date | undefined}>;
+  history(channel: string): Promise<{epoch: string; offset: number; entries: StreamEntry[]}>;
+  publish(channel: string, data: string, tags: Record<string, string>): Promise<void>;
+  /** Forgets a channel's publications, so that clients who come back are told to fetch anew. */
+  clear(channel: string): Promise<void>;
+}

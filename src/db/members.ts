@@ -167,3 +167,34 @@ export async function listAllReceivers(
   );
   return {membersVersion: found[0]?.members_version ?? 0, receivers};
 }
+
+export interface Membership {
+  userId: UserId;
+  roomId: RoomId;
+  joinedVersion: number;
+}
+
+/** Memberships by user and room, of one room or user or of all, from after the given one on. */
+export async function listMemberships(
+  q: Queryable,
+  filter: {room?: RoomId | undefined; user?: UserId | undefined},
+  after: {userId: string; roomId: number},
+  limit: number,
+): Promise<Membership[]> {
+  const wheres = ['(user_id > ? or (user_id = ? and room_id > ?))'];
+  const bindings: (string | number)[] = [after.userId, after.userId, after.roomId];
+  if (filter.room !== undefined) {
+    wheres.push('room_id = ?');
+    bindings.push(filter.room);
+  }
+  if (filter.user !== undefined) {
+    wheres.push('user_id = ?');
+    bindings.push(filter.user);
+  }
+  const found = await rows<{user_id: UserId; room_id: RoomId; joined_version: number}>(
+    q,
+    `select user_id, room_id, joined_version from members where ${wheres.join(' and ')} order by user_id, room_id limit ?`,
+    [...bindings, limit],
+  );
+  return found.map(row => ({userId: row.user_id, roomId: row.room_id, joinedVersion: row.joined_version}));
+}

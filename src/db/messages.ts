@@ -143,3 +143,13 @@ export async function listMessages(
   );
   return found.map(toMessage);
 }
+
+/** The message posted at this version of the room, if that change was a post. */
+export async function findMessageByVersion(q: Queryable, room: RoomId, version: number): Promise<Message | undefined> {
+  const [row] = await rows<MessageRow>(
+    q,
+    `select ${columns} ${from} where m.room_id = ? and m.seq <= ? and m.version = ?`,
+    [room, version, version],
+  );
+  return row && toMessage(row);
+}

@@ -138,3 +138,71 @@ export async function outboxDepth(q: Queryable): Promise<{waiting: number; oldes
   );
   return row ?? {waiting: 0, oldest: null, parked: 0};
 }
+
+/** How many events wait in each partition that has any. */
+export async function countByPartition(
+  q: Queryable,
+): Promise<{partition: number; waiting: number; oldest: Timestamp}[]> {
+  return rows(
+    q,
+    'select partition, count(*) as waiting, min(created_at) as oldest from outbox group by partition order by partition',
+  );
+}
+
+/** Events that wait, by id. */
+export async function listWaiting(q: Queryable, after: number, limit: number): Promise<OutboxRow[]> {
+  const found = await rows<Row>(q, `select ${columns} from outbox where id > ? order by id limit ?`, [after, limit]);
+  return found.map(toOutboxRow);
+}
+
+export interface ParkedRow extends OutboxRow {
+  parkedAt: Timestamp;
+  error: string;
+}
+
+/** Events that were refused for good, by id. */
+export async function listParked(q: Queryable, after: number, limit: number): Promise<ParkedRow[]> {
+  const found = await rows<Row & {parked_at: Timestamp; error: string}>(
+    q,
+    `select ${columns}, parked_at, error from outbox_parked where id > ? order by id limit ?`,
+    [after, limit],
+  );
+  return found.map(row => ({...toOutboxRow(row), parkedAt: row.parked_at, error: row.error}));
+}
+
+/** Puts a parked event back into the outbox, behind what waits. Answers false when there is none of this id. */
+export async function unpark(tx: Tx, id: number): Promise<boolean> {
+  const [row] = await rows<Row>(tx, `select ${columns} from outbox_parked where id = ?`, [id]);
+  if (!row) return false;
+  await insertOutbox(tx, toOutboxRow(row));
+  return deleteParked(tx, id);
+}
+
+export async function deleteParked(tx: Tx, id: number): Promise<boolean> {
+  return (await rows(tx, 'delete from outbox_parked where id = ? returning id', [id])).length > 0;
+}
+
+/** Where the event of this key is: it waits, it is parked, or it is in neither table because it was delivered. */
+export async function findEventByKey(
+  q: Queryable,
+  key: string,
+): Promise<{state: 'waiting'; row: OutboxRow} | {state: 'parked'; row: OutboxRow; error: string} | undefined> {
+  const [waiting] = await rows<Row>(q, `select ${columns} from outbox where idempotency_key = ?`, [key]);
+  if (waiting) return {state: 'waiting', row: toOutboxRow(waiting)};
+  const [parked] = await rows<Row & {error: string}>(
+    q,
+    `select ${columns}, error from outbox_parked where idempotency_key = ?`,
+    [key],
+  );
+  return parked && {state: 'parked', row: toOutboxRow(parked), error: parked.error};
+}
+
+/** The lowest version of the room whose event still waits. */
+export async function findLowestWaiting(q: Queryable, room: RoomId): Promise<number | undefined> {
+  const [row] = await rows<{version: number | null}>(
+    q,
+    'select min(version) as version from outbox where partition = ? and room_id = ?',
+    [partitionOf(room), room],
+  );
+  return row?.version ?? undefined;
+}

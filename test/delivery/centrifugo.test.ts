@@ -3,7 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {centrifugoConfig} from '../../src/delivery/centrifugo-config.ts';
+import {centrifugoConfig} from '../../src/core/centrifugo-config.ts';
 import {outboxDepth} from '../../src/db/outbox.ts';
 import {rows} from '../../src/db/rows.ts';
 import {centrifugoProgram, startCentrifugo} from '../helpers/centrifugo.ts';

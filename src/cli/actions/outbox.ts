@@ -1,0 +1,107 @@
+import {ChatError} from '../../core/errors.ts';
+import * as outbox from '../../core/outbox.ts';
+import type {OutboxRow, ParkedRow} from '../../db/outbox.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {forEach, mustAllBeOk} from './parse.ts';
+
+export async function outboxStatus(cli: Cli, options: {maxLag?: number}): Promise<void> {
+  const status = await outbox.getOutboxStatus(await cli.chat(), cli.actor);
+  const document = {
+    depth: status.depth,
+    oldest_age_ms: status.oldestAgeMs,
+    parked: status.parked,
+    partitions: status.partitions.map(each => ({
+      partition: each.partition,
+      depth: each.waiting,
+      oldest_age_ms: each.oldestAgeMs,
+    })),
+  };
+  const columns = ['depth', 'oldest_age_ms', 'parked'];
+  cli.print({items: [document], columns, id: 'depth', single: true, json: ([only]) => only ?? {}});
+  if (status.parked > 0) cli.note('Parked events: chatctl outbox list --parked');
+  if (options.maxLag !== undefined && status.oldestAgeMs > options.maxLag) throw new Exit(exits.checkFailed);
+}
+
+function presentEvent(row: OutboxRow | ParkedRow) {
+  return {
+    id: row.id,
+    type: row.type,
+    room: row.roomId,
+    version: row.version,
+    partition: row.partition,
+    created_at: row.createdAt,
+    ...('error' in row && {parked_at: row.parkedAt, error: row.error}),
+  };
+}
+
+interface ListOptions {
+  parked?: boolean;
+  limit: number;
+  after?: string;
+}
+
+export async function listOutbox(cli: Cli, options: ListOptions): Promise<void> {
+  const chat = await cli.chat();
+  const list = options.parked ? outbox.listParkedEvents : outbox.listEvents;
+  const after = options.after === undefined ? 0 : toEventId(options.after);
+  const found = await list(chat, cli.actor, after, options.limit + 1);
+  const events = found.slice(0, options.limit).map(presentEvent);
+  const next = found.length > options.limit ? String(events.at(-1)?.id) : null;
+  if (next !== null) cli.note(`There is more: --after ${next}`);
+  const columns = ['id', 'type', 'room', 'version', 'created_at', ...(options.parked ? ['error'] : [])];
+  cli.print({items: events, columns, id: 'id', json: rows => ({rows, next})});
+}
+
+function toEventId(text: string): number {
+  const id = Number(text);
+  if (/^\d{1,15}$/.test(text)) return id;
+  throw new ChatError('bad_format', `"${text}" is not the id of an event.`);
+}
+
+export async function retryEvents(cli: Cli, ids: string[], options: {all?: boolean}): Promise<void> {
+  const events = await chosen(cli, ids, options.all);
+  if (events.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`Deliver ${events.length} parked events now?`);
+  await each(cli, events, 'retried', outbox.retryEvent);
+}
+
+export async function dropEvents(cli: Cli, ids: string[], options: {all?: boolean}): Promise<void> {
+  const events = await chosen(cli, ids, options.all);
+  const {label} = (await cli.chat()).db.target;
+  if (!cli.globals.dryRun)
+    await cli.ask.agreeByName(`This gives ${events.length} event(s) up for good in ${label}.`, 'outbox');
+  await each(cli, events, 'dropped', outbox.dropEvent);
+}
+
+async function chosen(cli: Cli, ids: string[], all: boolean | undefined): Promise<number[]> {
+  if (!all) return (await cli.ask.texts(ids, '[ids...] or --all', 'Which events?')).map(toEventId);
+  const chat = await cli.chat();
+  const events: number[] = [];
+  for (;;) {
+    const page = await outbox.listParkedEvents(chat, cli.actor, events.at(-1) ?? 0, 1_000);
+    events.push(...page.map(row => row.id));
+    if (page.length < 1_000) return events;
+  }
+}
+
+async function each(cli: Cli, events: number[], done: string, action: typeof outbox.retryEvent): Promise<void> {
+  const chat = await cli.chat();
+  const results = await forEach(
+    cli,
+    events,
+    id => ({id}),
+    async id => {
+      await action(chat, cli.actor, id);
+      return {};
+    },
+  );
+  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
+  const count = results.filter(result => result.ok).length;
+  cli.print({
+    items: results,
+    columns: ['id', 'ok', 'error.message'],
+    id: 'id',
+    json: all => ({[done]: count, results: all}),
+  });
+  mustAllBeOk(results);
+}

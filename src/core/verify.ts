@@ -1,0 +1,167 @@
+// Holds the database against every member's stream.
+//
+// Each change of a room has one event with the next version, so that a stream is right when the versions of each room
+// rise by one: one that is left out is missing, one that comes twice is repeated, one that comes after a later one is
+// disordered. It is looked at from the first version that the stream still keeps, or from the joining, up to what is
+// delivered by now: events that wait in the outbox are not missing yet.
+//
+// A repair publishes what is missing, marked as such, because it comes too late to be in order. A stream with repeats or
+// disorder is cleared: what is wrong in it cannot be taken back, and clients that return are told to fetch anew.
+import {listMemberships, type Membership} from '../db/members.ts';
+import {findMessageByVersion} from '../db/messages.ts';
+import {findLowestWaiting} from '../db/outbox.ts';
+import {findRoom, type Room} from '../db/rooms.ts';
+import {mustBeManager} from './access.ts';
+import type {Streams} from './broker.ts';
+import type {Actor, Chat} from './chat.ts';
+import type {RoomId, UserId} from './ids.ts';
+import {messageAdded, roomUpdated} from './publications.ts';
+import {personalChannel} from './tokens.ts';
+
+export interface Finding {
+  user: UserId;
+  room: RoomId;
+  version: number;
+}
+
+export interface Verification {
+  streams: number;
+  missing: Finding[];
+  repeated: Finding[];
+  disordered: Finding[];
+}
+
+export interface VerifyOptions {
+  room?: RoomId | undefined;
+  user?: UserId | undefined;
+}
+
+const repairTag = 'repair';
+const pageSize = 1_000;
+
+export async function verifyStreams(
+  chat: Chat,
+  actor: Actor,
+  streams: Streams,
+  options: VerifyOptions,
+): Promise<Verification> {
+  mustBeManager(actor, 'verify streams');
+  const verification: Verification = {streams: 0, missing: [], repeated: [], disordered: []};
+  for await (const [user, memberships] of byUser(chat, options)) {
+    // What is delivered is looked up first: whatever has left the outbox by now is in the stream that is read next.
+    const delivered = await Promise.all(memberships.map(each => deliveredVersion(chat, each.roomId)));
+    const {entries} = await streams.history(personalChannel(user));
+    verification.streams += 1;
+    for (const [i, {roomId, joinedVersion}] of memberships.entries()) {
+      const seen = versionsOf(entries, roomId);
+      const add = (list: Finding[], versions: number[]) =>
+        list.push(...versions.map(version => ({user, room: roomId, version})));
+      add(verification.missing, missingIn(seen, joinedVersion, delivered[i] ?? 0));
+      add(verification.repeated, repeatedIn(seen));
+      add(verification.disordered, disorderedIn(seen));
+    }
+  }
+  return verification;
+}
+
+/** Each user with their memberships, user by user, a page of rows at a time. */
+async function* byUser(chat: Chat, options: VerifyOptions): AsyncGenerator<[UserId, Membership[]]> {
+  let group: Membership[] = [];
+  let after: {userId: string; roomId: number} = {userId: '', roomId: 0};
+  for (;;) {
+    const page = await listMemberships(chat.db, options, after, pageSize);
+    for (const row of page) {
+      if (group[0] && group[0].userId !== row.userId) {
+        yield [group[0].userId, group];
+        group = [];
+      }
+      group.push(row);
+    }
+    const last = page.at(-1);
+    if (!last || page.length < pageSize) break;
+    after = last;
+  }
+  if (group[0]) yield [group[0].userId, group];
+}
+
+/** The room's version up to which everything has left the outbox. */
+async function deliveredVersion(chat: Chat, room: RoomId): Promise<number> {
+  const found = await findRoom(chat.db, room);
+  const waiting = await findLowestWaiting(chat.db, room);
+  return Math.min(found?.version ?? 0, waiting === undefined ? Infinity : waiting - 1);
+}
+
+interface Seen {
+  version: number;
+  repaired: boolean;
+}
+
+function versionsOf(entries: readonly {data: unknown; tags: Record<string, string>}[], room: RoomId): Seen[] {
+  return entries.flatMap(({data, tags}) => {
+    const body = (data as {body?: {room?: {id?: unknown; version?: unknown}}} | null)?.body;
+    const version = body?.room?.id === room ? body.room.version : undefined;
+    return typeof version === 'number' ? [{version, repaired: tags[repairTag] !== undefined}] : [];
+  });
+}
+
+function missingIn(seen: readonly Seen[], joined: number, delivered: number): number[] {
+  if (seen.length === 0) return [];
+  const present = new Set(seen.map(each => each.version));
+  const first = Math.max(Math.min(...present), joined);
+  return range(first, delivered).filter(version => !present.has(version));
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({length: Math.max(last - first + 1, 0)}, (_, i) => first + i);
+}
+
+function repeatedIn(seen: readonly Seen[]): number[] {
+  const once = new Set<number>();
+  return seen.filter(({version}) => once.size === once.add(version).size).map(({version}) => version);
+}
+
+/** Versions that come, for the first time, after a later one. */
+function disorderedIn(seen: readonly Seen[]): number[] {
+  const before = new Set<number>();
+  let latest = 0;
+  return seen
+    .filter(({repaired}) => !repaired)
+    .filter(({version}) => {
+      const late = version < latest && !before.has(version);
+      before.add(version);
+      latest = Math.max(latest, version);
+      return late;
+    })
+    .map(({version}) => version);
+}
+
+/** Publishes what is missing and clears streams that cannot be mended. Answers how many of each. */
+export async function repairStreams(
+  chat: Chat,
+  actor: Actor,
+  streams: Streams,
+  found: Verification,
+): Promise<{published: number; cleared: number}> {
+  mustBeManager(actor, 'repair streams');
+  const spoilt = new Set([...found.repeated, ...found.disordered].map(each => each.user));
+  for (const user of spoilt) await streams.clear(personalChannel(user));
+  const mendable = found.missing.filter(each => !spoilt.has(each.user));
+  let published = 0;
+  for (const {user, room, version} of mendable) {
+    const data = await eventAt(chat, room, version);
+    if (data === undefined) continue;
+    await streams.publish(personalChannel(user), data, {[repairTag]: 'missing'});
+    published += 1;
+  }
+  return {published, cleared: spoilt.size};
+}
+
+/** The event of this version as it can be told today: the message of then, or the room as it is now. */
+async function eventAt(chat: Chat, id: RoomId, version: number): Promise<string | undefined> {
+  const room = await findRoom(chat.db, id);
+  if (!room) return undefined;
+  const then: Room = {...room, version};
+  const message = await findMessageByVersion(chat.db, id, version);
+  const {type, body} = message ? messageAdded(then, message) : roomUpdated(then);
+  return JSON.stringify({type, body});
+}

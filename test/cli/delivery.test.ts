@@ -1,0 +1,224 @@
+// What an operator sees of delivery, and repairs: against a running server with the embedded endpoint.
+import test, {type ExecutionContext} from 'ava';
+import {openStreams} from '../../src/delivery/streams.ts';
+import {apiToken} from '../helpers/chat.ts';
+import {bareCli, testCli} from '../helpers/cli.ts';
+import {databases, type Database} from '../helpers/database.ts';
+import {listen, request, roomOf, startTestServer} from '../helpers/server.ts';
+import {until} from '../helpers/until.ts';
+import {startBatchServer, batchServerKey} from '../helpers/batch-server.ts';
+import {outboxDepth} from '../../src/db/outbox.ts';
+
+const key = 'test-embedded-api-key';
+
+/** A server, and a command line on its database. */
+async function serverAndCli(t: ExecutionContext, database: Database, env: Record<string, string> = {}) {
+  const cli = await bareCli(t, database);
+  const DATABASE_URL = cli.env['DATABASE_URL'] ?? '';
+  const server = await startTestServer(t, database, {CENTRIFUGO_API_KEY: key, ...env, DATABASE_URL});
+  Object.assign(cli.env, {CENTRIFUGO_API_KEY: key, ...env, CHATCTL_API_URL: server.apiUrl});
+  if (server.realtimeUrl) cli.env['CHATCTL_REALTIME_URL'] = server.realtimeUrl;
+  return {server, cli};
+}
+
+async function post(server: {apiUrl: string}, room: number, content: string): Promise<number> {
+  const {body} = await request(server, apiToken('alice'), 'POST', `/api/rooms/${room}/messages/`, {content});
+  return Number(body['id']);
+}
+
+function drained(server: Awaited<ReturnType<typeof startTestServer>>) {
+  return until(async () => (await outboxDepth(server.chat.db)).waiting === 0, 'an empty outbox');
+}
+
+for (const database of databases) {
+  test(`${database}: an event refused for good is seen, and delivered by outbox retry after the repair`, async t => {
+    const broker = await startBatchServer(t);
+    broker.behave({fault: () => ({error: {code: 102, message: 'unknown channel'}})});
+    const {server, cli} = await serverAndCli(t, database, {
+      CENTRIFUGO_API_URL: broker.url,
+      CENTRIFUGO_API_KEY: batchServerKey,
+    });
+    await roomOf(server, ['alice']);
+    await until(async () => (await outboxDepth(server.chat.db)).parked === 1, 'the parked event');
+
+    t.is(json(await cli(['outbox', 'status', '--json'])).parked, 1);
+    const {rows} = json(await cli(['outbox', 'list', '--parked', '--json']));
+    t.is(rows[0].error, 'error 102 unknown channel on personal:alice');
+    const doctor = await cli(['doctor', '--only', 'delivery', '--json']);
+    t.is(doctor.code, 8);
+    t.regex(json(doctor).checks[0].message, /1 event\(s\) are parked/);
+    t.is((await cli(['outbox', 'retry', '4711'])).code, 3);
+
+    broker.behave({});
+    t.is((await cli(['outbox', 'retry', String(rows[0].id)])).code, 0);
+    await until(() => broker.taken.length === 1, 'the delivery');
+    t.is((await cli(['doctor', '--only', 'delivery'])).code, 0);
+  });
+
+  test(`${database}: an event is given up only by its name`, async t => {
+    const broker = await startBatchServer(t);
+    broker.behave({fault: () => ({error: {code: 107, message: 'bad request'}})});
+    const {server, cli} = await serverAndCli(t, database, {
+      CENTRIFUGO_API_URL: broker.url,
+      CENTRIFUGO_API_KEY: batchServerKey,
+    });
+    await roomOf(server, ['alice']);
+    await until(async () => (await outboxDepth(server.chat.db)).parked === 1, 'the parked event');
+    t.is((await cli(['outbox', 'drop', '--all', '--confirm', 'something'])).code, 2);
+    t.is((await outboxDepth(server.chat.db)).parked, 1);
+    t.is(json(await cli(['outbox', 'drop', '--all', '--confirm', 'outbox', '--json'])).dropped, 1);
+    t.is((await outboxDepth(server.chat.db)).parked, 0);
+  });
+
+  test(`${database}: trace follows a message to a member's stream`, async t => {
+    const {server, cli} = await serverAndCli(t, database);
+    const room = await roomOf(server, ['alice', 'bob']);
+    const message = await post(server, room, 'hello');
+    t.is((await cli(['trace', '4711'])).code, 3);
+    t.is((await cli(['trace', String(message), '--user', 'mallory'])).code, 4);
+    const traced = await cli(['trace', String(message), '--user', 'bob', '--wait', '5s', '--json']);
+    t.is(traced.code, 0, traced.stderr);
+    t.deepEqual(
+      json(traced).hops.map((hop: {name: string; state: string}) => [hop.name, hop.state]),
+      [
+        ['stored', 'ok'],
+        ['outbox', 'ok'],
+        ['stream', 'ok'],
+      ],
+    );
+    await openStreams(streamUrl(server), key).clear('personal:bob');
+    const lost = await cli(['trace', String(message), '--user', 'bob', '--json']);
+    t.is(lost.code, 8);
+    t.is(json(lost).hops.at(-1).state, 'missing');
+  });
+
+  test(`${database}: trace tells that no server delivers`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general', '--member', 'alice']);
+    const posted = json(await cli(['message', 'post', 'general', 'hello', '--json']));
+    const traced = await cli(['trace', String(posted.message.id), '--json'], {env: {CENTRIFUGO_API_KEY: key}});
+    t.is(traced.code, 8, traced.stderr);
+    t.is(json(traced).hops.at(-1).state, 'waiting');
+  });
+
+  test(`${database}: verify finds every planted drop, repeat and swap, invents none, and repairs to silence`, async t => {
+    const {server, cli} = await serverAndCli(t, database);
+    const room = await roomOf(server, ['alice', 'bob', 'carol', 'dave']);
+    for (let i = 0; i < 93; i++) await post(server, room, `m${i}`);
+    await drained(server);
+    const clean = await cli(['verify', '--json']);
+    t.is(clean.code, 0, clean.stderr);
+    t.deepEqual(json(clean), {streams: 4, missing: [], repeated: [], disordered: []});
+
+    const streams = openStreams(streamUrl(server), key);
+    await replay(streams, 'personal:bob', entries => entries.filter((_, i) => i % 3 !== 1));
+    await replay(streams, 'personal:carol', entries =>
+      entries.flatMap((entry, i) => (i % 4 === 2 ? [entry, entry] : [entry])),
+    );
+    await replay(streams, 'personal:dave', entries =>
+      entries.map((entry, i) => entries[swapped(i, entries.length)] ?? entry),
+    );
+
+    const found = await cli(['verify', '--json']);
+    t.is(found.code, 8);
+    const faults = (name: string, user: string): number[] =>
+      json(found)
+        [name].filter((each: {user: string}) => each.user === user)
+        .map((each: {version: number}) => each.version);
+    const versions = Array.from({length: 94}, (_, i) => i + 1);
+    t.deepEqual(
+      faults('missing', 'bob'),
+      versions.filter((_, i) => i % 3 === 1),
+    );
+    t.deepEqual(
+      faults('repeated', 'carol'),
+      versions.filter((_, i) => i % 4 === 2),
+    );
+    t.deepEqual(
+      faults('disordered', 'dave'),
+      versions.filter((_, i) => i % 2 === 0 && i + 1 < versions.length),
+    );
+    t.is(json(found).missing.length + json(found).repeated.length + json(found).disordered.length, 31 + 23 + 47);
+
+    t.is((await cli(['verify', '--repair'])).code, 2);
+    t.is((await cli(['verify', '--repair', '--yes'])).code, 0);
+    const after = await cli(['verify', '--json']);
+    t.is(after.code, 0, after.stdout);
+  });
+
+  test(`${database}: doctor finds a healthy chat healthy, and names a wrong token secret`, async t => {
+    const {server, cli} = await serverAndCli(t, database);
+    await roomOf(server, ['alice']);
+    await drained(server);
+    const healthy = await cli(['doctor', '--json']);
+    t.is(healthy.code, 0, healthy.stdout);
+    t.deepEqual(
+      json(healthy).checks.filter((check: {status: string}) => check.status === 'fail'),
+      [],
+    );
+    const wrong = {CENTRIFUGO_TOKEN_SECRET: 'another-secret-0123456789-0123456789'};
+    const ill = await cli(['doctor', '--only', 'tokens', '--json'], {env: wrong});
+    t.is(ill.code, 8);
+    t.regex(json(ill).checks[0].message, /refuse|3500|invalid token/i);
+    const key = await cli(['doctor', '--only', 'broker', '--json'], {env: {CENTRIFUGO_API_KEY: 'wrong'}});
+    t.is(key.code, 8);
+    t.regex(json(key).checks[0].message, /CENTRIFUGO_API_KEY/);
+  });
+
+  test(`${database}: what the command line writes reaches a client of the running server within half a second`, async t => {
+    const {server, cli} = await serverAndCli(t, database);
+    const room = await roomOf(server, ['alice', 'bob']);
+    const bob = await listen(t, server, 'bob');
+    const before = performance.now();
+    t.is((await cli(['member', 'add', `id:${room}`, 'carol'])).code, 0);
+    await until(
+      () => bob.events.some(event => event.type === 'user_joined'),
+      'user_joined',
+      500 + performance.now() - before,
+    );
+    t.is((await cli(['message', 'post', `id:${room}`, 'hello'])).code, 0);
+    await until(() => bob.events.some(event => event.type === 'message_added'), 'message_added', 500);
+  });
+
+  test(`${database}: what was written while no server ran is delivered once one does`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general', '--member', 'alice']);
+    t.is((await cli(['message', 'post', 'general', 'nobody listens'])).code, 0);
+    const server = await startTestServer(t, database, {
+      DATABASE_URL: cli.env['DATABASE_URL'] ?? '',
+      CENTRIFUGO_API_KEY: key,
+    });
+    await drained(server);
+    const {entries} = await openStreams(streamUrl(server), key).history('personal:alice');
+    t.deepEqual(
+      entries.map(({data}) => (data as {type: string}).type),
+      ['members_changed', 'message_added'],
+    );
+  });
+}
+
+function streamUrl(server: {realtimeUrl: string | undefined}): string {
+  return `http://${new URL(server.realtimeUrl ?? '').host}`;
+}
+
+/** The document on stdout, whatever its shape. */
+// eslint-disable-next-line typescript/no-explicit-any
+function json({stdout}: {stdout: string}): any {
+  return JSON.parse(stdout);
+}
+
+/** Swaps each pair of neighbours. */
+function swapped(i: number, length: number): number {
+  const other = i % 2 === 0 ? i + 1 : i - 1;
+  return other < length ? other : i;
+}
+
+type Streams = ReturnType<typeof openStreams>;
+type Entries = Awaited<ReturnType<Streams['history']>>['entries'];
+
+/** Puts other publications in the place of a channel's. */
+async function replay(streams: Streams, channel: string, change: (entries: Entries) => Entries): Promise<void> {
+  const {entries} = await streams.history(channel);
+  await streams.clear(channel);
+  for (const {data} of change(entries)) await streams.publish(channel, JSON.stringify(data), {});
+}
