@@ -81,6 +81,8 @@ export interface TestProcess {
   /** The next line of stdout that holds this text. Rejects when there is none before the end. */
   line(holds: string): Promise<string>;
   ended: Promise<Ended>;
+  /** Everything so far. */
+  stdout(): string;
 }
 
 const processLimitMs = 30_000;
@@ -113,6 +115,7 @@ export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], 
   reader.once('close', () => (closed = true));
   return {
     child,
+    stdout: () => output.stdout,
     async line(holds) {
       for (let at = 0; ;) {
         for (; at < lines.length; at++) if (lines[at]?.includes(holds)) return lines[at] ?? '';

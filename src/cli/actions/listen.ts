@@ -177,7 +177,7 @@ function isWanted({data, room_id}: Delivery, {type, room}: ListenOptions): boole
 
 /** Runs while we listen; its output goes to stderr, since stdout is ours. */
 function runCommand(cli: Cli, command: string, end: (end: End) => void): void {
-  const child = spawn(command, {shell: true, stdio: ['ignore', 'pipe', 'pipe'], cwd: cli.io.cwd});
+  const child = spawn(command, {shell: true, stdio: ['ignore', 'pipe', 'pipe'], cwd: cli.io.cwd, env: cli.io.env});
   for (const stream of [child.stdout, child.stderr]) stream.pipe(cli.io.stderr, {end: false});
   child.once('exit', code => {
     if (code === 0) return;

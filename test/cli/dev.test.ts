@@ -1,0 +1,94 @@
+import {exec} from 'node:child_process';
+import {readFileSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import test from 'ava';
+import {bareCli, startProcess, type TestCli} from '../helpers/cli.ts';
+
+const shell = promisify(exec);
+
+/** As somebody has it who has just installed: no secrets, no database, taken from nowhere. */
+async function newcomer(t: Parameters<typeof bareCli>[0]): Promise<TestCli> {
+  const cli = await bareCli(t, 'sqlite');
+  for (const name of ['JWT_SECRET', 'CENTRIFUGO_TOKEN_SECRET', 'DATABASE_URL']) delete cli.env[name];
+  return cli;
+}
+
+test('dev makes what is missing, and every line that it prints can be pasted', async t => {
+  const cli = await newcomer(t);
+  const server = startProcess(t, cli, ['dev']);
+  await server.line('API tokens');
+  const output = await outputUntil(server, 'bob  ey');
+  const mode = (path: string) => (statSync(join(cli.cwd, path)).mode & 0o777).toString(8);
+  t.is(mode('.chatctl'), '700');
+  t.is(mode('.chatctl/config.json'), '600');
+  t.is(mode('.chatctl/chat.db'), '600');
+
+  const env = {PATH: process.env['PATH'], ...cli.env};
+  const lines = output.split('\n');
+  const curls = lines.filter(line => line.startsWith('curl '));
+  t.is(curls.length, 3);
+  const listenLine = lines.find(line => line.includes(' listen bob')) ?? '';
+  const listening = shell(
+    `${listenLine} --count 1 --timeout 20s --exec '${(curls[0] ?? '').replaceAll("'", `'\\''`)}'`,
+    {
+      cwd: cli.cwd,
+      env,
+    },
+  );
+  t.regex((await listening).stdout, /"type":"event".*"content":"hello"/);
+  for (const curl of curls.slice(1)) {
+    const {stdout} = await shell(curl.replace('curl ', 'curl -s '), {cwd: cli.cwd, env});
+    t.regex(stdout, /^\{"token":"ey/);
+  }
+  const post = lines.find(line => line.includes(' message post ')) ?? '';
+  t.regex((await shell(post, {cwd: cli.cwd, env})).stdout, /hello/);
+
+  server.child.kill('SIGINT');
+  const ended = await server.ended;
+  t.is(ended.code, 0);
+  t.regex(ended.stderr, /Stopped\./);
+  t.throws(() => statSync(join(cli.cwd, '.chatctl/server.json')), {code: 'ENOENT'});
+});
+
+/** Everything on stdout up to this text. */
+async function outputUntil(server: ReturnType<typeof startProcess>, last: string): Promise<string> {
+  await server.line(last);
+  return server.stdout();
+}
+
+test('a second start keeps data and secrets and says so', async t => {
+  const cli = await newcomer(t);
+  const first = startProcess(t, cli, ['dev', '--json']);
+  await first.line('"ready"');
+  const secrets = readFileSync(join(cli.cwd, '.chatctl/config.json'), 'utf8');
+  await cli(['message', 'post', 'general', 'kept']);
+  first.child.kill('SIGTERM');
+  t.is((await first.ended).code, 143);
+
+  const second = startProcess(t, cli, ['dev', '--json', '--users', 'alice,carol']);
+  const ready = JSON.parse(await second.line('"ready"')) as {tokens: object};
+  t.deepEqual(Object.keys(ready.tokens), ['alice', 'carol']);
+  t.is(readFileSync(join(cli.cwd, '.chatctl/config.json'), 'utf8'), secrets);
+  t.is((await cli(['message', 'list', 'general', '--fields', 'content'])).stdout, 'kept\n');
+  t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\ncarol\n');
+  second.child.kill('SIGINT');
+  const ended = await second.ended;
+  t.regex(ended.stderr, /earlier start/);
+  t.regex(ended.stdout, /"type":"end","reason":"SIGINT"/);
+});
+
+test('secrets that are set elsewhere win, and a taken port moves on and is said', async t => {
+  const cli = await newcomer(t);
+  const first = startProcess(t, cli, ['dev', '--json']);
+  const {api} = JSON.parse(await first.line('"ready"')) as {api: string};
+  const {port} = new URL(api);
+  const other = await newcomer(t);
+  Object.assign(other.env, {SECRET_KEY: 'from-elsewhere-0123456789-0123456789', PORT: port});
+  const second = startProcess(t, other, ['dev']);
+  t.regex(await second.line('is taken'), new RegExp(`Port ${port} is taken; the API is on \\d+`));
+  await second.line('bob  ey');
+  t.notRegex(readFileSync(join(other.cwd, '.chatctl/config.json'), 'utf8'), /JWT_SECRET/);
+  const smoke = await other(['smoke', '--json']);
+  t.is(smoke.at('ok'), true, smoke.stdout);
+});

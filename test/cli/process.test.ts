@@ -1,0 +1,77 @@
+import test from 'ava';
+import {bareCli, runProcess, startProcess, testCli} from '../helpers/cli.ts';
+
+test('a reader that is gone before the first line is no failure', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const listing = startProcess(t, cli, ['room', 'list']);
+  listing.child.stdout?.destroy();
+  const {code, stderr} = await listing.ended;
+  t.is(code, 0);
+  t.is(stderr, '');
+});
+
+test('a listener whose reader goes away ends with 0', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const server = startProcess(t, cli, ['dev', '--json']);
+  await server.line('"ready"');
+  const listener = startProcess(t, cli, ['listen', 'bob']);
+  await listener.line('"ready"');
+  listener.child.stdout?.destroy();
+  await cli(['message', 'post', 'general', 'into the void']);
+  t.is((await listener.ended).code, 0);
+  server.child.kill('SIGINT');
+  t.is((await server.ended).code, 0);
+});
+
+test('without a terminal nothing ever waits for an answer', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  for (const args of [
+    ['room', 'delete', 'general'],
+    ['message', 'post', 'general'],
+  ]) {
+    const {code, stdout, stderr} = await runProcess(t, cli, args);
+    t.is(code, 2, args.join(' '));
+    t.is(stdout, '');
+    t.not(stderr, '');
+  }
+});
+
+test('an unexpected failure tells no stack unless --debug asks for it', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {code, stderr} = await runProcess(t, cli, ['room', 'list', '--config', '/dev/null/x']);
+  t.is(code, 2);
+  t.notRegex(stderr, /\n\s+at /);
+  const debugged = await cli(['room', 'list', '--config', '/dev/null/x', '--debug']);
+  t.regex(debugged.stderr, /\n\s+at /);
+});
+
+test('serve writes its log as JSON lines to stdout and drains on SIGTERM', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const refused = await runProcess(t, cli, ['serve']);
+  t.is(refused.code, 5, refused.stderr);
+  await cli(['migrate', 'up', '--to', '0001']);
+  const pending = await runProcess(t, cli, ['serve']);
+  t.is(pending.code, 4);
+  t.regex(pending.stderr, /chatctl migrate up/);
+
+  const server = startProcess(t, cli, ['serve', '--migrate']);
+  const started = JSON.parse(await server.line('chatctl serves')) as {api: string};
+  t.is((await fetch(`${started.api}/readyz`)).status, 200);
+  server.child.kill('SIGTERM');
+  const {code, stdout} = await server.ended;
+  t.is(code, 143);
+  for (const line of stdout.trim().split('\n')) t.notThrows(() => JSON.parse(line) as unknown, line);
+});
+
+test('a second server on one SQLite file is refused with one line', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const server = startProcess(t, cli, ['serve']);
+  await server.line('chatctl serves');
+  const second = await runProcess(t, cli, ['serve']);
+  t.is(second.code, 4);
+  t.regex(second.stderr, /^Error: .*\n/);
+  server.child.kill('SIGINT');
+  t.is((await server.ended).code, 130);
+});

@@ -1,0 +1,59 @@
+import anyTest, {type TestFn} from 'ava';
+import {testCli} from '../helpers/cli.ts';
+import {atTerminal, hasTerminal} from '../helpers/terminal.ts';
+
+const test: TestFn | typeof anyTest.skip = hasTerminal ? anyTest : anyTest.skip;
+if (!hasTerminal)
+  process.stderr.write('\n!!! Tests at a terminal are SKIPPED: python3 with its pty module is missing.\n\n');
+
+const enter = '\r';
+const ctrlC = '\u0003';
+
+test('at a terminal what is missing is asked for on stderr, and stdout stays data', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const {code, shown, stdout} = await atTerminal(
+    cli,
+    ['room', 'create', '-o', 'id'],
+    [['Name of the room?', `lounge${enter}`]],
+  );
+  t.is(code, 0, shown);
+  t.is(stdout, '1\n');
+  t.is((await cli(['room', 'show', '1', '--fields', 'name'])).stdout, 'lounge\n');
+});
+
+test('at a terminal No is the answer of whoever only presses enter, and nothing changes', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'one']);
+  await cli(['room', 'create', 'two']);
+  const {code, shown} = await atTerminal(cli, ['room', 'archive', 'one', 'two'], [['Archive 2 rooms?', enter]]);
+  t.is(code, 1);
+  t.regex(shown, /Nothing was changed/);
+  t.is((await cli(['room', 'list', '--archived', '--json'])).at('rooms.0'), undefined);
+});
+
+test('at a terminal a severe change wants the name typed', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  const wrong = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `genral${enter}`]]);
+  t.is(wrong.code, 1);
+  t.regex(wrong.shown, /with 1 member\(s\) and 0 message\(s\) from sqlite/);
+  const right = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `general${enter}`]]);
+  t.is(right.code, 0, right.shown);
+  t.is((await cli(['room', 'show', 'general'])).code, 3);
+});
+
+test('Ctrl-C at a question ends with 130 and no stack', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const {code, shown} = await atTerminal(cli, ['room', 'create'], [['Name of the room?', ctrlC]]);
+  t.is(code, 130);
+  t.notRegex(shown, /\n\s+at |Exit/);
+});
+
+test('at a terminal with --no-input or CI nothing is asked', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const refused = await atTerminal(cli, ['room', 'create', '--no-input'], []);
+  t.is(refused.code, 2);
+  t.regex(refused.shown, /Missing required argument 'name'/);
+  cli.env['CI'] = 'true';
+  t.is((await atTerminal(cli, ['room', 'create'], [])).code, 2);
+});
