@@ -13,9 +13,9 @@ export function duration(text: string): number {
   return ms;
 }
 
-/** A lifetime in seconds, or null for `none`, which is the only way to never. */
-export function ttl(text: string): number | null {
-  if (text === 'none') return null;
+/** A lifetime in seconds, or `none`, which is the only way to never; commander itself would take a null for no value. */
+export function ttl(text: string): number | 'none' {
+  if (text === 'none') return text;
   const ms = duration(text);
   if (ms < 1_000) throw new InvalidArgumentError('It must be at least 1s.');
   return Math.floor(ms / 1_000);

@@ -1,4 +1,5 @@
 import {readFileSync} from 'node:fs';
+import {resolve} from 'node:path';
 import {centrifugoTokenSecret, isProduction, jwtSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {explainToken, type Explanation, type TokenKind} from '../../core/explain.ts';
@@ -15,10 +16,15 @@ import {readStdin} from '../io.ts';
 import {toUser} from './parse.ts';
 
 interface MintOptions {
-  ttl: number | null;
+  ttl: number | 'none';
   claim?: Record<string, unknown>;
   info?: unknown;
   meta?: unknown;
+}
+
+/** The lifetime in seconds, null for one that never ends. */
+function lifetime(ttl: number | 'none'): number | null {
+  return ttl === 'none' ? null : ttl;
 }
 
 function now(): number {
@@ -36,13 +42,13 @@ function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void 
 
 export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
-  printToken(cli, mintApiToken(jwtSecret(await cli.config()), {...options.claim, sub}, options.ttl, now()));
+  printToken(cli, mintApiToken(jwtSecret(await cli.config()), {...options.claim, sub}, lifetime(options.ttl), now()));
 }
 
 export async function mintService(cli: Cli, name: string | undefined, options: MintOptions): Promise<void> {
   const config = await cli.config();
   const claims = {...options.claim, sub: name ?? 'service', scope: config.JWT_SERVICE_SCOPE};
-  printToken(cli, mintApiToken(jwtSecret(config), claims, options.ttl, now()));
+  printToken(cli, mintApiToken(jwtSecret(config), claims, lifetime(options.ttl), now()));
 }
 
 export async function mintConnection(
@@ -52,7 +58,7 @@ export async function mintConnection(
 ): Promise<void> {
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
   const extra = {...(info !== undefined && {info}), ...(meta !== undefined && {meta})};
-  printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), ttl, extra));
+  printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), lifetime(ttl), extra));
 }
 
 export async function mintSubscription(
@@ -64,7 +70,14 @@ export async function mintSubscription(
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
   const extra = info === undefined ? {} : {info};
-  const minted = mintSubscriptionToken(centrifugoTokenSecret(await cli.config()), sub, wanted, now(), ttl, extra);
+  const minted = mintSubscriptionToken(
+    centrifugoTokenSecret(await cli.config()),
+    sub,
+    wanted,
+    now(),
+    lifetime(ttl),
+    extra,
+  );
   printToken(cli, minted, {channel: wanted});
 }
 
@@ -99,7 +112,7 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
 }
 
 async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {
-  if (file !== undefined && file !== '-') return readTokenFile(file);
+  if (file !== undefined && file !== '-') return readTokenFile(resolve(cli.io.cwd, file));
   if (argument !== undefined && argument !== '-') {
     cli.note('A token in the arguments can be seen in the list of processes; standard input or --file hide it.');
     return argument;

@@ -1,0 +1,67 @@
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'ava';
+import {bareCli, startProcess, testCli, type TestCli} from '../helpers/cli.ts';
+
+/** The lines that `--help` shows, command by command. */
+async function examples(cli: TestCli): Promise<string[]> {
+  const names = (help: string) => [...help.matchAll(/^ {2}([a-z]+)(?: \[| <| {2,})/gm)].map(([, name]) => name ?? '');
+  const found: string[] = [];
+  for (const noun of names((await cli(['--help'])).stdout)) {
+    if (noun === 'help') continue;
+    const {stdout} = await cli([noun, '--help']);
+    const helps = [stdout];
+    if (stdout.includes('\nCommands:')) {
+      const verbs = names(stdout.slice(stdout.indexOf('\nCommands:'))).filter(name => name !== 'help');
+      for (const verb of verbs) helps.push((await cli([noun, verb, '--help'])).stdout);
+    }
+    for (const help of helps)
+      found.push(...[...help.matchAll(/^ {2}\$ chatctl (.*)$/gm)].map(([, line]) => line ?? ''));
+  }
+  return found;
+}
+
+function words(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+    ([, double, single, bare]) => double ?? single ?? bare ?? '',
+  );
+}
+
+/** They start a server, or need one. */
+const withServer = /^(dev|serve|listen|smoke|doctor|trace|verify|outbox)\b/;
+
+test('every example in the help of a command for the database works', async t => {
+  const lines = (await examples(await bareCli(t, 'sqlite'))).filter(line => !withServer.test(line));
+  t.true(lines.length > 20, lines.join('\n'));
+  for (const line of lines) {
+    const cli = await testCli(t, 'sqlite');
+    await cli(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);
+    await cli(['message', 'post', 'general', 'first', '--as', 'alice']);
+    const {stdout: token} = await cli(['token', 'connection', 'alice']);
+    writeFileSync(join(cli.cwd, 'token.txt'), token);
+    if (line.includes('unarchive')) await cli(['room', 'archive', 'general']);
+    const {code, stderr} = await cli(words(line));
+    t.is(code, 0, `chatctl ${line}: ${stderr}`);
+  }
+});
+
+test('every example of listen and smoke works beside a server', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const lines = (await examples(cli)).filter(line => /^(listen|smoke)\b/.test(line));
+  t.true(lines.length >= 3);
+  const server = startProcess(t, cli, ['dev', '--json']);
+  const {tokens, api, room} = JSON.parse(await server.line('"ready"')) as {
+    tokens: Record<string, string>;
+    api: string;
+    room: number;
+  };
+  const post = `#!/bin/sh
+curl -s -X POST -H "Authorization: Bearer ${tokens['alice']}" -H 'Content-Type: application/json' -d '{"content":"hi"}' ${api}/api/rooms/${room}/messages/
+`;
+  writeFileSync(join(cli.cwd, 'post.sh'), post, {mode: 0o755});
+  cli.env['PATH'] = process.env['PATH'] ?? '';
+  for (const line of lines) {
+    const {code, stderr} = await cli(words(line));
+    t.is(code, 0, `chatctl ${line}: ${stderr}`);
+  }
+});
