@@ -37,6 +37,7 @@ export const errorCodes = {
   key_taken: 'conflict',
   client_id_reused: 'conflict',
   room_ambiguous: 'conflict',
+  user_ambiguous: 'conflict',
   file_exists: 'conflict',
   user_erased: 'conflict',
   migrations_pending: 'conflict',

@@ -93,7 +93,8 @@ export async function unlockMigrations(db: Db): Promise<void> {
   await locked(db, writer => writer.migrate.forceFreeMigrationsLock({migrationSource}));
 }
 
-function mustBeKnown(name: string): string {
+/** The whole name of a migration given by name or number. Throws invalid_input. */
+export function mustBeKnown(name: string): string {
   const found = migrations.find(each => each.name === name || each.name.startsWith(`${name}-`));
   if (found) return found.name;
   throw new ChatError('invalid_input', `There is no migration ${name}.`, {

@@ -121,6 +121,23 @@ for (const database of databases) {
     t.is((await cli(['user', 'deactivate', 'alice', '--yes'])).code, 0);
   });
 
+  test(`${database}: a user is named by id, by name, or with a prefix where both fit`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['user', 'upsert', '42', '--username', 'Alice Liddell']);
+    await cli(['user', 'upsert', '43', '--username', '42']);
+    await cli(['room', 'create', 'general', '--member', 'Alice Liddell']);
+    t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, '42\n');
+    t.is((await cli(['user', 'show', '42', '-o', 'id'])).stdout, '42\n');
+    t.is((await cli(['user', 'show', 'name:42', '-o', 'id'])).stdout, '43\n');
+    t.is((await cli(['user', 'show', 'name:nobody'])).code, 3);
+    const posted = await cli(['message', 'post', 'general', 'hi', '--as', 'Alice Liddell', '--json']);
+    t.is(posted.at('message.user.id'), '42');
+    await cli(['user', 'upsert', '44', '--username', '42']);
+    const twins = await cli(['user', 'show', 'name:42']);
+    t.is(twins.code, 4);
+    t.regex(twins.stderr, /id:43, id:44/);
+  });
+
   test(`${database}: migrations go up and down, and their state is told`, async t => {
     const cli = await testCli(t, database);
     const again = await cli(['migrate', 'up', '--json']);
@@ -134,6 +151,10 @@ for (const database of databases) {
     const status = await cli(['migrate', 'status', '--check', '--json']);
     t.is(status.code, 8);
     t.deepEqual(status.at('pending'), ['0002-outbox']);
+    const rehearsed = await cli(['migrate', 'up', '--dry-run', '--json']);
+    t.deepEqual(rehearsed.at('applied'), ['0002-outbox']);
+    t.is((await cli(['migrate', 'status', '--check'])).code, 8);
+    t.is((await cli(['migrate', 'down', '--dry-run'])).stdout, '0001-rooms\n');
     const pending = await cli(['room', 'list', '--json']);
     t.is(pending.code, 4);
     t.is(pending.at('error.code'), 'migrations_pending');

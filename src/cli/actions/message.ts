@@ -7,7 +7,7 @@ import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
 import {readStdin} from '../io.ts';
-import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toMessage, toRoom, toUser} from './parse.ts';
+import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toMessage, toRoom} from './parse.ts';
 
 const columns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 const stdinLimit = 64 * 1_024;
@@ -32,7 +32,7 @@ export async function postMessage(
   const input = toInput(PostMessage, {
     content: await toContent(cli, text),
     client_id: options.idempotencyKey,
-    user_id: cli.globals.as === undefined ? undefined : toUser(cli.globals.as),
+    user_id: cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as),
   });
   const {message, repeated} = await messages.postMessage(await cli.chat(), cli.actor, room.id, input);
   const events = cli.events();
@@ -82,7 +82,7 @@ async function read(cli: Cli, room: Message['roomId'], options: MessageListOptio
   const chat = await cli.chat();
   const wanted = options.all ? Infinity : options.limit;
   const since = options.since === undefined ? undefined : timestamp(new Date(Date.parse(chat.now()) - options.since));
-  const filter = {since, author: options.from === undefined ? undefined : toUser(options.from)};
+  const filter = {since, author: options.from === undefined ? undefined : await toKnownUser(cli, options.from)};
   const items: Message[] = [];
   let before: MessageId | undefined = options.before === undefined ? undefined : toMessage(options.before);
   const after = options.after === undefined ? undefined : toMessage(options.after);

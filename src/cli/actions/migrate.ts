@@ -21,6 +21,7 @@ function print(cli: Cli, lines: readonly string[], document: object): void {
 }
 
 export async function migrateUp(cli: Cli, options: {to?: string}): Promise<void> {
+  if (cli.globals.dryRun) return rehearseUp(cli, options.to);
   await withDatabase(cli, true, async db => {
     const applied = await migrations.migrateUp(db, options.to);
     const {pending} = await migrations.migrationStatus(db);
@@ -29,12 +30,29 @@ export async function migrateUp(cli: Cli, options: {to?: string}): Promise<void>
   });
 }
 
+async function rehearseUp(cli: Cli, to: string | undefined): Promise<void> {
+  await withDatabase(cli, false, async db => {
+    const {pending} = await migrations.migrationStatus(db);
+    const wanted = to === undefined ? pending : pending.filter(name => name <= migrations.mustBeKnown(to));
+    cli.note(`Would apply ${wanted.length} to ${db.target.label}. Dry run: nothing was changed.`);
+    print(cli, wanted, {applied: wanted, pending: pending.length - wanted.length, dry_run: true});
+  });
+}
+
 export async function migrateDown(cli: Cli, options: {to?: string}): Promise<void> {
   await withDatabase(cli, false, async db => {
+    if (cli.globals.dryRun) return rehearseDown(cli, db, options.to);
     await cli.ask.agreeByName(`This drops tables and the data in them from ${db.target.label}.`, nameOf(db.target));
     const reverted = await migrations.migrateDown(db, options.to);
     print(cli, reverted, {reverted});
   });
+}
+
+async function rehearseDown(cli: Cli, db: Db, to: string | undefined): Promise<void> {
+  const {applied} = await migrations.migrationStatus(db);
+  const wanted = to === undefined ? applied.slice(-1) : applied.filter(name => name > migrations.mustBeKnown(to));
+  cli.note(`Would take back ${wanted.length} from ${db.target.label}. Dry run: nothing was changed.`);
+  print(cli, wanted.toReversed(), {reverted: wanted.toReversed(), dry_run: true});
 }
 
 /** What is typed to confirm: the file's name, or the database's. */
@@ -53,6 +71,11 @@ export async function migrateStatus(cli: Cli, options: {check?: boolean}): Promi
 
 export async function migrateUnlock(cli: Cli): Promise<void> {
   await withDatabase(cli, false, async db => {
+    if (cli.globals.dryRun) {
+      const {locked} = await migrations.migrationStatus(db);
+      cli.note(`The lock is ${locked ? 'held' : 'free'}. Dry run: nothing was changed.`);
+      return print(cli, [], {unlocked: locked, dry_run: true});
+    }
     await cli.ask.agree(`Release the migration lock of ${db.target.label}? Only when no migration runs.`);
     await migrations.unlockMigrations(db);
     print(cli, ['unlocked'], {unlocked: true});

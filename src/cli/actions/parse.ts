@@ -5,6 +5,7 @@ import type {MessageId, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
+import {getUser, listUsers} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {Cli, ToldEvent} from '../context.ts';
 import {told} from '../errors.ts';
@@ -24,6 +25,39 @@ function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.o
   const result = schema.safeParse(text);
   if (result.success) return result.data;
   throw new ChatError('bad_format', `${what} cannot be: ${result.error.issues[0]?.message ?? 'it is not valid.'}`);
+}
+
+/**
+ * The user a person means by id, by exact name, or by `id:…` or `name:…`. An id that nobody has stays as it is: the
+ * primary service owns identity, so it may be new here.
+ */
+export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
+  const [, prefix, rest = text] = /^(?:(id|name):)?(.*)$/s.exec(text) ?? [];
+  if (prefix === 'id') return toUser(rest);
+  const chat = await cli.chat();
+  if (prefix === undefined && (await isUser(cli, text))) return toUser(text);
+  const {items} = await listUsers(chat, cli.actor, rest, firstPage);
+  const [named, other] = items.filter(user => user.username === rest);
+  if (named && other) {
+    throw new ChatError('user_ambiguous', `Several users are named "${rest}".`, {
+      hint: `Say which by id: id:${named.id}, id:${other.id}.`,
+    });
+  }
+  if (named) return named.id;
+  if (prefix === undefined) return toUser(text);
+  throw new ChatError('user_not_found', `There is no user named "${rest}".`, {hint: 'List users: chatctl user list'});
+}
+
+async function isUser(cli: Cli, text: string): Promise<boolean> {
+  const id = UserIdInput.safeParse(text).data;
+  if (id === undefined) return false;
+  try {
+    await getUser(await cli.chat(), cli.actor, id);
+    return true;
+  } catch (error) {
+    if (error instanceof ChatError && error.code === 'user_not_found') return false;
+    throw error;
+  }
 }
 
 /** Parses the fields of a use case's input, which flags and arguments became. */
@@ -55,17 +89,21 @@ export async function toUsers(
   args: readonly string[] | undefined,
   stdin: boolean | undefined,
 ): Promise<UserId[]> {
-  if (!stdin) return (await cli.ask.texts(args, '<users...>', 'Which users?')).map(toUser);
+  if (!stdin) return eachUser(cli, await cli.ask.texts(args, '<users...>', 'Which users?'));
   const text = await readStdin(cli.io, stdinLimit);
   if (text === undefined)
     throw new ChatError('too_large', 'Standard input holds more than 16 MB; import a file instead.');
-  return [
-    ...(args ?? []),
-    ...text
-      .split(/\r?\n/)
-      .map(line => line.trim())
-      .filter(Boolean),
-  ].map(toUser);
+  const lines = text
+    .split(/\r?\n/)
+    .map(line => line.trim())
+    .filter(Boolean);
+  return [...(await eachUser(cli, args ?? [])), ...lines.map(toUser)];
+}
+
+export async function eachUser(cli: Cli, references: readonly string[]): Promise<UserId[]> {
+  const users: UserId[] = [];
+  for (const reference of references) users.push(await toKnownUser(cli, reference));
+  return users;
 }
 
 /** What happened to the members' view of it: `{"mode":"none"}` when nobody is told. */

@@ -5,14 +5,15 @@ import * as rooms from '../../core/rooms.ts';
 import {findRoomIdByKey, findRoomsByName, type Room, type RoomSort} from '../../db/rooms.ts';
 import type {Cli} from '../context.ts';
 import {
+  eachUser,
   eventJson,
   forEach,
   listPages,
   mustAllBeOk,
   tellEvents,
   toInput,
+  toKnownUser,
   toRoom,
-  toUser,
   type ListOptions,
 } from './parse.ts';
 
@@ -40,7 +41,7 @@ export async function createRoom(cli: Cli, name: string | undefined, options: Cr
     name: await cli.ask.text(name, '<name>', 'Name of the room?'),
     key: options.key,
     visibility: options.private ? 'private' : 'public',
-    members: options.member?.map(toUser),
+    members: options.member && (await eachUser(cli, options.member)),
   });
   const chat = await cli.chat();
   const existing = options.ifNotExists ? await findExisting(cli, input.name, options.key) : undefined;
@@ -69,7 +70,7 @@ export async function listRooms(cli: Cli, options: RoomListOptions): Promise<voi
   const chat = await cli.chat();
   const filter = {
     search: options.search,
-    member: options.member === undefined ? undefined : toUser(options.member),
+    member: options.member === undefined ? undefined : await toKnownUser(cli, options.member),
     archived: options.archived,
   };
   const {items, next} = await listPages(cli, options, page =>

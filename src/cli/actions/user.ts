@@ -4,7 +4,7 @@ import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
 import type {Cli} from '../context.ts';
-import {listPages, tellEvents, toInput, toUser, type ListOptions} from './parse.ts';
+import {listPages, tellEvents, toInput, toKnownUser, toUser, type ListOptions} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -36,7 +36,7 @@ export async function listUsers(cli: Cli, options: ListOptions & {search?: strin
 }
 
 export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {
-  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
   const chat = await cli.chat();
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
@@ -54,7 +54,7 @@ export async function upsertUser(cli: Cli, id: string | undefined, options: {use
 }
 
 export async function deactivateUser(cli: Cli, id: string | undefined): Promise<void> {
-  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
   if (!cli.globals.dryRun) await cli.ask.agree(`Refuse the tokens of ${wanted} from now on?`);
   const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
   tellEvents(cli, []);

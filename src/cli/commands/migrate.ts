@@ -8,6 +8,7 @@ export function declareMigrate(program: Command): void {
   declare(migrate, {
     usage: 'up',
     summary: 'Apply pending migrations; a SQLite file is made where there is none',
+    features: ['dry-run'],
     examples: ['migrate up'],
     exits: '4 another migration runs',
     load: async () => (await act()).migrateUp,
@@ -15,7 +16,7 @@ export function declareMigrate(program: Command): void {
   declare(migrate, {
     usage: 'down',
     summary: 'Take back the newest migration, and the data in its tables',
-    features: ['confirm'],
+    features: ['dry-run', 'confirm'],
     examples: ['migrate down --confirm chat.db'],
     exits: '4 another migration runs',
     load: async () => (await act()).migrateDown,
@@ -30,7 +31,7 @@ export function declareMigrate(program: Command): void {
   declare(migrate, {
     usage: 'unlock',
     summary: 'Release the lock of a migration that was killed',
-    features: ['yes'],
+    features: ['dry-run', 'yes'],
     examples: ['migrate unlock --yes'],
     load: async () => (await act()).migrateUnlock,
   });
