@@ -1,4 +1,5 @@
 // Which partitions this process drains: order within a room holds only while one process at a time does.
+import {closeSync, openSync} from 'node:fs';
 import pg from 'pg';
 import knex from 'knex';
 import {ChatError} from '../core/errors.ts';
@@ -17,6 +18,8 @@ const everyPartition = Array.from({length: partitionCount}, (_, partition) => pa
 /** SQLite: one server on a file, held by a lock that ends with the process. Rejects with server_running. */
 export async function claimFile(path: string, driverName?: SqliteDriverName): Promise<Claims> {
   const driver = await sqliteDriver(driverName);
+  // SQLite would make the file readable for everybody.
+  closeSync(openSync(`${path}.server-lock`, 'a', 0o600));
   const lock = knex(driver.config(`${path}.server-lock`, ['busy_timeout=0']));
   try {
     await lock.raw('BEGIN EXCLUSIVE');

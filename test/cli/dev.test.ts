@@ -1,5 +1,5 @@
 import {exec} from 'node:child_process';
-import {readFileSync, statSync} from 'node:fs';
+import {readdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
@@ -21,8 +21,7 @@ test('dev makes what is missing, and every line that it prints can be pasted', a
   const output = await outputUntil(server, 'bob  ey');
   const mode = (path: string) => (statSync(join(cli.cwd, path)).mode & 0o777).toString(8);
   t.is(mode('.chatctl'), '700');
-  t.is(mode('.chatctl/config.json'), '600');
-  t.is(mode('.chatctl/chat.db'), '600');
+  for (const file of readdirSync(join(cli.cwd, '.chatctl'))) t.is(mode(`.chatctl/${file}`), '600', file);
 
   const env = {PATH: process.env['PATH'], ...cli.env};
   const lines = output.split('\n');
