@@ -46,7 +46,10 @@ function linesOf(result: Result, format: Format, fields: readonly string[] | und
     case 'ndjson':
       return items.map(jsonLine);
     case 'id':
-      return result.items.map(item => plain(valueAt(item, result.id)));
+      // What failed has no id to go on with.
+      return result.items
+        .filter(item => valueAt(item, 'ok') !== false)
+        .map(item => inCell(plain(valueAt(item, result.id))));
     case 'csv':
       return [columns, ...cells(result, columns, value => visible(plain(value)))].map(row => row.map(quoted).join(','));
     case 'plain':

@@ -58,6 +58,9 @@ for (const database of databases) {
 
     const some = await cli(['member', 'add', 'general', 'alice', 'bob', '--json']);
     t.is(some.code, 7);
+    const ids = await cli(['member', 'add', 'general', 'alice', 'erin', '-o', 'id']);
+    t.is(ids.stdout, 'erin\n');
+    await cli(['member', 'remove', 'general', 'erin']);
     t.is(some.at('results.0.ok'), false);
     t.is(some.at('results.0.error.code'), 'already_member');
     t.is(some.at('results.1.ok'), true);
@@ -101,6 +104,14 @@ for (const database of databases) {
     t.is((await cli(['message', 'list', 'general', '--before', '2', '-o', 'id'])).stdout, '1\n');
     t.is((await cli(['message', 'show', '99'])).code, 3);
     t.is((await cli(['message', 'show', '1', '--json'])).at('message.content'), 'hi');
+
+    const lines = ['message', 'post', 'general', '--lines', '--json'];
+    t.is((await cli([...lines, '--idempotency-key', 'k'], {stdin: 'a'})).code, 2);
+    const many = await cli(lines, {stdin: `one\n\ntwo\n${'x'.repeat(10_001)}\n`});
+    t.is(many.code, 7);
+    t.is(many.at('results.1.line'), 3);
+    t.is(many.at('results.1.message.content'), 'two');
+    t.is(many.at('results.2.error.code'), 'too_long');
 
     t.is((await cli(['message', 'delete', '1', '2'])).code, 2);
     const deleted = await cli(['message', 'delete', '1', '99', '--yes', '--json']);

@@ -108,11 +108,21 @@ export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], 
   const output = {stdout: '', stderr: ''};
   const lines: string[] = [];
   const reader = createInterface({input: child.stdout});
-  reader.on('line', line => lines.push(line));
+  const wake: (() => void)[] = [];
+  const changed = () => {
+    for (const each of wake.splice(0)) each();
+  };
+  reader.on('line', line => {
+    lines.push(line);
+    changed();
+  });
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
   let closed = false;
-  reader.once('close', () => (closed = true));
+  reader.once('close', () => {
+    closed = true;
+    changed();
+  });
   return {
     child,
     stdout: () => output.stdout,
@@ -120,7 +130,7 @@ export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], 
       for (let at = 0; ;) {
         for (; at < lines.length; at++) if (lines[at]?.includes(holds)) return lines[at] ?? '';
         if (closed) throw new Error(`no line with ${holds} in: ${output.stdout}${output.stderr}`);
-        await Promise.race([once(reader, 'line'), once(reader, 'close')]);
+        await new Promise<void>(resolve => wake.push(resolve));
       }
     },
     ended: once(child, 'close').then(([code, signal]) =>

@@ -45,7 +45,7 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
     // Ctrl-C is how one ends it, so that it is no failure.
     const code = ended === 'SIGTERM' ? exits.terminated : exits.ok;
     if (isStream(cli)) cli.line({type: 'end', reason: ended, exit_code: code});
-    else cli.note('\nStopped. The data stays in .chatctl/; the next start goes on with it.');
+    else cli.note(`\nStopped. The data stays in ${server.chat.db.target.label}; the next start goes on with it.`);
     if (code !== exits.ok) throw new Exit(code);
   } catch (error) {
     await server.close();

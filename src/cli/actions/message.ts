@@ -1,6 +1,6 @@
 import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
-import type {MessageId} from '../../core/ids.ts';
+import type {MessageId, RoomId} from '../../core/ids.ts';
 import {PostMessage} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
@@ -11,6 +11,7 @@ import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toMes
 
 const columns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 const stdinLimit = 64 * 1_024;
+const linesLimit = 16 * 1_048_576;
 
 function printMessage(cli: Cli, message: MessageJson, more: object): void {
   cli.print({
@@ -22,13 +23,19 @@ function printMessage(cli: Cli, message: MessageJson, more: object): void {
   });
 }
 
+interface PostOptions {
+  idempotencyKey?: string;
+  lines?: boolean;
+}
+
 export async function postMessage(
   cli: Cli,
   reference: string | undefined,
   text: string | undefined,
-  options: {idempotencyKey?: string},
+  options: PostOptions,
 ): Promise<void> {
   const room = await toRoom(cli, reference);
+  if (options.lines) return postLines(cli, room.id, text, options);
   const input = toInput(PostMessage, {
     content: await toContent(cli, text),
     client_id: options.idempotencyKey,
@@ -39,6 +46,43 @@ export async function postMessage(
   tellEvents(cli, events);
   if (repeated) cli.note('This key was posted before; here is the first message.');
   printMessage(cli, presentMessage(message), {event: eventJson(events[0])});
+}
+
+/** Each line is a message of its own: one that is refused does not hold up the others. */
+async function postLines(
+  cli: Cli,
+  room: RoomId,
+  text: string | undefined,
+  {idempotencyKey}: PostOptions,
+): Promise<void> {
+  if ((text !== undefined && text !== '-') || idempotencyKey !== undefined) {
+    throw new ChatError(
+      'invalid_input',
+      '--lines reads standard input, and takes neither [text] nor --idempotency-key.',
+    );
+  }
+  const input = await readStdin(cli.io, linesLimit);
+  if (input === undefined) throw new ChatError('too_large', 'Standard input holds more than 16 MB; send it in parts.');
+  const lines = input.split(/\r?\n/).flatMap((content, i) => (content.trim() === '' ? [] : [{line: i + 1, content}]));
+  const user_id = cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as);
+  const chat = await cli.chat();
+  const results = await forEach(
+    cli,
+    lines,
+    ({line}) => ({line}),
+    async ({content}) => {
+      const {message} = await messages.postMessage(chat, cli.actor, room, toInput(PostMessage, {content, user_id}));
+      return {message: presentMessage(message), event: eventJson(cli.events()[0])};
+    },
+  );
+  tellEvents(cli, []);
+  cli.print({
+    items: results,
+    columns: ['line', 'ok', 'message.id', 'error.message'],
+    id: 'message.id',
+    json: each => ({results: each}),
+  });
+  mustAllBeOk(results);
 }
 
 async function toContent(cli: Cli, text: string | undefined): Promise<string> {

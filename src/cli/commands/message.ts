@@ -11,9 +11,11 @@ export function declareMessage(program: Command): void {
     summary: 'Post a message, as the system or with --as as a member',
     features: ['dry-run', 'as', 'fields'],
     examples: ['message post general "deploy done"', 'message post general hello --as alice'],
-    exits: '3 no such room, 4 not a member',
+    exits: '3 no such room, 4 not a member, 7 some lines failed',
     load: async () => (await act()).postMessage,
-  }).option('--idempotency-key <key>', 'sending it again answers the first message');
+  })
+    .option('--idempotency-key <key>', 'sending it again answers the first message')
+    .option('--lines', 'post each line of standard input as a message');
   declare(message, {
     usage: 'list <room>',
     summary: 'List stored messages, newest first',
