@@ -1,0 +1,211 @@
+// Frames and connecting, the same against the embedded endpoint and a real Centrifugo.
+import test from 'ava';
+import {backendNames, conformance, connected, now, rawClient, startBackend, token} from '../helpers/realtime.ts';
+import {centrifugoProgram} from '../helpers/centrifugo.ts';
+
+if (!centrifugoProgram) {
+  test('conformance with a real Centrifugo is NOT tested here', t => {
+    t.log('!!! Set CENTRIFUGO_BIN, or put `centrifugo` on PATH: the same tests then run against both.');
+    t.pass();
+  });
+}
+
+const bad = {code: 3501, reason: 'bad request'};
+
+conformance('whatever is not a command closes with 3501', async (t, backend) => {
+  const frames = [
+    'hello',
+    '[1]',
+    '',
+    '\n',
+    '{"id":2,"subscribe":null}',
+    '{}',
+    '{"id":2,"subscribe":{}}',
+    '{"id":2,"foo":{}}',
+    '{"id":2,"ping":{}}',
+    '{"subscribe":{"channel":"plain:a"}}',
+    '{"id":-1,"subscribe":{"channel":"plain:a"}}',
+    '{"id":"2","subscribe":{"channel":"plain:a"}}',
+    '{"id":4294967296,"subscribe":{"channel":"plain:a"}}',
+    '{"id":2,"connect":{}}',
+    '{"id":2,"subscribe":{"channel":5}}',
+    '{"id":2,"unsubscribe":{}}',
+    '{"id":2,"publish":{}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","delta":"other"}}',
+    '{"id":2,"refresh":{}}',
+  ];
+  for (const frame of frames) {
+    const client = await connected(t, backend, '42');
+    client.send(frame);
+    t.deepEqual(await client.closed, bad, frame);
+  }
+});
+
+conformance('a command before connect closes with 3501', async (t, backend) => {
+  for (const frame of ['{}', '{"id":1,"subscribe":{"channel":"plain:a"}}', '{"connect":{"token":"x"}}', 'null']) {
+    const client = await rawClient(t, backend);
+    client.send(frame);
+    t.deepEqual(await client.closed, bad, frame);
+  }
+});
+
+conformance('send closes with 3508, rpc is not available', async (t, backend) => {
+  const client = await connected(t, backend, '42');
+  client.send({id: 2, rpc: {method: 'x', data: {}}});
+  t.deepEqual(await client.next(), {id: 2, error: {code: 108, message: 'not available'}});
+  client.send({send: {data: {}}});
+  t.deepEqual(await client.closed, {code: 3508, reason: 'not available'});
+});
+
+conformance(
+  'several commands in a frame are answered in order, line ends of both kinds, the largest id',
+  async (t, backend) => {
+    const client = await connected(t, backend, '42');
+    client.send(
+      '{"id":2,"subscribe":{"channel":"plain:a"},"unknown":1}\r\n{"id":4294967295,"unsubscribe":{"channel":"plain:a"}}\n',
+    );
+    t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+    t.deepEqual(await client.next(), {id: 4294967295, unsubscribe: {}});
+  },
+);
+
+conformance('commands before a bad one in the frame are answered', async (t, backend) => {
+  const client = await connected(t, backend, '42');
+  client.send('{"id":2,"subscribe":{"channel":"plain:a"}}\n\n{"id":3,"unsubscribe":{"channel":"plain:a"}}');
+  t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+  t.deepEqual(await client.closed, bad);
+});
+
+conformance('a frame of 65,536 bytes is read, one more closes with 1009', async (t, backend) => {
+  const command = (size: number) => {
+    const text = JSON.stringify({id: 2, publish: {channel: 'plain:a', data: ''}});
+    return text.replace('""', `"${'x'.repeat(size - text.length)}"`);
+  };
+  const client = await connected(t, backend, '42');
+  client.send(command(65_536));
+  t.deepEqual(await client.next(), {id: 2, publish: {}});
+  client.send(command(65_537));
+  t.is((await client.closed).code, 1009);
+});
+
+conformance('a good token connects, and the reply tells of the pings and of the expiry', async (t, backend) => {
+  const client = await rawClient(t, backend);
+  client.send({id: 1, connect: {token: token({sub: '42', exp: now() + 600}), name: 'js'}});
+  const {connect} = (await client.next()) as {connect: Record<string, unknown>};
+  t.like(connect, {expires: true, ping: 25, pong: true});
+  t.true(Number(connect['ttl']) >= 598 && Number(connect['ttl']) <= 600);
+  t.regex(String(connect['client']), /^[0-9a-f-]{36}$/);
+});
+
+conformance('HS384 and HS512 are taken too', async (t, backend) => {
+  for (const algorithm of ['HS384', 'HS512'] as const) {
+    const client = await rawClient(t, backend);
+    client.send({id: 1, connect: {token: token({sub: '42'}, algorithm)}});
+    t.truthy((await client.next())['connect']);
+  }
+});
+
+conformance('no token is a bad request, and an invalid one closes with 3500', async (t, backend) => {
+  const none = await rawClient(t, backend);
+  none.send({id: 1, connect: {}});
+  t.deepEqual(await none.closed, bad);
+  const invalid = [
+    'garbage',
+    token({sub: '42'}, 'HS256', 'another secret'),
+    token({sub: 42}),
+    token({sub: '42', exp: 'soon'}),
+    token({sub: '42', channel: 'personal:42'}),
+    `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"42"}').toString('base64url')}.`,
+  ];
+  for (const each of invalid) {
+    const client = await rawClient(t, backend);
+    client.send({id: 1, connect: {token: each}});
+    t.deepEqual(await client.closed, {code: 3500, reason: 'invalid token'}, each);
+  }
+});
+
+conformance('an expired token is error 109, and nothing is read after it', async (t, backend) => {
+  for (const claims of [{exp: now() - 1}, {exp: now()}, {nbf: now() + 60}]) {
+    const client = await rawClient(t, backend);
+    client.send({id: 1, connect: {token: token({sub: '42', ...claims})}}, {id: 2, subscribe: {channel: 'plain:a'}});
+    t.deepEqual(await client.next(), {id: 1, error: {code: 109, message: 'token expired'}});
+    t.deepEqual(client.pending(), []);
+  }
+});
+
+conformance('expire_at stands above exp', async (t, backend) => {
+  const never = await rawClient(t, backend);
+  never.send({id: 1, connect: {token: token({sub: '42', exp: now() + 60, expire_at: 0})}});
+  t.is(((await never.next()) as {connect: {expires?: boolean}}).connect.expires, undefined);
+  const past = await rawClient(t, backend);
+  past.send({id: 1, connect: {token: token({sub: '42', expire_at: now() - 10})}});
+  t.deepEqual(await past.next(), {id: 1, error: {code: 110, message: 'expired'}});
+});
+
+conformance('channels of the token are subscribed by the server, and recover by the request', async (t, backend) => {
+  const client = await rawClient(t, backend);
+  client.send({id: 1, connect: {token: token({sub: '42', channels: ['plain:server']})}});
+  t.deepEqual(((await client.next()) as {connect: {subs: object}}).connect.subs, {'plain:server': {}});
+  client.send({id: 2, subscribe: {channel: 'plain:server'}});
+  t.deepEqual(await client.next(), {id: 2, error: {code: 105, message: 'already subscribed'}});
+  const unknown = await rawClient(t, backend);
+  unknown.send({id: 1, connect: {token: token({sub: '42', channels: ['nowhere:a']})}});
+  t.deepEqual(await unknown.next(), {id: 1, error: {code: 102, message: 'unknown channel'}});
+});
+
+conformance('request subs: unknown namespaces are bad, what is not allowed is left out', async (t, backend) => {
+  const bad1 = await rawClient(t, backend);
+  bad1.send({id: 1, connect: {token: token({sub: '42'}), subs: {'nowhere:a': {}}}});
+  t.deepEqual(await bad1.closed, bad);
+  const client = await rawClient(t, backend);
+  client.send({id: 1, connect: {token: token({sub: '42'}), subs: {'closed:a': {}, 'plain:b': {}}}});
+  t.deepEqual(((await client.next()) as {connect: {subs: object}}).connect.subs, {'plain:b': {}});
+});
+
+for (const name of backendNames) {
+  test(`${name}: who never connects is closed with 3502`, async t => {
+    const client = await rawClient(t, await startBackend(t, name, {stale: 1}));
+    t.deepEqual(await client.closed, {code: 3502, reason: 'stale'});
+  });
+
+  test(`${name}: pings come, and who does not answer one is closed with 3012`, async t => {
+    const backend = await startBackend(t, name, {ping: 2, pong: 1});
+    const silent = await rawClient(t, backend, {pong: false});
+    silent.send({id: 1, connect: {token: token({sub: '42'})}});
+    t.like(await silent.next(), {connect: {ping: 2, pong: true}});
+    const polite = await connected(t, backend, '42');
+    t.deepEqual(await silent.closed, {code: 3012, reason: 'no pong'});
+    polite.send({id: 2, subscribe: {channel: 'plain:a'}});
+    t.deepEqual(await polite.next(), {id: 2, subscribe: {}});
+  });
+
+  test(`${name}: a pong that nobody asked for closes with 3501`, async t => {
+    const client = await connected(t, await startBackend(t, name), '42');
+    client.send('{}');
+    t.deepEqual(await client.closed, bad);
+  });
+
+  test(`${name}: more connections of a user than allowed close with 3504`, async t => {
+    const backend = await startBackend(t, name, {userConnectionLimit: 1});
+    await connected(t, backend, '42');
+    const second = await rawClient(t, backend);
+    second.send({id: 1, connect: {token: token({sub: '42'})}});
+    t.deepEqual(await second.closed, {code: 3504, reason: 'connection limit'});
+  });
+
+  test(`${name}: a browser's origin must be in the list`, async t => {
+    const backend = await startBackend(t, name, {allowedOrigins: ['https://*.example.com']});
+    await t.throwsAsync(rawClient(t, backend, {headers: {origin: 'https://evil.com'}}));
+    await t.notThrowsAsync(rawClient(t, backend, {headers: {origin: 'https://a.b.EXAMPLE.com'}}));
+    await t.notThrowsAsync(rawClient(t, backend));
+    const strict = await startBackend(t, name);
+    await t.throwsAsync(rawClient(t, strict, {headers: {origin: 'http://localhost:3000'}}));
+  });
+
+  test(`${name}: the server's end closes with 3001`, async t => {
+    const backend = await startBackend(t, name);
+    const client = await connected(t, backend, '42');
+    await backend.stop();
+    t.deepEqual(await client.closed, {code: 3001, reason: 'shutdown'});
+  });
+}
