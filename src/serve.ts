@@ -107,7 +107,7 @@ async function start(
   stops.push(() => closeServer(server));
 
   const apiUrl = publicUrl(config, boundPort);
-  log.info({version, api: apiUrl, realtime: broker.name, database: chat.db.target.label}, 'chatctl serves');
+  log.info({version, api: apiUrl, realtime: broker.name, realtime_url: realtimeUrl, database: chat.db.target.label}, 'chatctl serves');
   let ended = () => {};
   const closed = new Promise<void>(resolve => {
     ended = resolve;

@@ -243,7 +243,7 @@ test('embedded: data goes through byte for byte in this process', async t => {
   const {endpoint, ...backend} = await startEmbedded(t);
   const client = await connected(t, {...backend, endpoint}, '42');
   await subscribe(client, {channel: 'plain:raw'});
-  const raw = new Promise<string>(resolve => client.socket.once('message', data => resolve(String(data))));
+  const raw = new Promise<string>(resolve => client.socket.once('message', (data: Buffer) => resolve(data.toString())));
   const data = '{"b":1,"a":12345678901234567890,\n"b":2}';
   const [result] = await endpoint.broker.broadcast([{channels: ['plain:raw', 'nowhere:x'], data}]);
   t.deepEqual(result?.errors, [{channel: 'nowhere:x', error: {code: 102, message: 'unknown channel'}}]);

@@ -1,0 +1,200 @@
+// Delivery: latency through the durable path, a broker that is away, a huge room beside a small one, many sockets.
+// npm run bench -- delivery
+import {readFileSync} from 'node:fs';
+import {WebSocket} from 'ws';
+import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
+import type {UserId} from '../../src/core/ids.ts';
+import {centrifugo, freePort, startCentrifugo} from './centrifugo.ts';
+import {connectListener, postAtPace, type Pace} from './pace.ts';
+import {createRoom, secrets, startBenchServer, temporaryFolder, userToken} from './setup.ts';
+
+export type Figures = Record<string, number | string>;
+
+const round = (value: number) => Math.round(value * 100) / 100;
+
+function latencies({accepted, delivered}: Pace): Figures {
+  return {
+    'accepted p50 ms': round(accepted.p50),
+    'accepted p99 ms': round(accepted.p99),
+    'delivered p50 ms': round(delivered.p50),
+    'delivered p99 ms': round(delivered.p99),
+    delivered: delivered.count,
+  };
+}
+
+/** Post to delivery at 20 posts a second, ten members, one of them connected. */
+export async function latency(broker: 'embedded' | 'centrifugo', seconds = 15): Promise<Figures> {
+  const folder = temporaryFolder();
+  const port = await freePort();
+  const real = broker === 'centrifugo' ? await startCentrifugo(folder.path, port) : undefined;
+  const url = real ? {CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`} : {};
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`, ...url}, folder.path);
+  const members = Array.from({length: 10}, (_, i) => `user${i}`);
+  const room = await createRoom(server.apiUrl, members);
+  const listener = await connectListener(real?.realtimeUrl ?? server.realtimeUrl, 'user1');
+  const target = {apiUrl: server.apiUrl, posts: [{room, token: userToken('user0')}]};
+  await postAtPace(target, 20, 2, listener);
+  const pace = await postAtPace(target, 20, seconds, listener, 1_000);
+  listener.close();
+  await server.stop();
+  await real?.stop();
+  folder.remove();
+  return latencies(pace);
+}
+
+/** Centrifugo away while posts come at 50 a second, and how fast the rest drains when it is back. */
+export async function brokerAway(seconds = 20): Promise<Figures> {
+  const folder = temporaryFolder();
+  const port = await freePort();
+  const first = await startCentrifugo(folder.path, port);
+  const env = {
+    DATABASE_URL: `sqlite:${folder.path}/chat.db`,
+    CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`,
+    METRICS_KEY: 'bench',
+  };
+  const server = await startBenchServer(env, folder.path);
+  const posts = await Promise.all(
+    Array.from({length: 20}, async (_, i) => ({
+      room: await createRoom(server.apiUrl, [`a${i}`, `b${i}`]),
+      token: userToken(`a${i}`),
+    })),
+  );
+  const target = {apiUrl: server.apiUrl, posts};
+  const usual = await postAtPace(target, 50, 10);
+  await first.stop();
+  const away = await postAtPace(target, 50, seconds, undefined, 10_000);
+  const extra = 5_000;
+  const burst = await postAtPace(target, 1_000, extra / 1_000, undefined, 100_000);
+  const before = performance.now();
+  const second = await startCentrifugo(folder.path, port);
+  const waiting = await waitingEvents(server.apiUrl);
+  const back = performance.now();
+  while ((await waitingEvents(server.apiUrl)) > 0) await new Promise(resolve => setTimeout(resolve, 20));
+  const drained = (performance.now() - back) / 1_000;
+  await server.stop();
+  await second.stop();
+  folder.remove();
+  return {
+    'usual p99 ms': round(usual.accepted.p99),
+    'away p99 ms': round(away.accepted.p99),
+    'away / usual p99': round(away.accepted.p99 / usual.accepted.p99),
+    'not accepted': 50 * seconds - away.accepted.count + extra - burst.accepted.count,
+    'events waiting': waiting,
+    'drained in s': round(drained),
+    'drained events/s': Math.round(waiting / drained),
+    'back after s': round((back - before) / 1_000),
+  };
+}
+
+async function waitingEvents(apiUrl: string): Promise<number> {
+  const answer = await fetch(`${apiUrl}/metrics`, {headers: {authorization: 'Bearer bench'}});
+  return Number(/^chatctl_outbox_events (\d+)/m.exec(await answer.text())?.[1]);
+}
+
+/** A room of two talks while a room of many receives a post a second. */
+export async function hugeRoom(size = 100_000, seconds = 15): Promise<Figures> {
+  const folder = temporaryFolder();
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`}, folder.path);
+  const small = await createRoom(server.apiUrl, ['small0', 'small1']);
+  const huge = await createRoom(
+    server.apiUrl,
+    Array.from({length: size}, (_, i) => `huge${i}`),
+  );
+  const listener = await connectListener(server.realtimeUrl, 'small1');
+  const target = {apiUrl: server.apiUrl, posts: [{room: small, token: userToken('small0')}]};
+  await postAtPace(target, 20, 5, listener);
+  const quiet = await postAtPace(target, 20, seconds, listener, 10_000);
+  const loud = {apiUrl: server.apiUrl, posts: [{room: huge, token: userToken('huge0')}]};
+  const [busy, loudPace] = await Promise.all([
+    postAtPace(target, 20, seconds, listener, 20_000),
+    postAtPace(loud, 1, seconds, undefined, 30_000),
+  ]);
+  listener.close();
+  await server.stop();
+  folder.remove();
+  return {
+    'quiet p50 ms': round(quiet.delivered.p50),
+    'quiet p99 ms': round(quiet.delivered.p99),
+    'beside the huge room p50 ms': round(busy.delivered.p50),
+    'beside the huge room p99 ms': round(busy.delivered.p99),
+    'p99 ratio': round(busy.delivered.p99 / quiet.delivered.p99),
+    'huge room posts accepted': loudPace.accepted.count,
+  };
+}
+
+/** Many connected clients in one room: what a connection costs, and how long a post takes to reach the last. */
+export async function manySockets(clients = 2_000, rounds = 10): Promise<Figures> {
+  const folder = temporaryFolder();
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`}, folder.path);
+  const users = Array.from({length: clients}, (_, i) => `crowd${i}`);
+  const room = await createRoom(server.apiUrl, users);
+  const before = residentBytes(server.pid);
+  let arrivals = 0;
+  const sockets: WebSocket[] = [];
+  for (let at = 0; at < clients; at += 200) {
+    sockets.push(
+      ...(await Promise.all(
+        users.slice(at, at + 200).map(user => connectRaw(server.realtimeUrl, user, () => arrivals++)),
+      )),
+    );
+  }
+  const after = residentBytes(server.pid);
+  const target = {apiUrl: server.apiUrl, posts: [{room, token: userToken('crowd0')}]};
+  const times: number[] = [];
+  for (let n = 0; n < rounds; n++) {
+    arrivals = 0;
+    const started = performance.now();
+    await postAtPace(target, 1, 1, undefined, n);
+    while (arrivals < clients) await new Promise(resolve => setTimeout(resolve, 1));
+    times.push(performance.now() - started);
+  }
+  for (const socket of sockets) socket.terminate();
+  await server.stop();
+  folder.remove();
+  return {
+    'kB per connection': round((after - before) / clients / 1_024),
+    'post to last client p50 ms': round(times.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? NaN),
+  };
+}
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
+}
+
+async function connectRaw(url: string, user: string, onMessage: () => void): Promise<WebSocket> {
+  const now = Math.floor(Date.now() / 1_000);
+  const id = user as UserId;
+  const channel = `personal:${user}`;
+  const secret = secrets.CENTRIFUGO_TOKEN_SECRET;
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.once('error', reject);
+  });
+  const subscribed = new Promise(resolve => {
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString();
+      if (text === '{}') socket.send('{}');
+      else if (text.includes('"subscribe"')) resolve(undefined);
+      else if (text.includes('message_added')) onMessage();
+    });
+  });
+  socket.send(
+    `${JSON.stringify({id: 1, connect: {token: mintConnectionToken(secret, id, now).token}})}\n` +
+      JSON.stringify({id: 2, subscribe: {channel, token: mintSubscriptionToken(secret, id, channel, now).token}}),
+  );
+  await subscribed;
+  return socket;
+}
+
+/** All of them, by name. */
+export async function deliveryBench(): Promise<Record<string, Figures>> {
+  const none: Figures = {skipped: 'no CENTRIFUGO_BIN'};
+  return {
+    'latency, embedded': await latency('embedded'),
+    'latency, Centrifugo': centrifugo ? await latency('centrifugo') : none,
+    'broker away': centrifugo ? await brokerAway() : none,
+    'huge room': await hugeRoom(),
+    '2,000 sockets': await manySockets(),
+  };
+}
