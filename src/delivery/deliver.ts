@@ -7,16 +7,15 @@ import type {Recipients} from './recipients.ts';
 
 /** Above this many receivers a broadcast has no idempotency key: keys cost the broker memory for each channel. */
 export const idempotencyKeyLimit = 1_000;
-/** Channels of one request to the broker at most. */
-export const channelsPerRequest = 5_000;
 
 const internalError = 100;
 
 export type Outcome = {kind: 'delivered'} | {kind: 'again'; reason: string} | {kind: 'parked'; reason: string};
 
 /** The broadcasts that one row becomes, in chunks. */
-export async function broadcastsOf(row: OutboxRow, recipients: Recipients): Promise<Broadcast[]> {
+export async function broadcastsOf(row: OutboxRow, recipients: Recipients, chunkSize: number): Promise<Broadcast[]> {
   const members = await recipients.membersOf(row);
+  const chunked = (channels: readonly string[], data: string, key: string) => chunks(channels, data, key, chunkSize);
   if (row.type !== 'members_changed') {
     const channels = row.alsoTo.length === 0 ? members : [...members, ...row.alsoTo.map(personalChannel)];
     return chunked(channels, row.body, row.idempotencyKey);
@@ -37,20 +36,19 @@ export async function broadcastsOf(row: OutboxRow, recipients: Recipients): Prom
   ];
 }
 
-function chunked(channels: readonly string[], data: string, key: string): Broadcast[] {
-  if (channels.length === 0) return [];
-  if (channels.length <= idempotencyKeyLimit) return [{channels, data, idempotencyKey: key}];
-  const count = Math.ceil(channels.length / channelsPerRequest);
-  return Array.from({length: count}, (_, i) => ({
-    channels: channels.slice(i * channelsPerRequest, (i + 1) * channelsPerRequest),
+function chunks(channels: readonly string[], data: string, key: string, size: number): Broadcast[] {
+  const keyed = channels.length <= idempotencyKeyLimit ? {idempotencyKey: key} : {};
+  return Array.from({length: Math.ceil(channels.length / size)}, (_, i) => ({
+    channels: channels.slice(i * size, (i + 1) * size),
     data,
+    ...keyed,
   }));
 }
 
 /** Publishes the rows' broadcasts in as few requests as the limit of channels allows. Rejects as the broker does. */
 export async function publish(broker: Broker, rows: readonly (readonly Broadcast[])[]): Promise<Outcome[]> {
   const results: BroadcastResult[] = [];
-  for (const request of requests(rows.flat())) {
+  for (const request of requests(rows.flat(), broker.channelsPerRequest)) {
     results.push(...(await broker.broadcast(request)));
     await breathe();
   }
@@ -58,13 +56,13 @@ export async function publish(broker: Broker, rows: readonly (readonly Broadcast
   return rows.map(broadcasts => outcomeOf(results.slice(next, (next += broadcasts.length))));
 }
 
-function requests(broadcasts: readonly Broadcast[]): Broadcast[][] {
+function requests(broadcasts: readonly Broadcast[], size: number): Broadcast[][] {
   const all: Broadcast[][] = [];
   let room = 0;
   for (const broadcast of broadcasts) {
     if (broadcast.channels.length > room) {
       all.push([]);
-      room = channelsPerRequest;
+      room = size;
     }
     room -= broadcast.channels.length;
     all.at(-1)?.push(broadcast);

@@ -144,7 +144,7 @@ export function startRelay(options: RelayOptions): Relay {
   async function deliverWave(wave: readonly OutboxRow[], done: OutboxRow[], failed: Set<RoomId>): Promise<void> {
     const small: {row: OutboxRow; broadcasts: Broadcast[]}[] = [];
     for (const row of wave) {
-      const broadcasts = await broadcastsOf(row, recipients);
+      const broadcasts = await broadcastsOf(row, recipients, broker.channelsPerRequest);
       const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
       if (receivers <= bigRoom) small.push({row, broadcasts});
       else if (busy.size < maxBigAtOnce) startBig(row, broadcasts);

@@ -3,7 +3,7 @@ import {CommandError, disconnects, errors} from './codes.ts';
 import {historyBody, historyRequest, presenceOf, presenceStatsOf} from './commands.ts';
 import {bodyText, push} from './encode.ts';
 import {fieldReader, isFields, type Fields} from './fields.ts';
-import type {Hub, PublishRequest, PublishResult, Session} from './hub.ts';
+import {prepare, type Hub, type PublishRequest, type PublishResult, type Session} from './hub.ts';
 import {hasHistory, namespaceOf, type Namespace} from './options.ts';
 import {establish, grantOf} from './subscribe.ts';
 import {expiryFields} from './tokens.ts';
@@ -28,7 +28,7 @@ const methods: Record<string, Method> = {
   publish(hub, request) {
     const channel = fieldReader(request, undecodable).text('channel') ?? '';
     if (channel === '') throw badRequest();
-    const result = hub.publish(channel, mustHavePublication(request));
+    const result = hub.publish(channel, prepare(mustHavePublication(request)));
     if (result.error) throw refuse(result.error);
     return JSON.stringify(result.position);
   },
@@ -148,7 +148,8 @@ function batchReply(hub: Hub, command: unknown): string {
 }
 
 function broadcast(hub: Hub, channels: readonly string[], request: Fields): PublishResult[] {
-  const publication = publicationOf(request);
+  const wanted = publicationOf(request);
+  const publication = wanted && prepare(wanted);
   return channels.map(channel => {
     if (channel === '' || !publication) return {error: errors.badRequest};
     return hub.publish(channel, publication);

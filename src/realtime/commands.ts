@@ -2,9 +2,9 @@
 import {badRequest, CommandError, disconnects, DisconnectError, errors} from './codes.ts';
 import type {Body} from './encode.ts';
 import {fieldReader, isFields, type Fields} from './fields.ts';
-import type {Hub, Session} from './hub.ts';
+import {prepare, type Hub, type Session} from './hub.ts';
 import {hasHistory} from './options.ts';
-import {readHistory, type ClientInfo, type HistoryRequest, type Publication} from './stream.ts';
+import {readHistory, type ClientInfo, type HistoryRequest, type Placed} from './stream.ts';
 import {mustBeKnown} from './subscribe.ts';
 import {expiryFields, type VerifyToken} from './tokens.ts';
 
@@ -27,7 +27,7 @@ export function publish(hub: Hub, session: Session, request: Fields): Body {
   mustMay(namespace.allowPublishForClient, namespace.allowPublishForSubscriber, session, channel);
   const info: ClientInfo = {user: session.user, client: session.id};
   if (session.connInfo !== undefined) info.conn_info = session.connInfo;
-  const result = hub.publish(channel, {data, info});
+  const result = hub.publish(channel, prepare({data, info}));
   if (result.error) throw new CommandError(result.error);
   return {fields: {}};
 }
@@ -101,7 +101,7 @@ export function historyBody(
   hub: Hub,
   channel: string,
   request: HistoryRequest,
-): Body & {publications: readonly Publication[]} {
+): Body & {publications: readonly Placed[]} {
   const stream = hub.streams.get(channel);
   const publications = readHistory(stream, request);
   if (!publications) throw new CommandError(errors.unrecoverable);

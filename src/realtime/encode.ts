@@ -1,12 +1,13 @@
 // Replies and pushes as JSON text. The data of a publication is put in as it is, not parsed and written again.
-import type {ClientInfo, Publication} from './stream.ts';
+import type {ClientInfo, Placed, Publication} from './stream.ts';
 
 /** JSON text on one line: a raw newline would end the message on the wire. */
 export function oneLine(json: string): string {
   return json.includes('\n') || json.includes('\r') ? json.replaceAll(/[\r\n]/g, '') : json;
 }
 
-export function publicationText({data, offset, info, tags}: Publication): string {
+/** Without an offset for what is in no history. */
+function publicationText({data, info, tags}: Publication, offset?: number): string {
   const fields = [`"data":${data}`];
   if (info) fields.push(`"info":${JSON.stringify(info)}`);
   if (offset !== undefined) fields.push(`"offset":${offset}`);
@@ -14,12 +15,12 @@ export function publicationText({data, offset, info, tags}: Publication): string
   return `{${fields.join(',')}}`;
 }
 
-export function publicationsText(publications: readonly Publication[]): string {
-  return `[${publications.map(publicationText).join(',')}]`;
+function publicationsText(publications: readonly Placed[]): string {
+  return `[${publications.map(({publication, offset}) => publicationText(publication, offset)).join(',')}]`;
 }
 
-export function publicationPush(channel: string, publication: Publication): string {
-  return `{"push":{"channel":${JSON.stringify(channel)},"pub":${publicationText(publication)}}}`;
+export function publicationPush(channel: string, publication: Publication, offset?: number): string {
+  return `{"push":{"channel":${JSON.stringify(channel)},"pub":${publicationText(publication, offset)}}}`;
 }
 
 export function push(channel: string | undefined, kind: string, body: object): string {
@@ -33,7 +34,7 @@ export function joinOrLeave(channel: string, kind: 'join' | 'leave', info: Clien
 /** A reply or subscription result: its fields, and publications as text after them. */
 export interface Body {
   fields: object;
-  publications?: readonly Publication[];
+  publications?: readonly Placed[];
 }
 
 export function bodyText({fields, publications}: Body): string {

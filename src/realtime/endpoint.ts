@@ -4,10 +4,10 @@ import {createServer, type IncomingMessage, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {WebSocketServer, type RawData, type WebSocket} from 'ws';
-import type {Broker} from '../core/broker.ts';
+import type {Broadcast, BroadcastResult, Broker} from '../core/broker.ts';
 import {serveApi} from './api-http.ts';
 import {disconnects} from './codes.ts';
-import {createHub, type Hub} from './hub.ts';
+import {createHub, prepare, type Hub} from './hub.ts';
 import {withDefaults, type EndpointOptions, type Settings} from './options.ts';
 import {isAllowedOrigin} from './origin.ts';
 import {endExpiredSubscriptions, openConnection, type Transport} from './session.ts';
@@ -24,7 +24,7 @@ export interface Endpoint {
   close(): Promise<void>;
 }
 
-const sweepIntervalMs = 1_000;
+const sweepIntervalMs = 100;
 /** Clients that do not answer the close are cut off. */
 const closeLimitMs = 1_000;
 
@@ -65,21 +65,26 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   };
 }
 
+/** Publishing does not wait for anything, so that it goes in small portions between which others get their turn. */
+const channelsPerTurn = 500;
+
 function brokerOf(hub: Hub): Broker {
   return {
     name: 'embedded',
-    broadcast(broadcasts) {
-      return Promise.resolve(
-        broadcasts.map(({channels, data, idempotencyKey}) => ({
-          errors: channels.flatMap(channel => {
-            const {error} = hub.publish(channel, {data, idempotencyKey});
-            return error ? [{channel, error}] : [];
-          }),
-        })),
-      );
-    },
+    channelsPerRequest: channelsPerTurn,
+    broadcast: broadcasts => Promise.resolve(broadcasts.map(each => ({errors: broadcast(hub, each)}))),
     close: () => Promise.resolve(),
   };
+}
+
+function broadcast(hub: Hub, {channels, data, idempotencyKey}: Broadcast): BroadcastResult['errors'] {
+  const prepared = prepare({data, idempotencyKey});
+  const errors: BroadcastResult['errors'][number][] = [];
+  for (const channel of channels) {
+    const {error} = hub.publish(channel, prepared);
+    if (error) errors.push({channel, error});
+  }
+  return errors;
 }
 
 function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken, sockets: Set<WebSocket>): void {

@@ -39,6 +39,15 @@ export interface PublishRequest {
   versionEpoch?: string | undefined;
 }
 
+/** A request made ready once, for any number of channels. */
+export interface PreparedPublication extends Omit<PublishRequest, 'data' | 'tags' | 'info'> {
+  publication: Publication;
+}
+
+export function prepare({data, tags, info, ...request}: PublishRequest): PreparedPublication {
+  return {...request, publication: {data: oneLine(data), ...(info && {info}), ...(tags && {tags})}};
+}
+
 export type PublishResult = {error: ProtocolError} | {error?: undefined; position: Partial<Position>};
 
 export interface Hub {
@@ -53,7 +62,7 @@ export interface Hub {
   subscribe(session: Session, channel: string, subscription: Subscription): void;
   /** Ends the subscription, if there is one, and tells those who stay. */
   unsubscribe(session: Session, channel: string): boolean;
-  publish(channel: string, request: PublishRequest): PublishResult;
+  publish(channel: string, publication: PreparedPublication): PublishResult;
 }
 
 export function createHub(settings: Settings): Hub {
@@ -113,17 +122,14 @@ export function createHub(settings: Settings): Hub {
       const {idempotencyKey: key} = request;
       const before = key === undefined ? undefined : streams.remembered(channel, key);
       if (before) return {position: before};
-      const publication: Publication = {data: oneLine(request.data)};
-      if (request.info) publication.info = request.info;
-      if (request.tags) publication.tags = request.tags;
       let position: Partial<Position> = {};
       if (hasHistory(namespace) && !request.skipHistory) {
         const suppressed = versionSuppresses(streams, channel, request);
         if (suppressed) return {position: suppressed};
         const limit = {size: namespace.historySize ?? 0, ttlMs: namespace.historyTtlMs ?? 0};
-        position = streams.append(channel, publication, limit);
+        position = streams.append(channel, request.publication, limit);
       }
-      deliver(channel, publicationPush(channel, publication));
+      if (channels.has(channel)) deliver(channel, publicationPush(channel, request.publication, position.offset));
       if (key !== undefined) streams.remember(channel, key, position);
       return {position};
     },
@@ -134,7 +140,7 @@ export function createHub(settings: Settings): Hub {
 function versionSuppresses(
   streams: Streams,
   channel: string,
-  {version = 0, versionEpoch = ''}: PublishRequest,
+  {version = 0, versionEpoch = ''}: PreparedPublication,
 ): Position | undefined {
   const stream = streams.get(channel);
   const comparable = versionEpoch === '' || versionEpoch === stream.versionEpoch;

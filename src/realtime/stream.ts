@@ -13,12 +13,18 @@ export interface ClientInfo {
   chan_info?: unknown;
 }
 
+/** What was published. The same object stands in the streams of all channels that it was broadcast to. */
 export interface Publication {
   /** JSON text on one line. */
   data: string;
-  offset?: number;
   info?: ClientInfo;
   tags?: Record<string, string>;
+}
+
+/** A publication at its place in one channel. */
+export interface Placed {
+  publication: Publication;
+  offset: number;
 }
 
 export interface Position {
@@ -29,6 +35,7 @@ export interface Position {
 export interface Stream {
   epoch: string;
   top: number;
+  /** The last publications, the newest at `top` and the others at the offsets before it. */
   list: Publication[];
   listExpiresAt: number;
   expiresAt: number;
@@ -40,6 +47,8 @@ const metaTtlMs = 720 * 3_600_000;
 /** Results of publications under a key are remembered for this long, as Centrifugo does. */
 const idempotencyTtlMs = 300_000;
 const maxIdempotencyKeys = 500_000;
+/** Streams looked at in one sweep. */
+const sweepSize = 1_000;
 
 export interface Streams {
   /** The stream of a channel, made at first use. */
@@ -49,13 +58,14 @@ export interface Streams {
   /** What a publication under this key gave before, if it is not long ago. */
   remembered(channel: string, key: string): Partial<Position> | undefined;
   remember(channel: string, key: string, result: Partial<Position>): void;
-  /** Forgets what is expired. To be called every second or so. */
+  /** Forgets some of what is expired, a bounded number at a time. To be called often. */
   sweep(): void;
   count(): number;
 }
 
 export function createStreams(now: () => number): Streams {
   const streams = new Map<string, Stream>();
+  let sweeper = streams.entries();
   const results = new Map<string, {result: Partial<Position>; expiresAt: number}>();
 
   function get(channel: string): Stream {
@@ -74,7 +84,6 @@ export function createStreams(now: () => number): Streams {
     append(channel, publication, limit) {
       const stream = get(channel);
       stream.top += 1;
-      publication.offset = stream.top;
       stream.list.push(publication);
       if (stream.list.length > limit.size) stream.list.shift();
       stream.listExpiresAt = now() + limit.ttlMs;
@@ -98,7 +107,13 @@ export function createStreams(now: () => number): Streams {
         if (expiresAt > time && results.size <= maxIdempotencyKeys) break;
         results.delete(key);
       }
-      for (const [channel, stream] of streams) {
+      for (let looked = 0; looked < sweepSize; looked++) {
+        const {value, done} = sweeper.next();
+        if (done) {
+          sweeper = streams.entries();
+          break;
+        }
+        const [channel, stream] = value;
         if (stream.listExpiresAt <= time) stream.list = [];
         if (stream.expiresAt <= time) streams.delete(channel);
       }
@@ -112,9 +127,14 @@ function newEpoch(): string {
   return Array.from(randomBytes(8), byte => letters[byte % letters.length]).join('');
 }
 
+function placed({list, top}: Stream): Placed[] {
+  const before = top - list.length + 1;
+  return list.map((publication, i) => ({publication, offset: before + i}));
+}
+
 export interface Recovery extends Position {
   recovered: boolean;
-  publications: readonly Publication[];
+  publications: readonly Placed[];
 }
 
 /** What a client that was at this position missed, or that it cannot be told any more. */
@@ -123,7 +143,7 @@ export function recover(stream: Stream, since: Position, limit: number): Recover
   const lost = {...top, recovered: false, publications: []};
   if (since.epoch !== '' && since.epoch !== stream.epoch) return lost;
   if (since.offset === stream.top) return {...top, recovered: true, publications: []};
-  const missed = stream.list.filter(each => (each.offset ?? 0) > since.offset);
+  const missed = placed(stream).filter(each => each.offset > since.offset);
   const whole = missed[0]?.offset === since.offset + 1 && missed.length <= limit;
   return whole ? {offset: since.offset, epoch: stream.epoch, recovered: true, publications: missed} : lost;
 }
@@ -135,13 +155,13 @@ export interface HistoryRequest {
 }
 
 /** The publications a history request asks for, or undefined when its epoch is another. Limit -1 means all. */
-export function readHistory(stream: Stream, request: HistoryRequest): readonly Publication[] | undefined {
+export function readHistory(stream: Stream, request: HistoryRequest): readonly Placed[] | undefined {
   const {since, reverse} = request;
   if (since && since.epoch !== '' && since.epoch !== stream.epoch) return undefined;
   const beyond = since !== undefined && since.offset > stream.top;
   if (request.limit === 0 || beyond) return [];
-  const inside = stream.list.filter(
-    ({offset = 0}) => !since || (reverse ? offset < since.offset : offset > since.offset),
+  const inside = placed(stream).filter(
+    ({offset}) => !since || (reverse ? offset < since.offset : offset > since.offset),
   );
   const ordered = reverse ? inside.toReversed() : inside;
   return request.limit < 0 ? ordered : ordered.slice(0, request.limit);
