@@ -104,12 +104,12 @@ export async function changeMembers(
   id: RoomId,
   change: MembersChange,
 ): Promise<MembersChanged> {
-  mustBeManager(actor, 'change many members at once');
   const twice = change.add.find(user => change.remove.includes(user));
   if (twice !== undefined)
     throw new ChatError('invalid_input', `The user ${twice} is to be added and removed at once.`);
   return inTransaction(chat.db, async tx => {
     const {room} = await mustLockRoom(tx, actor, id);
+    mustBeManager(actor, 'change many members at once');
     const present = await presentAmong(tx, id, [...change.add, ...change.remove]);
     const add = [...new Set(change.add)].filter(user => !present.has(user));
     const remove = [...new Set(change.remove)].filter(user => present.has(user));

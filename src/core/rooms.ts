@@ -121,9 +121,9 @@ export interface DeletedRoom {
 
 /** Nobody sees the room from now on; its rows go once the members have been told. */
 export async function deleteRoom(chat: Chat, actor: Actor, id: RoomId): Promise<DeletedRoom> {
-  mustBeManager(actor, 'delete rooms');
   return inTransaction(chat.db, async tx => {
-    const room = await mustLock(tx, id);
+    const {room} = await mustLockRoom(tx, actor, id);
+    mustBeManager(actor, 'delete rooms');
     const deletedAt = chat.now();
     const version = await updateRow(tx, room, {deletedAt, key: null});
     const deleted = {...room, version, deletedAt};

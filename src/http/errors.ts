@@ -24,8 +24,6 @@ export function problems(log: Logger): Middleware {
   return async function tellProblem(ctx, next) {
     try {
       await next();
-      if (ctx.status === 404 && ctx.body === undefined)
-        throw new ChatError('route_not_found', `There is nothing at ${ctx.path}.`);
     } catch (cause) {
       const error = toChatError(cause);
       if (error.kind === 'internal') log.error({err: cause, request_id: ctx.state.requestId}, 'request failed');
@@ -58,6 +56,9 @@ function toChatError(cause: unknown): ChatError {
   const status = cause instanceof Error && 'status' in cause ? cause.status : undefined;
   const told = typeof status === 'number' ? ofStatus[status] : undefined;
   if (told) return new ChatError(told[0], told[1], {cause});
+  if (isDatabaseBusy(cause)) {
+    return new ChatError('database_busy', 'The database is too busy; try again.', {cause});
+  }
   if (isDatabaseAway(cause)) {
     return new ChatError('database_unavailable', 'The database cannot be reached; try again.', {cause});
   }
@@ -71,6 +72,8 @@ const ofStatus: Record<number, [ErrorCode, string]> = {
   415: ['unsupported_media_type', 'The body’s encoding is not supported.'],
 };
 
+/** PostgreSQL gave up: a statement's or a lock's time was over, or two transactions waited for each other. */
+const busyCodes = new Set(['57014', '55P03', '40P01', '40001', 'SQLITE_BUSY']);
 const awayCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -82,6 +85,10 @@ const awayCodes = new Set([
   '08006',
   '53300',
 ]);
+
+function isDatabaseBusy(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && busyCodes.has(String(cause.code));
+}
 
 function isDatabaseAway(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false;

@@ -1,11 +1,11 @@
 import {createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject} from 'zod-openapi';
 import {z} from 'zod';
 import {version} from '../version.ts';
-import type {Route} from './route.ts';
-import {events, Health, Problem, Readiness} from './schemas.ts';
+import type {OpenRoute, Route} from './route.ts';
+import {events, Problem} from './schemas.ts';
 
 /** The OpenAPI 3.1 document of the routes, with the events as webhooks. */
-export function openApiDocument(routes: readonly Route[], publicUrl: string): object {
+export function openApiDocument(routes: readonly (Route | OpenRoute)[], publicUrl: string): object {
   return createDocument({
     openapi: '3.1.1',
     info: {
@@ -19,14 +19,14 @@ export function openApiDocument(routes: readonly Route[], publicUrl: string): ob
     servers: [{url: publicUrl}],
     security: [{bearer: []}],
     components: {securitySchemes: {bearer: {type: 'http', scheme: 'bearer', bearerFormat: 'JWT'}}},
-    paths: {...pathsOf(routes), ...healthPaths},
+    paths: pathsOf(routes),
     webhooks: Object.fromEntries(
       Object.entries(events).map(([type, schema]) => [
         type,
         {
           post: {
             summary: `Published on personal:<user_id>`,
-            requestBody: json(schema),
+            requestBody: content(schema),
             responses: {'200': {description: 'Nothing is answered.'}},
           },
         },
@@ -35,60 +35,47 @@ export function openApiDocument(routes: readonly Route[], publicUrl: string): ob
   });
 }
 
-const healthPaths: ZodOpenApiPathsObject = {
-  '/healthz': {
-    get: {summary: 'The process is alive', security: [], responses: {'200': {description: 'It is.', ...json(Health)}}},
-  },
-  '/readyz': {
-    get: {
-      summary: 'Fit to serve',
-      security: [],
-      responses: {
-        '200': {description: 'It is.', ...json(Readiness)},
-        '503': {description: 'It is not.', ...json(Readiness)},
-      },
-    },
-  },
-};
-
-function json(schema: z.ZodType) {
-  return {content: {'application/json': {schema}}};
+function content(schema: z.ZodType, mediaType = 'application/json') {
+  return {content: {[mediaType]: {schema}}};
 }
 
-function pathsOf(routes: readonly Route[]): ZodOpenApiPathsObject {
+function pathsOf(routes: readonly (Route | OpenRoute)[]): ZodOpenApiPathsObject {
   const paths: ZodOpenApiPathsObject = {};
   for (const route of routes) paths[route.path] = {...paths[route.path], [route.method]: operationOf(route)};
   return paths;
 }
 
-function operationOf(route: Route): ZodOpenApiOperationObject {
+function operationOf(route: Route | OpenRoute): ZodOpenApiOperationObject {
+  const {query, headers, body} = route;
   const names = [...route.path.matchAll(/\{([a-z]+)\}/g)].map(([, name = '']) => name);
   const path = z.object(Object.fromEntries(names.map(name => [name, pathParameters[name] ?? z.string()])));
   return {
     summary: route.summary,
     operationId: `${route.method}${route.path.replaceAll(/[^a-z]+/g, '_').replace(/_$/, '')}`,
-    requestParams: {...(names.length > 0 && {path}), ...(route.query && {query: route.query})},
-    ...(route.body && {requestBody: {required: true, ...json(route.body)}}),
+    ...('serve' in route && {security: []}),
+    requestParams: {...(names.length > 0 && {path}), ...(query && {query}), ...(headers && {header: headers})},
+    ...(body && {requestBody: {required: true, ...content(body)}}),
     responses: {...successes(route), ...refusals(route)},
   };
 }
 
 const pathParameters: Record<string, z.ZodType> = {room: z.int().positive(), message: z.int().positive()};
 
-function successes(route: Route) {
+function successes({answers, mediaType}: Route | OpenRoute) {
   return Object.fromEntries(
-    Object.entries(route.answers).map(([status, schema]) => [
+    Object.entries(answers).map(([status, schema]) => [
       status,
-      {description: 'Done.', ...(schema && json(schema))},
+      {description: 'Answered.', ...(schema && content(schema, mediaType))},
     ]),
   );
 }
 
-function refusals(route: Route) {
+function refusals(route: Route | OpenRoute) {
+  const statuses = 'serve' in route ? route.refusals : [400, 401, ...route.refusals];
   return Object.fromEntries(
-    [400, 401, ...route.refusals].map(status => [
+    statuses.map(status => [
       String(status),
-      {description: 'Refused.', content: {'application/problem+json': {schema: Problem}}},
+      {description: 'Refused.', ...content(Problem, 'application/problem+json')},
     ]),
   );
 }

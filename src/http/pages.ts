@@ -30,4 +30,5 @@ function link(base: string, path: string, query: object, position: Record<string
   return `${base}${path}?${parameters.toString()}`;
 }
 
-export const Flag = z.enum(['true', 'false']).transform(text => text === 'true');
+/** A yes or no in a query; empty is as good as absent. */
+export const Flag = z.enum(['true', 'false', '']).transform(text => (text === '' ? undefined : text === 'true'));

@@ -4,8 +4,39 @@ import type {Actor, Chat} from '../core/chat.ts';
 import {ChatError, roomNotFound} from '../core/errors.ts';
 import {MessageIdInput, parse, RoomIdInput, RoomKeyInput, UserIdInput} from '../core/input.ts';
 import type {MessageId, RoomId, UserId} from '../core/ids.ts';
+import {bodyLimit, readBody} from './body.ts';
 import type {Context, HttpOptions} from './context.ts';
-import {readBody} from './body.ts';
+
+export type PathParams = Record<string, string>;
+
+/** What the OpenAPI document tells of any route. */
+interface Described {
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** With parameters as in `{room}`. One that ends with a slash is served without it too, and the other way round. */
+  path: string;
+  summary: string;
+  query?: z.ZodObject;
+  /** Request headers by name, beyond those that every request may have. */
+  headers?: z.ZodObject;
+  body?: z.ZodType;
+  /** Successful answers by status; null for one without a body. */
+  answers: Record<number, z.ZodType | null>;
+  /** Of the answers, where it is not JSON. */
+  mediaType?: string;
+  /** Statuses of refusals, beyond 400 and 401 where a token is needed. */
+  refusals: readonly number[];
+}
+
+/** A route that anybody may ask. */
+export interface OpenRoute extends Described {
+  method: 'get';
+  serve(ctx: Context, options: HttpOptions, params: PathParams): Promise<void> | void;
+}
+
+/** A route that needs a token. */
+export interface Route extends Described {
+  run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams): Promise<Reply>;
+}
 
 export interface Reply {
   status: number;
@@ -14,61 +45,52 @@ export interface Reply {
 }
 
 /** What a handler works with. The ids throw not_found when the path's text cannot be one. */
-export interface Call<Query, Body> {
+export interface Call<Query, Body, Headers> {
   chat: Chat;
   options: HttpOptions;
   actor: Actor;
   query: Query;
   body: Body;
-  headers: (name: string) => string;
+  headers: Headers;
+  params: PathParams;
   roomId: () => RoomId;
   messageId: () => MessageId;
   userId: () => UserId;
   key: () => string;
 }
 
-export interface Route {
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** With `{room}`, `{message}`, `{user}` and `{key}`; ends with a slash, and is served without it too. */
-  path: string;
-  summary: string;
-  query?: z.ZodObject;
-  body?: z.ZodType;
-  bodyLimit?: number;
-  /** Successful answers by status; null for one without a body. */
-  answers: Record<number, z.ZodType | null>;
-  /** Statuses of refusals beyond 400 and 401. */
-  refusals: readonly number[];
-  run(ctx: Context, options: HttpOptions, actor: Actor): Promise<Reply>;
-}
-
-type RouteParts<Q extends z.ZodObject, B extends z.ZodType> = Omit<Route, 'run' | 'query' | 'body'> & {
+type Parts<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject> = Omit<Described, 'query' | 'body'> & {
   query?: Q;
+  headers?: H;
   body?: B;
-  handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Reply>;
+  bodyLimit?: number;
+  handle: (call: Call<z.output<Q>, z.output<B>, z.output<H>>) => Promise<Reply>;
 };
 
-/** Ties a handler's types to the schemas of its query and body. */
-export function route<Q extends z.ZodObject, B extends z.ZodType>(parts: RouteParts<Q, B>): Route {
-  const {handle, query, body, ...rest} = parts;
+/** Ties a handler's types to the schemas of its query, headers and body. */
+export function route<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject>(parts: Parts<Q, B, H>): Route {
+  const {handle, bodyLimit: limit = bodyLimit, ...described} = parts;
+  const {query, headers, body} = parts;
   return {
-    ...rest,
-    ...(query && {query}),
-    ...(body && {body}),
-    async run(ctx, options, actor) {
-      const parsedQuery = query ? parse(query, {...ctx.query}, 'the query') : {};
-      const parsedBody = body
-        ? parse(body, await readBody(ctx, rest.bodyLimit ?? defaultBodyLimit), 'the body')
-        : undefined;
-      const call = {chat: options.chat, options, actor, query: parsedQuery, body: parsedBody, ...pathReaders(ctx)};
-      return handle(call as Call<z.output<Q>, z.output<B>>);
+    ...described,
+    async run(ctx, options, actor, params) {
+      const parsed = {
+        query: query && parse(query, {...ctx.query}, 'the query'),
+        headers: headers && parse(headers, headersOf(ctx, headers), 'the headers'),
+        body: body && parse(body, await readBody(ctx, limit), 'the body'),
+      };
+      const call = {chat: options.chat, options, actor, params, ...parsed, ...pathReaders(params)};
+      return handle(call as Call<z.output<Q>, z.output<B>, z.output<H>>);
     },
   };
 }
-const defaultBodyLimit = 64 * 1_024;
 
-function pathReaders(ctx: Context) {
-  const params = (ctx as unknown as {params: Record<string, string>}).params;
+/** Those that the schema names, under its names. An empty header is not an absent one. */
+function headersOf(ctx: Context, schema: z.ZodObject): object {
+  return Object.fromEntries(Object.keys(schema.shape).map(name => [name, ctx.req.headers[name.toLowerCase()]]));
+}
+
+function pathReaders(params: PathParams) {
   const read = <S extends z.ZodType>(name: string, schema: S, absent: (text: string) => ChatError): z.output<S> => {
     const text = params[name] ?? '';
     const result = schema.safeParse(text);
@@ -76,7 +98,6 @@ function pathReaders(ctx: Context) {
     return result.data;
   };
   return {
-    headers: (name: string) => ctx.get(name),
     roomId: () => read('room', RoomIdInput, roomNotFound),
     messageId: () => read('message', MessageIdInput, text => notThere('message_not_found', 'message', text)),
     userId: () => read('user', UserIdInput, text => notThere('user_not_found', 'user', text)),

@@ -23,17 +23,21 @@ type Plain<T> = T extends RoomId | MessageId
       ? {[K in keyof T]: Plain<T[K]>}
       : T;
 
+/** The schema, held equal to the type both ways: neither may have what the other lacks. */
+const shapeOf =
+  <Json>() =>
+  <S extends z.ZodType<Plain<Json>>>(schema: S, ..._same: Plain<Json> extends z.output<S> ? [] : [never]): S =>
+    schema;
+
 const id = z.int().positive();
 const whole = z.int().min(0);
 const time = z.iso.datetime().meta({description: 'RFC 3339 in UTC.', example: '2026-11-24T10:00:00.000Z'});
 
-export const User = z.strictObject({id: z.string(), username: z.string()}).meta({id: 'User'}) satisfies z.ZodType<
-  Plain<UserJson>
->;
+export const User = shapeOf<UserJson>()(z.strictObject({id: z.string(), username: z.string()}).meta({id: 'User'}));
 
-export const LastMessage = z
-  .strictObject({id, content: z.string(), user: User.nullable(), created_at: time})
-  .meta({id: 'LastMessage'}) satisfies z.ZodType<Plain<LastMessageJson>>;
+export const LastMessage = shapeOf<LastMessageJson>()(
+  z.strictObject({id, content: z.string(), user: User.nullable(), created_at: time}).meta({id: 'LastMessage'}),
+);
 
 const roomShape = {
   id,
@@ -47,36 +51,38 @@ const roomShape = {
   created_at: time,
   archived_at: time.nullable(),
 };
-export const Room = z.strictObject(roomShape).meta({id: 'Room'}) satisfies z.ZodType<Plain<RoomJson>>;
+export const Room = shapeOf<RoomJson>()(z.strictObject(roomShape).meta({id: 'Room'}));
 
-export const OwnRoom = z
-  .strictObject({...roomShape, role: z.enum(['member', 'admin']), last_read_seq: whole, unread_count: whole})
-  .meta({id: 'OwnRoom', description: 'A room as one of its members sees it.'}) satisfies z.ZodType<Plain<OwnRoomJson>>;
+export const OwnRoom = shapeOf<OwnRoomJson>()(
+  z
+    .strictObject({...roomShape, role: z.enum(['member', 'admin']), last_read_seq: whole, unread_count: whole})
+    .meta({id: 'OwnRoom', description: 'A room as one of its members sees it.'}),
+);
 
-export const RoomSearch = z
-  .strictObject({id, name: z.string(), created_at: time, is_member: z.boolean()})
-  .meta({id: 'RoomSearch'}) satisfies z.ZodType<Plain<RoomSearchJson>>;
+export const RoomSearch = shapeOf<RoomSearchJson>()(
+  z.strictObject({id, name: z.string(), created_at: time, is_member: z.boolean()}).meta({id: 'RoomSearch'}),
+);
 
-export const Message = z
-  .strictObject({
-    id,
-    content: z.string(),
-    user: User.nullable().meta({description: 'Null for a message of the system.'}),
-    room: z.strictObject({id, version: whole, bumped_at: time}),
-    created_at: time,
-    seq: id.meta({description: 'Counts the room’s messages without a gap.'}),
-    client_id: z.string().nullable(),
-    deleted_at: time.nullable().meta({description: 'Set on a tombstone, whose content is empty.'}),
-  })
-  .meta({id: 'Message'}) satisfies z.ZodType<Plain<MessageJson>>;
+export const Message = shapeOf<MessageJson>()(
+  z
+    .strictObject({
+      id,
+      content: z.string(),
+      user: User.nullable().meta({description: 'Null for a message of the system.'}),
+      room: z.strictObject({id, version: whole, bumped_at: time}),
+      created_at: time,
+      seq: id.meta({description: 'Counts the room’s messages without a gap.'}),
+      client_id: z.string().nullable(),
+      deleted_at: time.nullable().meta({description: 'Set on a tombstone, whose content is empty.'}),
+    })
+    .meta({id: 'Message'}),
+);
 
-export const Member = z
-  .strictObject({user: User, role: z.enum(['member', 'admin']), joined_at: time})
-  .meta({id: 'Member'}) satisfies z.ZodType<Plain<MemberJson>>;
+export const Member = shapeOf<MemberJson>()(
+  z.strictObject({user: User, role: z.enum(['member', 'admin']), joined_at: time}).meta({id: 'Member'}),
+);
 
-export const Membership = z.strictObject({room: Room, user: User}).meta({id: 'Membership'}) satisfies z.ZodType<
-  Plain<MembershipJson>
->;
+export const Membership = shapeOf<MembershipJson>()(z.strictObject({room: Room, user: User}).meta({id: 'Membership'}));
 
 export const Token = z.strictObject({token: z.string()}).meta({id: 'Token'});
 export const ReadMarker = z.strictObject({last_read_seq: whole, unread_count: whole}).meta({id: 'ReadMarker'});

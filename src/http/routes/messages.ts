@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
-import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, parse, PostMessage} from '../../core/input.ts';
+import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, PostMessage} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage} from '../../core/present.ts';
 import {presentPage} from '../pages.ts';
@@ -9,7 +9,8 @@ import * as schemas from '../schemas.ts';
 
 const path = '/api/rooms/{room}/messages/';
 const listQuery = z.strictObject({
-  page: PageNumberInput.optional(),
+  // Without its default: a list that begins at a message has no page.
+  page: PageNumberInput.unwrap().optional(),
   limit: PageSizeInput,
   before: MessageIdInput.optional().meta({description: 'Messages older than this one.'}),
   after: MessageIdInput.optional().meta({description: 'Messages newer than this one, those next to it.'}),
@@ -35,11 +36,12 @@ export const messageRoutes: Route[] = [
     method: 'post',
     path,
     summary: 'Post a message; a repeat of client_id (or Idempotency-Key) answers the first one with 200',
+    headers: z.object({'Idempotency-Key': ClientIdInput.optional()}),
     body: PostMessage,
     answers: {200: schemas.Message, 201: schemas.Message},
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {
-      const client_id = clientIdOf(body.client_id ?? undefined, headers('Idempotency-Key'));
+      const client_id = clientIdOf(body.client_id ?? undefined, headers['Idempotency-Key']);
       const {message, repeated} = await messages.postMessage(chat, actor, roomId(), {...body, client_id});
       if (!repeated) return {status: 201, body: presentMessage(message)};
       return {status: 200, body: presentMessage(message), headers: {'Idempotency-Replayed': 'true'}};
@@ -80,11 +82,7 @@ function rangeOf({page, limit, before, after, around}: z.output<typeof listQuery
 }
 
 /** The field and the header are the same thing; both may be sent when they agree. */
-function clientIdOf(field: string | undefined, header: string): string | undefined {
-  if (header === '') return field;
-  const key = parse(z.strictObject({'Idempotency-Key': ClientIdInput}), {'Idempotency-Key': header})['Idempotency-Key'];
-  if (field !== undefined && field !== key) {
-    throw new ChatError('invalid_input', 'client_id and the Idempotency-Key header differ.');
-  }
-  return key;
+function clientIdOf(field: string | undefined, header: string | undefined): string | undefined {
+  if (field === undefined || header === undefined || field === header) return field ?? header;
+  throw new ChatError('invalid_input', 'client_id and the Idempotency-Key header differ.');
 }

@@ -1,15 +1,17 @@
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
-import {CreateRoom, PutRoom, SearchInput, UpdateRoom} from '../../core/input.ts';
+import {CreateRoom, parse, PutRoom, RoomKeyInput, SearchInput, UpdateRoom} from '../../core/input.ts';
 import {presentFoundRoom, presentOwnRoom, presentRoom} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import type {OwnRoom, Room} from '../../db/rooms.ts';
 import {bulkBodyLimit} from '../body.ts';
 import {Flag, pageQuery, presentPage} from '../pages.ts';
-import {route, type Call, type Route} from '../route.ts';
+import {route, type Route} from '../route.ts';
 import * as schemas from '../schemas.ts';
 
 const eitherRoom = z.union([schemas.Room, schemas.OwnRoom]);
+/** A key that cannot be one is not merely absent when a room is to have it. */
+const KeyInPath = z.object({key: RoomKeyInput});
 const searchQuery = z.strictObject({q: SearchInput.default(''), ...pageQuery});
 
 export const roomRoutes: Route[] = [
@@ -29,6 +31,9 @@ export const roomRoutes: Route[] = [
       }
       if (actor.kind !== 'user') {
         throw new ChatError('permission_denied', 'A service has no rooms of its own; list all of them with ?all=true.');
+      }
+      if (query.q !== undefined || query.archived !== undefined) {
+        throw new ChatError('invalid_input', 'q and archived go with all=true; search rooms at /api/search/.');
       }
       const page = await rooms.listOwnRooms(chat, actor, query);
       return {status: 200, body: presentPage(base, '/api/rooms/', query, page, presentOwnRoom)};
@@ -69,12 +74,13 @@ export const roomRoutes: Route[] = [
     bodyLimit: bulkBodyLimit,
     answers: {200: schemas.Room, 201: schemas.Room},
     refusals: [403, 413, 415],
-    async handle({chat, actor, body, key}) {
+    async handle({chat, actor, body, params}) {
+      const {key} = parse(KeyInPath, params);
       const {key: named, ...input} = body;
-      if (named !== undefined && named !== key()) {
+      if (named !== undefined && named !== key) {
         throw new ChatError('invalid_input', 'The key in the body is not the key in the path.');
       }
-      const {room, created} = await rooms.putRoom(chat, actor, key(), input);
+      const {room, created} = await rooms.putRoom(chat, actor, key, input);
       return {status: created ? 201 : 200, body: presentRoom(room)};
     },
   }),
@@ -109,17 +115,13 @@ export const roomRoutes: Route[] = [
     summary: 'Delete a room with its messages and members',
     answers: {204: null},
     refusals: [403, 404],
-    handle: deleteRoom,
+    async handle({chat, actor, roomId}) {
+      await rooms.deleteRoom(chat, actor, roomId());
+      return {status: 204};
+    },
   }),
 ];
 
 function seen(room: Room | OwnRoom) {
   return {status: 200, body: 'role' in room ? presentOwnRoom(room) : presentRoom(room)};
-}
-
-async function deleteRoom({chat, actor, roomId}: Call<unknown, unknown>) {
-  // A stranger is told that there is no room, a member that they may not.
-  await rooms.getRoom(chat, actor, roomId());
-  await rooms.deleteRoom(chat, actor, roomId());
-  return {status: 204};
 }

@@ -22,7 +22,7 @@ export const tokenRoutes: Route[] = [
     method: 'get',
     path: '/api/token/subscription/',
     summary: 'A token for the caller’s own channel, personal:<user_id>',
-    query: z.strictObject({channel: z.string().min(1)}),
+    query: z.strictObject({channel: z.string().min(1).meta({example: 'personal:alice'})}),
     answers: {200: schemas.Token},
     refusals: [403],
     async handle({chat, actor, query, options}) {

@@ -1,10 +1,13 @@
 import {z} from 'zod';
-import {PutUser, SearchInput} from '../../core/input.ts';
+import {parse, PutUser, SearchInput, UserIdInput} from '../../core/input.ts';
 import {presentUser} from '../../core/present.ts';
 import * as users from '../../core/users.ts';
 import {pageQuery, presentPage} from '../pages.ts';
 import {route, type Route} from '../route.ts';
 import * as schemas from '../schemas.ts';
+
+/** An id that cannot be one is not merely absent when a user is to have it. */
+const UserInPath = z.object({user: UserIdInput});
 
 export const userRoutes: Route[] = [
   route({
@@ -35,9 +38,10 @@ export const userRoutes: Route[] = [
     summary: 'Make a user or rename one; a deactivated user is active again',
     body: PutUser,
     answers: {200: schemas.User},
-    refusals: [403, 404, 409, 413, 415],
-    async handle({chat, actor, userId, body}) {
-      const {user} = await users.upsertUser(chat, actor, userId(), body.username);
+    refusals: [403, 409, 413, 415],
+    async handle({chat, actor, params, body}) {
+      const {user: id} = parse(UserInPath, params);
+      const {user} = await users.upsertUser(chat, actor, id, body.username);
       return {status: 200, body: presentUser(user)};
     },
   }),

@@ -1,0 +1,37 @@
+// Headers that tell browsers what they may do, and the one that a request must not have twice.
+import cors from '@koa/cors';
+import helmet from 'koa-helmet';
+import {ChatError} from '../core/errors.ts';
+import type {Context, Middleware} from './context.ts';
+
+const preflightSeconds = 600;
+const exposed = ['Allow', 'Idempotency-Replayed', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'];
+
+/** Helmet's rules, but plain http stays as it is: the documentation page is served over it too. */
+export function browserRules(): Middleware {
+  return helmet({contentSecurityPolicy: {directives: {upgradeInsecureRequests: null}}});
+}
+
+/** Lets pages of exactly these origins call the API. */
+export function originRules(allowed: readonly string[]): Middleware {
+  return cors({
+    origin: ctx => allowedOrigin(ctx.get('Origin'), allowed),
+    maxAge: preflightSeconds,
+    exposeHeaders: exposed,
+    keepHeadersOnError: true,
+  });
+}
+
+/** The origin itself when it is in the list, so that it is named back, and nothing otherwise. */
+function allowedOrigin(origin: string, allowed: readonly string[]): string {
+  const anyPort = origin.replace(/:\d+$/, ':*');
+  return allowed.includes(origin) || allowed.includes(anyPort) ? origin : '';
+}
+
+/** Node keeps the first of several Host headers; a proxy in front may have gone by the last. */
+export async function oneHost(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+  if ((ctx.req.headersDistinct['host'] ?? []).length > 1) {
+    throw new ChatError('invalid_input', 'The request has more than one Host header.');
+  }
+  await next();
+}

@@ -1,0 +1,125 @@
+import {createServer} from 'node:http';
+import {connect, type AddressInfo} from 'node:net';
+import {setImmediate as turn} from 'node:timers/promises';
+import type {ExecutionContext} from 'ava';
+import pino from 'pino';
+import type {SettingName} from '../../src/config.ts';
+import {apiTokenVerifier} from '../../src/core/tokens.ts';
+import {createRoom} from '../../src/core/rooms.ts';
+import {putMember} from '../../src/core/members.ts';
+import {CreateRoom, parse} from '../../src/core/input.ts';
+import type {HttpOptions} from '../../src/http/context.ts';
+import {httpApp} from '../../src/http/koa.ts';
+import type {OpenChat} from '../../src/open.ts';
+import {openTestChat, operator, testSecrets, userId} from './chat.ts';
+import type {Database} from './database.ts';
+
+export interface Api {
+  url: string;
+  port: number;
+  chat: OpenChat;
+  /** Everything that was logged, as text. */
+  logged: () => string;
+}
+
+/** The REST door alone over real HTTP, without a relay; closed when the test ends. */
+export async function startApi(
+  t: ExecutionContext,
+  database: Database,
+  {env = {}, ...options}: Partial<HttpOptions> & {env?: Partial<Record<SettingName, string>>} = {},
+): Promise<Api> {
+  const chat = await openTestChat(t, database, env);
+  const lines: string[] = [];
+  const server = createServer();
+  const app = httpApp({
+    chat,
+    verifyApiToken: apiTokenVerifier({secret: testSecrets.JWT_SECRET, requireExp: true, serviceScope: 'chat:admin'}),
+    centrifugoTokenSecret: testSecrets.CENTRIFUGO_TOKEN_SECRET,
+    publicUrl: () => 'https://chat.example',
+    corsOrigins: ['https://app.example', 'http://localhost:*'],
+    trustProxy: 0,
+    log: pino({level: 'trace'}, {write: line => void lines.push(line)}),
+    ready: async () => ({ok: true, checks: {database: 'ok'}}),
+    ...options,
+  });
+  const answer = app.callback();
+  server.on('request', (request, response) => void answer(request, response));
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(async () => {
+    const closed = new Promise(resolve => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+    // A request that was cut may still hold a statement.
+    await turn();
+  });
+  const {port} = server.address() as AddressInfo;
+  return {url: `http://127.0.0.1:${port}`, port, chat, logged: () => lines.join('')};
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The text as a JSON object; empty when it is none. */
+  body: Record<string, unknown>;
+  /** What the body has at a path such as `results.0.id`. */
+  at: (path: string) => unknown;
+}
+
+/** A request with a bearer token, or with none. A string is sent as it is. */
+export async function ask(
+  api: {url: string},
+  token: string | undefined,
+  method: string,
+  path: string,
+  body?: object | string | Buffer,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+  const answer = await fetch(`${api.url}${path}`, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(token !== undefined && {authorization: `Bearer ${token}`}),
+      ...(body !== undefined && {'content-type': 'application/json'}),
+      ...headers,
+    },
+    ...(body !== undefined && {body: raw ? body : JSON.stringify(body)}),
+  });
+  return answerOf(answer.status, answer.headers, await answer.text());
+}
+
+function answerOf(status: number, headers: Headers, text: string): Answer {
+  const isJson = /json/.test(headers.get('content-type') ?? '') && text !== '';
+  const body = (isJson ? JSON.parse(text) : {}) as Record<string, unknown>;
+  const at = (path: string) => path.split('.').reduce<unknown>(inside, body);
+  return {status, headers, text, body, at};
+}
+
+function inside(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+/** Sends bytes that fetch would not, and answers the first response of the connection. */
+export function sendRaw(api: Api, head: readonly string[], body = ''): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(api.port, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      const [top = '', ...rest] = text.split('\r\n\r\n');
+      const [first = '', ...lines] = top.split('\r\n');
+      const headers = new Headers(lines.map(line => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1)]));
+      resolve(answerOf(Number(first.split(' ')[1]), headers, rest.join('\r\n\r\n')));
+    });
+    socket.write(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`);
+  });
+}
+
+/** The id of a new room: `admin` of it is ann, member is mia, and sam is a stranger to it. */
+export async function testRoom(chat: OpenChat, input: object = {}): Promise<number> {
+  const room = await createRoom(chat, operator, parse(CreateRoom, {name: 'general', members: ['mia'], ...input}));
+  await putMember(chat, operator, room.id, userId('ann'), {role: 'admin'});
+  return room.id;
+}
