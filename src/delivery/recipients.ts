@@ -13,7 +13,7 @@ import type {OutboxRow} from '../db/outbox.ts';
 
 /** Ids kept at most, over all rooms; the rooms used longest ago go first. */
 const maxKeptReceivers = 1_000_000;
-const pageSize = 1_000;
+const pageSize = 500;
 const pagedTries = 3;
 
 interface Kept {

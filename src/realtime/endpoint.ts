@@ -66,7 +66,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
 }
 
 /** Publishing does not wait for anything, so that it goes in small portions between which others get their turn. */
-const channelsPerTurn = 500;
+const channelsPerTurn = 100;
 
 function brokerOf(hub: Hub): Broker {
   return {
