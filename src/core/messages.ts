@@ -194,7 +194,7 @@ async function itemsOf(
     return (await listRows(chat.db, room, {above, limit, order: 'oldest'}, filter)).toReversed();
   }
   const middle = await mustHaveSeq(chat, room, range.around);
-  return below(Math.min(middle + Math.ceil(limit / 2), lastSeq) + 1);
+  return below(Math.min(middle + Math.floor(limit / 2), lastSeq) + 1);
 }
 
 async function mustHaveSeq(chat: Chat, room: RoomId, id: MessageId): Promise<number> {

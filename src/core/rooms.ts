@@ -5,6 +5,7 @@ import {
   findRoomIdByKey,
   findRoomsByName,
   insertRoom,
+  keyTaken,
   listRooms as listRows,
   listRoomsOf,
   lockRoom,
@@ -31,8 +32,9 @@ import {broadcast, roomDeleted, roomUpdated} from './publications.ts';
 export async function createRoom(chat: Chat, actor: Actor, input: CreateRoom): Promise<Room> {
   mustBeAllowedToCreate(chat, actor);
   return inTransaction(chat.db, async tx => {
-    if (input.key) await mustBeFree(tx, input.key);
-    return create(chat, tx, actor, input);
+    const room = await create(chat, tx, actor, input);
+    if (!room) throw keyTaken(input.key ?? '');
+    return room;
   });
 }
 
@@ -45,9 +47,9 @@ export async function putRoom(
 ): Promise<{room: Room; created: boolean}> {
   mustBeManager(actor, 'put rooms by key');
   return inTransaction(chat.db, async tx => {
-    const id = await findRoomIdByKey(tx, key);
-    if (id === undefined) return {room: await create(chat, tx, actor, {...input, key}), created: true};
-    const room = await mustLock(tx, id);
+    const made = (await findRoomIdByKey(tx, key)) === undefined && (await create(chat, tx, actor, {...input, key}));
+    if (made) return {room: made, created: true};
+    const room = await mustLockByKey(tx, key);
     const changed = await change(chat, tx, room, {name: input.name, visibility: input.visibility});
     if (!input.members) return {room: changed, created: false};
     const wanted = await differenceTo(tx, changed, input.members);
@@ -182,7 +184,7 @@ function mustBeAllowedToCreate(chat: Chat, actor: Actor): void {
 
 async function mustBeFree(tx: Tx, key: string): Promise<void> {
   const holder = await findRoomIdByKey(tx, key);
-  if (holder !== undefined) throw new ChatError('key_taken', `The key ${key} belongs to another room already.`);
+  if (holder !== undefined) throw keyTaken(key);
 }
 
 async function mustLock(tx: Tx, id: RoomId): Promise<Room> {
@@ -191,13 +193,21 @@ async function mustLock(tx: Tx, id: RoomId): Promise<Room> {
   return room;
 }
 
-async function create(chat: Chat, tx: Tx, actor: Actor, input: CreateRoom): Promise<Room> {
+async function mustLockByKey(tx: Tx, key: string): Promise<Room> {
+  const id = await findRoomIdByKey(tx, key);
+  if (id === undefined) throw roomNotFound(key);
+  return mustLock(tx, id);
+}
+
+/** Undefined when the key belongs to another room. */
+async function create(chat: Chat, tx: Tx, actor: Actor, input: CreateRoom): Promise<Room | undefined> {
   const id = await insertRoom(tx, {
     key: input.key ?? null,
     name: input.name,
     visibility: input.visibility ?? 'public',
     now: chat.now(),
   });
+  if (id === undefined) return undefined;
   const room = await mustLock(tx, id);
   const admins: UserId[] = actor.kind === 'user' ? [actor.id] : [];
   const add = [...new Set(input.members ?? [])].filter(user => !admins.includes(user));

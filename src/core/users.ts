@@ -78,8 +78,10 @@ export async function listUsers(
  */
 export async function ensureUsers(chat: Chat, tx: Tx, ids: readonly UserId[], existingOnly = false): Promise<UserId[]> {
   const made: UserId[] = [];
-  for (let start = 0; start < ids.length; start += usersPerStatement) {
-    const chunk = ids.slice(start, start + usersPerStatement);
+  // In one order for all: two changes that make the same users in different orders would wait for each other.
+  const ordered = ids.toSorted();
+  for (let start = 0; start < ordered.length; start += usersPerStatement) {
+    const chunk = ordered.slice(start, start + usersPerStatement);
     made.push(...(await insertMissingUsers(tx, chunk, chat.now())));
     if (existingOnly && made[0] !== undefined) throw userNotFound(made[0]);
   }

@@ -1,6 +1,7 @@
+import {ChatError} from '../core/errors.ts';
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {rows} from './rows.ts';
+import {isUniqueViolation, rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
 import {likePattern} from './users.ts';
 
@@ -99,9 +100,13 @@ function toOwnRoom(row: OwnRoomRow): OwnRoom {
   return {...toRoom(row), role: row.role, lastReadSeq: row.last_read_seq};
 }
 
-/** A name as it is searched: compatibility forms folded, lower case. */
+/** What the column of folded names holds. A single character may fold into eighteen. */
+const maxNameKey = 400;
+
+/** A name as it is searched: compatibility forms folded, lower case, and cut where the column ends. */
 export function nameKey(name: string): string {
-  return name.normalize('NFKC').toLowerCase();
+  const folded = name.normalize('NFKC').toLowerCase();
+  return folded.length <= maxNameKey ? folded : [...folded].slice(0, maxNameKey).join('');
 }
 
 export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefined> {
@@ -135,17 +140,18 @@ export async function lockRoom(tx: Tx, id: RoomId): Promise<Room | undefined> {
   return findRoom(tx, id);
 }
 
+/** Undefined when a room has the key, be it one that was committed a moment ago. */
 export async function insertRoom(
   tx: Tx,
   room: {key: string | null; name: string; visibility: Visibility; now: Timestamp},
-): Promise<RoomId> {
+): Promise<RoomId | undefined> {
   const [row] = await rows<{id: RoomId}>(
     tx,
-    `insert into rooms (key, name, name_key, visibility, created_at, bumped_at) values (?, ?, ?, ?, ?, ?) returning id`,
+    `insert into rooms (key, name, name_key, visibility, created_at, bumped_at) values (?, ?, ?, ?, ?, ?)
+     on conflict (key) do nothing returning id`,
     [room.key, room.name, nameKey(room.name), room.visibility, room.now, room.now],
   );
-  if (!row) throw new Error('insert of a room gave no row');
-  return row.id;
+  return row?.id;
 }
 
 export interface RoomChange {
@@ -174,7 +180,10 @@ const changeColumns: Record<keyof RoomChange, string> = {
   bumpedAt: 'bumped_at',
 };
 
-/** Writes the change under the version after this one; the caller holds the room's lock. Answers that version. */
+/**
+ * Writes the change under the version after this one; the caller holds the room's lock. Answers that version.
+ * Throws key_taken when another transaction gave the key away meanwhile.
+ */
 export async function updateRoom(tx: Tx, room: {id: RoomId; version: number}, change: RoomChange): Promise<number> {
   const version = room.version + 1;
   const sets = ['version = ?'];
@@ -187,8 +196,18 @@ export async function updateRoom(tx: Tx, room: {id: RoomId; version: number}, ch
     sets.push('name_key = ?');
     bindings.push(nameKey(change.name));
   }
-  await rows(tx, `update rooms set ${sets.join(', ')} where id = ?`, [...bindings, room.id]);
+  try {
+    await rows(tx, `update rooms set ${sets.join(', ')} where id = ?`, [...bindings, room.id]);
+  } catch (error) {
+    // The key is the only column of a room that must be unique and can change.
+    if (change.key && isUniqueViolation(error)) throw keyTaken(change.key);
+    throw error;
+  }
   return version;
+}
+
+export function keyTaken(key: string): ChatError {
+  return new ChatError('key_taken', `The key ${key} belongs to another room already.`);
 }
 
 /** The user's rooms, newest bump first. */

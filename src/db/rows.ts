@@ -20,3 +20,8 @@ function rowsOf<Row>(result: unknown): Row[] {
 export function marks(values: readonly unknown[]): string {
   return values.map(() => '?').join(', ');
 }
+
+/** PostgreSQL's refusal of a value that another transaction took meanwhile. SQLite lets one transaction write at a time. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '23505';
+}

@@ -123,3 +123,9 @@ export async function testRoom(chat: OpenChat, input: object = {}): Promise<numb
   await putMember(chat, operator, room.id, userId('ann'), {role: 'admin'});
   return room.id;
 }
+
+/** The names in an answer, nested ones after their parent's: `user.id`. */
+export function keysOf(value: unknown, parent = ''): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [`${parent}${key}`, ...keysOf(inner, `${parent}${key}.`)]);
+}
