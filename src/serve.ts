@@ -107,7 +107,10 @@ async function start(
   stops.push(() => closeServer(server));
 
   const apiUrl = publicUrl(config, boundPort);
-  log.info({version, api: apiUrl, realtime: broker.name, realtime_url: realtimeUrl, database: chat.db.target.label}, 'chatctl serves');
+  log.info(
+    {version, api: apiUrl, realtime: broker.name, realtime_url: realtimeUrl, database: chat.db.target.label},
+    'chatctl serves',
+  );
   let ended = () => {};
   const closed = new Promise<void>(resolve => {
     ended = resolve;
@@ -176,6 +179,7 @@ const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
 const keepAliveTimeoutMs = 65_000;
 const closeLimitMs = 8_000;
+const closeIdleIntervalMs = 20;
 
 function httpServer(listener: Parameters<typeof createServer>[1]): Server {
   return createServer(
@@ -191,9 +195,12 @@ function httpServer(listener: Parameters<typeof createServer>[1]): Server {
 
 /** Takes no new requests, lets those under way finish, and cuts what is left after a limit. */
 async function closeServer(server: Server): Promise<void> {
+  // A client that always has its next request ready would keep its connection open for ever.
+  server.prependListener('request', (_, response) => response.setHeader('Connection', 'close'));
   const done = new Promise<void>(resolve => server.close(() => resolve()));
-  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), closeIdleIntervalMs);
   const cut = setTimeout(() => server.closeAllConnections(), closeLimitMs);
   await done;
+  clearInterval(idle);
   clearTimeout(cut);
 }

@@ -193,7 +193,7 @@ const none: Figures = {skipped: 'no CENTRIFUGO_BIN'};
 export const deliveryBenches: Record<string, () => Promise<Figures>> = {
   'latency, embedded': () => latency('embedded'),
   'latency, Centrifugo': async () => (centrifugo ? latency('centrifugo') : none),
-  'broker away': async () => (centrifugo ? brokerAway() : none),
+  'broker away': async () => (centrifugo ? brokerAway(Number(process.env['BENCH_AWAY_SECONDS'] ?? 20)) : none),
   'huge room': () => hugeRoom(),
   '2,000 sockets': () => manySockets(),
 };

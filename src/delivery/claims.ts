@@ -37,8 +37,10 @@ export async function claimFile(path: string, driverName?: SqliteDriverName): Pr
 const advisoryClass = 0x63686174;
 const claimIntervalMs = 1_000;
 const heartbeatLimitMs = 4_000;
+/** Claims that were not confirmed for so long are not relied upon. */
+const confirmationLimitMs = 6_000;
 /** PostgreSQL ends the session, and with it the locks, of a process that froze. */
-const idleSessionTimeoutMs = 15_000;
+const idleSessionTimeoutMs = 12_000;
 
 /**
  * PostgreSQL: a session advisory lock for each partition, on a connection of its own. Locks that another process holds
@@ -47,6 +49,7 @@ const idleSessionTimeoutMs = 15_000;
 export function claimPartitions(target: DatabaseTarget & {dialect: 'postgres'}, log: Logger): Claims {
   let client: pg.Client | undefined;
   let held: number[] = [];
+  let confirmedAt = 0;
   let released = false;
   let wakeUp: (() => void) | undefined;
 
@@ -80,6 +83,7 @@ export function claimPartitions(target: DatabaseTarget & {dialect: 'postgres'}, 
         [advisoryClass, wanted],
       );
       held = [...held, ...rows.filter(row => row.got).map(row => row.partition)];
+      confirmedAt = performance.now();
     } catch (error) {
       log.warn(
         {error: error instanceof Error ? error.message : String(error)},
@@ -107,7 +111,8 @@ export function claimPartitions(target: DatabaseTarget & {dialect: 'postgres'}, 
 
   const running = run();
   return {
-    held: () => held,
+    // A process that was frozen must not go on with what may belong to another by now.
+    held: () => (performance.now() - confirmedAt < confirmationLimitMs ? held : []),
     async release() {
       released = true;
       wakeUp?.();

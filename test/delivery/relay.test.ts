@@ -112,6 +112,29 @@ for (const database of databases) {
     t.deepEqual(versionsOn(server, 'personal:bob'), [1, 2, 3, 4, 5, 6]);
   });
 
+  test(`${database}: one of fifty channels that fails has the event repeated under the same key for all`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t);
+    const room = await newRoom(
+      chat,
+      Array.from({length: 50}, (_, i) => `u${i}`),
+    );
+    const relay = startTestRelay(t, chat, server.broker);
+    await drained(chat);
+    server.taken.length = 0;
+    server.behave({
+      fault: (_, channel) => (channel === 'personal:u7' ? {error: {code: 100, message: 'internal'}} : undefined),
+    });
+    await post(chat, room.id, 'hello');
+    await until(() => relay.state().repeated >= 3, 'three tries');
+    server.behave({});
+    await drained(chat);
+    t.is(versionsOn(server, 'personal:u7').length, 1);
+    t.is(new Set(server.taken.map(each => each.channel)).size, 50);
+    // The broker acts once on a key in each channel, so that the forty-nine see it once.
+    t.is(new Set(server.taken.map(each => each.received.idempotency_key)).size, 1);
+  });
+
   test(`${database}: an event refused for good is parked with the reason, and the room goes on`, async t => {
     const chat = await openTestChat(t, database);
     const server = await startBatchServer(t);

@@ -1,0 +1,354 @@
+// The faults of delivery and of the database, each with a size: small in the tests, large by hand.
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {freePort} from '../bench/centrifugo.ts';
+import {temporaryFolder} from '../bench/setup.ts';
+import {
+  createRoom,
+  faultsIn,
+  pause,
+  randomOf,
+  secrets,
+  startServerProcess,
+  startWriters,
+  subscribe,
+  verdictOf,
+  type ServerProcess,
+  type Verdict,
+} from './harness.ts';
+
+export interface FaultResult {
+  verdict: Verdict;
+  /** What must not be, empty when the promise held. */
+  broken: string[];
+  figures: Record<string, number>;
+}
+
+export interface FaultOptions {
+  seed: number;
+  /** How often the fault strikes. */
+  times: number;
+  /** A database for both servers; a SQLite file when there is none. */
+  databaseUrl?: string;
+}
+
+/** Writers and a subscriber under a server that ends again and again. */
+async function underRestarts(options: FaultOptions, signal: 'SIGKILL' | 'SIGTERM'): Promise<FaultResult> {
+  const random = randomOf(options.seed);
+  const folder = temporaryFolder();
+  const [port, realtimePort] = [await freePort(), await freePort()];
+  const env = {
+    DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
+    PORT: String(port),
+    REALTIME_PORT: String(realtimePort),
+  };
+  const users = Array.from({length: 8}, (_, i) => `user${i}`);
+  let server: ServerProcess = await startServerProcess(env);
+  const {apiUrl, realtimeUrl} = server;
+  const room = await createRoom(apiUrl, users);
+  const subscriber = await subscribe(
+    () => realtimeUrl,
+    () => apiUrl,
+    'user0',
+    room,
+  );
+  const writers = startWriters(() => apiUrl, room, users, `s${options.seed}`);
+  const readyTimes: number[] = [];
+  const endTimes: number[] = [];
+  for (let time = 0; time < options.times; time++) {
+    await pause(50 + random() * 250);
+    const before = performance.now();
+    await server.end(signal);
+    endTimes.push(performance.now() - before);
+    server = await startServerProcess(env);
+    readyTimes.push(server.readyMs);
+  }
+  await pause(200);
+  await writers.stop();
+  const verdict = await verdictOf(apiUrl, room, writers, subscriber);
+  subscriber.close();
+  await server.end('SIGTERM');
+  folder.remove();
+  const figures = {
+    'ready ms at most': Math.round(Math.max(...readyTimes)),
+    'end ms at most': Math.round(Math.max(...endTimes)),
+    refetches: subscriber.refetches,
+  };
+  return {verdict, broken: faultsIn(verdict), figures};
+}
+
+/** F1, F29: kill -9 under eight writers. A 201 is durable, the restart needs no repair, a retry answers the first. */
+export const killServer = (options: FaultOptions) => underRestarts(options, 'SIGKILL');
+
+/** F19: SIGTERM under load. What is under way is finished, sockets are sent away with 3001, nothing is lost. */
+export const rollingRestart = (options: FaultOptions) => underRestarts(options, 'SIGTERM');
+
+interface Proxy {
+  url: string;
+  /** Called after the broker acted and before it answers. */
+  onAnswer: (answered: number) => 'answer' | 'cut' | 'fail';
+  close(): Promise<void>;
+}
+
+/** Stands between the relay and the broker's server API. */
+async function startProxy(target: () => string): Promise<Proxy> {
+  let answered = 0;
+  const proxy: Proxy = {url: '', onAnswer: () => 'answer', close: () => Promise.resolve()};
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const choice = proxy.onAnswer(answered++);
+    if (choice === 'fail') return void response.writeHead(503).end();
+    const answer = await fetch(`${target()}${request.url}`, {
+      method: 'POST',
+      headers: {'x-api-key': secrets.CENTRIFUGO_API_KEY},
+      body: Buffer.concat(chunks),
+    }).catch(() => undefined);
+    if (!answer) return void response.writeHead(502).end();
+    const text = await answer.text();
+    if (choice === 'cut') return void request.socket.destroy();
+    response.writeHead(answer.status, {'content-type': 'application/json'}).end(text);
+  }
+  const server = createServer((request, response) => void handle(request, response).catch(() => response.destroy()));
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  proxy.close = async () => {
+    server.closeAllConnections();
+    await new Promise(resolve => server.close(resolve));
+  };
+  return proxy;
+}
+
+/**
+ * F3, F8: the answer is lost after the broker acted, and with `kill` the relay's process dies at that moment. The
+ * embedded endpoint of another server is the broker, so that its streams and keys outlive the relay.
+ */
+async function afterPublish(options: FaultOptions, kill: boolean): Promise<FaultResult> {
+  const random = randomOf(options.seed);
+  const [folder, brokerFolder] = [temporaryFolder(), temporaryFolder()];
+  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
+  const brokerHttp = `http://${new URL(broker.realtimeUrl).host}`;
+  const proxy = await startProxy(() => brokerHttp);
+  const port = await freePort();
+  const env = {
+    DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
+    PORT: String(port),
+    CENTRIFUGO_API_URL: proxy.url,
+  };
+  let server: ServerProcess | undefined = await startServerProcess(env);
+  const {apiUrl} = server;
+  const users = Array.from({length: 4}, (_, i) => `user${i}`);
+  const room = await createRoom(apiUrl, users);
+  const subscriber = await subscribe(
+    () => broker.realtimeUrl,
+    () => apiUrl,
+    'user0',
+    room,
+  );
+  const writers = startWriters(() => apiUrl, room, users, `s${options.seed}`);
+  let strikes = 0;
+  let restarting: Promise<void> | undefined;
+  let untilStrike = 3;
+  proxy.onAnswer = () => {
+    if (strikes >= options.times || restarting || untilStrike-- > 0) return 'answer';
+    strikes += 1;
+    untilStrike = 2 + Math.floor(random() * 20);
+    if (kill) restarting = restart();
+    return 'cut';
+  };
+  async function restart(): Promise<void> {
+    await server?.end('SIGKILL');
+    server = await startServerProcess(env);
+    restarting = undefined;
+  }
+  const deadline = performance.now() + 20_000 + options.times * 2_000;
+  while ((strikes < options.times || restarting) && performance.now() < deadline) await pause(20);
+  await pause(200);
+  await writers.stop();
+  const verdict = await verdictOf(apiUrl, room, writers, subscriber);
+  subscriber.close();
+  await server?.end('SIGTERM');
+  await proxy.close();
+  await broker.end('SIGTERM');
+  folder.remove();
+  brokerFolder.remove();
+  const missed = strikes < options.times ? [`only ${strikes} of ${options.times} strikes`] : [];
+  return {verdict, broken: [...faultsIn(verdict), ...missed], figures: {strikes}};
+}
+
+export const killAfterPublish = (options: FaultOptions) => afterPublish(options, true);
+export const cutAnswer = (options: FaultOptions) => afterPublish(options, false);
+
+/** F4, F7: the broker fails for a while, again and again, under load. Every post is accepted, everything arrives. */
+export async function brokerOutage(options: FaultOptions): Promise<FaultResult> {
+  const random = randomOf(options.seed);
+  const [folder, brokerFolder] = [temporaryFolder(), temporaryFolder()];
+  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
+  const brokerHttp = `http://${new URL(broker.realtimeUrl).host}`;
+  const proxy = await startProxy(() => brokerHttp);
+  const server = await startServerProcess({
+    DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
+    CENTRIFUGO_API_URL: proxy.url,
+  });
+  const users = Array.from({length: 4}, (_, i) => `user${i}`);
+  const room = await createRoom(server.apiUrl, users);
+  const subscriber = await subscribe(
+    () => broker.realtimeUrl,
+    () => server.apiUrl,
+    'user0',
+    room,
+  );
+  const writers = startWriters(() => server.apiUrl, room, users, `s${options.seed}`);
+  for (let time = 0; time < options.times; time++) {
+    await pause(100 + random() * 100);
+    proxy.onAnswer = () => 'fail';
+    await pause(100 + random() * 400);
+    proxy.onAnswer = () => 'answer';
+  }
+  await pause(200);
+  await writers.stop();
+  const verdict = await verdictOf(server.apiUrl, room, writers, subscriber);
+  const refusals = [...writers.refused.values()].reduce((sum, count) => sum + count, 0);
+  subscriber.close();
+  await server.end('SIGTERM');
+  await proxy.close();
+  await broker.end('SIGTERM');
+  folder.remove();
+  brokerFolder.remove();
+  return {
+    verdict,
+    broken: [...faultsIn(verdict), ...(refusals > 0 ? [`${refusals} posts refused`] : [])],
+    figures: {refusals},
+  };
+}
+
+/**
+ * F6: the broker is killed and comes back with its memory empty, under load. Clients learn that their position is lost,
+ * fetch once, and end with the same messages as the database.
+ */
+export async function restartBroker(options: FaultOptions & {clients: number}): Promise<FaultResult> {
+  const random = randomOf(options.seed);
+  const [folder, brokerFolder] = [temporaryFolder(), temporaryFolder()];
+  const brokerEnv = {DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`, REALTIME_PORT: String(await freePort())};
+  let broker = await startServerProcess(brokerEnv);
+  const {realtimeUrl} = broker;
+  const server = await startServerProcess({
+    DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
+    CENTRIFUGO_API_URL: `http://${new URL(realtimeUrl).host}`,
+  });
+  const users = Array.from({length: options.clients}, (_, i) => `user${i}`);
+  const room = await createRoom(server.apiUrl, users);
+  const subscribers = await Promise.all(
+    users.map(user =>
+      subscribe(
+        () => realtimeUrl,
+        () => server.apiUrl,
+        user,
+        room,
+      ),
+    ),
+  );
+  const writers = startWriters(() => server.apiUrl, room, users.slice(0, 2), `s${options.seed}`);
+  for (let time = 0; time < options.times; time++) {
+    await pause(100 + random() * 200);
+    await broker.end('SIGKILL');
+    broker = await startServerProcess(brokerEnv);
+    await Promise.all(subscribers.map(each => each.client.ready(20_000)));
+  }
+  await pause(300);
+  await writers.stop();
+  const verdicts = await Promise.all(subscribers.map(each => verdictOf(server.apiUrl, room, writers, each)));
+  const refetches = Math.max(...subscribers.map(each => each.refetches));
+  for (const each of subscribers) each.close();
+  await server.end('SIGTERM');
+  await broker.end('SIGTERM');
+  folder.remove();
+  brokerFolder.remove();
+  const [verdict] = verdicts;
+  if (!verdict) throw new Error('no clients');
+  return {verdict, broken: verdicts.flatMap(faultsIn), figures: {'refetches of a client at most': refetches}};
+}
+
+/** F22: many clients lose the connection at once, again and again, and recover from the broker without our API. */
+export async function reconnectStorm(options: FaultOptions & {clients: number}): Promise<FaultResult> {
+  const folder = temporaryFolder();
+  const server = await startServerProcess({DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`});
+  const users = Array.from({length: options.clients}, (_, i) => `user${i}`);
+  const room = await createRoom(server.apiUrl, users);
+  const subscribers = await Promise.all(
+    users.map(user =>
+      subscribe(
+        () => server.realtimeUrl,
+        () => server.apiUrl,
+        user,
+        room,
+      ),
+    ),
+  );
+  const writers = startWriters(() => server.apiUrl, room, users.slice(0, 2), `s${options.seed}`);
+  const before = subscribers.map(each => each.tokens);
+  for (let time = 0; time < options.times; time++) {
+    for (const {client} of subscribers) client.disconnect();
+    await pause(50);
+    for (const {client} of subscribers) client.connect();
+    await Promise.all(subscribers.map(each => each.client.ready(20_000)));
+  }
+  await writers.stop();
+  const verdicts = await Promise.all(subscribers.map(each => verdictOf(server.apiUrl, room, writers, each)));
+  const refetches = subscribers.reduce((sum, each) => sum + each.refetches, 0);
+  const tokens = Math.max(...subscribers.map((each, i) => each.tokens - (before[i] ?? 0)));
+  for (const each of subscribers) each.close();
+  await server.end('SIGTERM');
+  folder.remove();
+  const broken = [
+    ...verdicts.flatMap(faultsIn),
+    ...(refetches > 0 ? [`${refetches} clients fetched from the database`] : []),
+    ...(tokens > options.times ? [`${tokens} tokens for ${options.times} reconnects`] : []),
+  ];
+  const verdict = verdicts[0];
+  if (!verdict) throw new Error('no clients');
+  return {verdict, broken, figures: {refetches, 'tokens of a client at most': tokens}};
+}
+
+/**
+ * F12, on PostgreSQL: the process that delivers is frozen and holds its partitions; the database ends its session, another
+ * process takes over, and then the first one wakes up. A third server's endpoint is the broker of both.
+ */
+export async function freezeRelay(options: FaultOptions & {databaseUrl: string}): Promise<FaultResult> {
+  const brokerFolder = temporaryFolder();
+  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
+  const env = {DATABASE_URL: options.databaseUrl, CENTRIFUGO_API_URL: `http://${new URL(broker.realtimeUrl).host}`};
+  const frozen = await startServerProcess(env);
+  const users = Array.from({length: 4}, (_, i) => `user${i}`);
+  const room = await createRoom(frozen.apiUrl, users);
+  const other = await startServerProcess(env);
+  const subscriber = await subscribe(
+    () => broker.realtimeUrl,
+    () => other.apiUrl,
+    'user0',
+    room,
+  );
+  const writers = startWriters(() => other.apiUrl, room, users, `s${options.seed}`);
+  let takeoverMs = 0;
+  for (let time = 0; time < options.times; time++) {
+    await pause(300);
+    frozen.child.kill('SIGSTOP');
+    const stopped = performance.now();
+    // What the frozen process had sent already may still arrive.
+    await pause(1_000);
+    const quiet = subscriber.versions.length;
+    while (subscriber.versions.length <= quiet && performance.now() - stopped < 30_000) await pause(20);
+    takeoverMs = Math.max(takeoverMs, performance.now() - stopped);
+    frozen.child.kill('SIGCONT');
+    await pause(500);
+  }
+  await writers.stop();
+  const verdict = await verdictOf(other.apiUrl, room, writers, subscriber);
+  subscriber.close();
+  for (const each of [frozen, other, broker]) await each.end('SIGTERM');
+  brokerFolder.remove();
+  const late = takeoverMs > 20_000 ? [`taken over after ${Math.round(takeoverMs)} ms`] : [];
+  return {verdict, broken: [...faultsIn(verdict), ...late], figures: {'taken over after ms': Math.round(takeoverMs)}};
+}

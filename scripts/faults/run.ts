@@ -1,0 +1,41 @@
+// npm run faults [-- --large] [--seed 123] [--only kill-server,cut-answer] [--database postgres://…]: prints its seed; the same seed plays again.
+import {parseArgs} from 'node:util';
+import * as faults from './faults.ts';
+
+const {values} = parseArgs({
+  options: {
+    large: {type: 'boolean', default: false},
+    seed: {type: 'string'},
+    only: {type: 'string'},
+    database: {type: 'string'},
+  },
+});
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const size = (small: number, large: number) => (values.large ? large : small);
+
+const {database} = values;
+const base = {seed, ...(database && {databaseUrl: database})};
+
+const runs: Record<string, () => Promise<faults.FaultResult>> = {
+  'kill-server': () => faults.killServer({...base, times: size(5, 200)}),
+  'rolling-restart': () => faults.rollingRestart({...base, times: size(3, 50)}),
+  'kill-after-publish': () => faults.killAfterPublish({...base, times: size(4, 200)}),
+  'cut-answer': () => faults.cutAnswer({...base, times: size(20, 500)}),
+  'broker-outage': () => faults.brokerOutage({...base, times: size(4, 60)}),
+  ...(database && {'freeze-relay': () => faults.freezeRelay({...base, databaseUrl: database, times: size(1, 50)})}),
+  'restart-broker': () => faults.restartBroker({...base, times: size(2, 20), clients: size(5, 50)}),
+  'reconnect-storm': () => faults.reconnectStorm({...base, times: size(2, 20), clients: size(50, 1_000)}),
+};
+
+console.log(`seed ${seed}`);
+const only = values.only?.split(',');
+for (const [name, run] of Object.entries(runs)) {
+  if (only && !only.includes(name)) continue;
+  const started = performance.now();
+  const {verdict, broken, figures} = await run();
+  const state = broken.length === 0 ? 'held' : `BROKEN: ${broken.join(', ')}`;
+  console.log(
+    `${name}: ${state} in ${((performance.now() - started) / 1_000).toFixed(1)} s ${JSON.stringify({...verdict, ...figures})}`,
+  );
+  if (broken.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,51 @@
+// The faults of scripts/faults at their small sizes, against the built server. The seed is printed; npm run faults plays
+// the large sizes.
+import test, {type ExecutionContext} from 'ava';
+import * as faults from '../scripts/faults/faults.ts';
+import {databases, emptyDatabase, type Database} from './helpers/database.ts';
+
+async function holds(
+  t: ExecutionContext,
+  database: Database,
+  fault: (options: faults.FaultOptions) => Promise<faults.FaultResult>,
+  times: number,
+): Promise<void> {
+  const seed = Date.now() % 1_000_000;
+  const {verdict, broken, figures} = await fault({seed, times, databaseUrl: await emptyDatabase(t, database)});
+  t.log(`seed ${seed}: ${JSON.stringify({...verdict, ...figures})}`);
+  t.deepEqual(broken, []);
+  t.true(verdict.acknowledged > 0);
+}
+
+for (const database of databases) {
+  test.serial(`${database}: a server that is killed under load loses, repeats and swaps nothing`, t =>
+    holds(t, database, faults.killServer, 3),
+  );
+  test.serial(`${database}: a server that is asked to stop under load finishes what it accepted`, t =>
+    holds(t, database, faults.rollingRestart, 2),
+  );
+  test.serial(`${database}: a relay that is killed after it published repeats, and clients drop the repeats`, t =>
+    holds(t, database, faults.killAfterPublish, 2),
+  );
+  test.serial(`${database}: answers of the broker that are lost are asked for again under the same key`, t =>
+    holds(t, database, faults.cutAnswer, 10),
+  );
+  test.serial(`${database}: a broker that fails again and again costs no post and no event`, t =>
+    holds(t, database, faults.brokerOutage, 3),
+  );
+}
+
+if (databases.includes('postgres')) {
+  test.serial('postgres: a relay that is frozen gives its rooms to another, and wakes up without harm', async t => {
+    const databaseUrl = await emptyDatabase(t, 'postgres');
+    await holds(t, 'postgres', options => faults.freezeRelay({...options, databaseUrl}), 1);
+  });
+}
+
+test.serial('a broker that comes back empty costs a fetch, and no message', t =>
+  holds(t, 'sqlite', options => faults.restartBroker({...options, clients: 5}), 2),
+);
+
+test.serial('many clients that come back at once recover without our database', t =>
+  holds(t, 'sqlite', options => faults.reconnectStorm({...options, clients: 30}), 2),
+);
