@@ -198,8 +198,16 @@ export async function subscribe(
     maxResubscribeDelay: 200,
   });
 
+  // One fetch at a time: what is published meanwhile arrives by itself.
+  let fetching = false;
   const refetch = async () => {
+    if (fetching) return;
+    fetching = true;
     state.refetches += 1;
+    await readBack();
+    fetching = false;
+  };
+  const readBack = async () => {
     for (let before = ''; ;) {
       const answer = await request(apiUrl(), userToken(user), 'GET', `/api/rooms/${room}/messages/?limit=100${before}`);
       if (answer?.status !== 200) {
