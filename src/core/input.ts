@@ -58,18 +58,33 @@ const idMessage = 'must be 1 to 200 of the characters A-Z a-z 0-9 _ . @ | : + = 
 
 export const UserIdInput = text(shaped(idPattern, idMessage))
   .transform(value => value as UserId)
-  .meta({description: 'The `sub` of the user’s JWT.', example: 'alice'});
+  .meta({description: 'The `sub` of the user’s JWT.', example: 'alice', pattern: idPattern.source});
 export const RoomKeyInput = text(shaped(idPattern, idMessage)).meta({
   description: 'The embedder’s own name for a room.',
   example: 'order-1042',
+  pattern: idPattern.source,
 });
-export const RoomNameInput = trimmed(notBlank, oneLine, atMost(100)).meta({example: 'general'});
-export const UsernameInput = trimmed(notBlank, oneLine, atMost(150)).meta({example: 'Alice'});
-export const ContentInput = trimmed(notBlank, wellFormed, atMost(maxContentLength)).meta({example: 'hello'});
+export const RoomNameInput = trimmed(notBlank, oneLine, atMost(100)).meta({
+  example: 'general',
+  minLength: 1,
+  maxLength: 100,
+});
+export const UsernameInput = trimmed(notBlank, oneLine, atMost(150)).meta({
+  example: 'Alice',
+  minLength: 1,
+  maxLength: 150,
+});
+export const ContentInput = trimmed(notBlank, wellFormed, atMost(maxContentLength)).meta({
+  example: 'hello',
+  minLength: 1,
+  maxLength: maxContentLength,
+});
 export const ClientIdInput = text(shaped(/^[\x21-\x7E]{1,255}$/, 'must be 1 to 255 printable ASCII characters.')).meta({
   description: 'The client’s own id of this post; sending it again returns the first message.',
+  minLength: 1,
+  maxLength: 255,
 });
-export const SearchInput = trimmed(oneLine, atMost(100));
+export const SearchInput = trimmed(oneLine, atMost(100)).meta({maxLength: 100});
 export const VisibilityInput = z.enum(['public', 'private']);
 export const RoleInput = z.enum(['member', 'admin']);
 
@@ -87,8 +102,15 @@ function idInput() {
 }
 export const RoomIdInput = idInput().transform(value => value as RoomId);
 export const MessageIdInput = idInput().transform(value => value as MessageId);
-export const PageSizeInput = z.coerce.number().pipe(z.int().min(1).max(maxPageSize)).default(maxPageSize);
-export const PageNumberInput = z.coerce.number().pipe(z.int().min(1).max(1_000_000_000)).default(1);
+/** From a query's text, which the OpenAPI document calls the number that it stands for. */
+function numberInput(maximum: number) {
+  return z.coerce
+    .number()
+    .pipe(z.int().min(1).max(maximum))
+    .meta({override: {type: 'integer', minimum: 1, maximum}});
+}
+export const PageSizeInput = numberInput(maxPageSize).default(maxPageSize);
+export const PageNumberInput = numberInput(1_000_000_000).default(1);
 
 export const CreateRoom = z.strictObject({
   name: RoomNameInput,
@@ -179,6 +201,7 @@ function codeAndMessage(issue: z.core.$ZodIssue, value: unknown): {code: ErrorCo
       if (issue.origin === 'array') return {code: 'too_many', message: `has more than ${issue.maximum} entries.`};
       return {code: 'out_of_range', message: `must be at most ${issue.maximum}.`};
     case 'too_small':
+      if (issue.origin === 'string') return {code: 'too_short', message: 'must not be empty.'};
       return {code: 'out_of_range', message: `must be at least ${issue.minimum}.`};
     default:
       if (value === undefined) return {code: 'required', message: 'is required.'};

@@ -124,6 +124,24 @@ export async function testRoom(chat: OpenChat, input: object = {}): Promise<numb
   return room.id;
 }
 
+/** A 401 as the contract has it, with this challenge. */
+export function mustBeUnauthenticated(
+  t: ExecutionContext,
+  {status, headers, body, text}: Answer,
+  challenge: RegExp | string,
+): void {
+  t.is(status, 401, text);
+  t.is(headers.get('content-type'), 'application/problem+json');
+  if (typeof challenge === 'string') t.is(headers.get('www-authenticate'), challenge);
+  else t.regex(headers.get('www-authenticate') ?? '', challenge);
+  t.is(body['status'], 401);
+}
+
+/** In ascending order: of requests made at once it is open which comes first. */
+export function statusesOf(answers: readonly Answer[]): number[] {
+  return answers.map(({status}) => status).toSorted((a, b) => a - b);
+}
+
 /** The names in an answer, nested ones after their parent's: `user.id`. */
 export function keysOf(value: unknown, parent = ''): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];

@@ -11,14 +11,17 @@ const lastMessage = [
   ...user('last_message.user'),
   'last_message.created_at',
 ];
+const words = (text: string) => text.split(' ');
 const room = [
-  ...['id', 'name', 'version', 'bumped_at', 'member_count', ...lastMessage],
-  ...['key', 'visibility', 'created_at', 'archived_at'],
+  ...words('id name version bumped_at member_count'),
+  ...lastMessage,
+  ...words('key visibility created_at archived_at'),
 ];
 const ownRoom = [...room, 'role', 'last_read_seq', 'unread_count'];
 const message = [
-  ...['id', 'content', ...user('user'), 'room', 'room.id', 'room.version', 'room.bumped_at', 'created_at'],
-  ...['seq', 'client_id', 'deleted_at'],
+  ...words('id content'),
+  ...user('user'),
+  ...words('room room.id room.version room.bumped_at created_at seq client_id deleted_at'),
 ];
 const membership = ['room', ...room.map(key => `room.${key}`), ...user('user')];
 const page = ['count', 'next', 'previous', 'results'];

@@ -2,6 +2,7 @@ import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
 import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, PostMessage} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
+import {postMessage} from '../../core/post-queue.ts';
 import {presentMessage} from '../../core/present.ts';
 import {presentPage} from '../pages.ts';
 import {route, type Route} from '../route.ts';
@@ -42,7 +43,7 @@ export const messageRoutes: Route[] = [
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {
       const client_id = clientIdOf(body.client_id ?? undefined, headers['Idempotency-Key']);
-      const {message, repeated} = await messages.postMessage(chat, actor, roomId(), {...body, client_id});
+      const {message, repeated} = await postMessage(chat, actor, roomId(), {...body, client_id});
       if (!repeated) return {status: 201, body: presentMessage(message)};
       return {status: 200, body: presentMessage(message), headers: {'Idempotency-Replayed': 'true'}};
     },

@@ -12,6 +12,7 @@ import * as schemas from '../schemas.ts';
 const eitherRoom = z.union([schemas.Room, schemas.OwnRoom]);
 /** A key that cannot be one is not merely absent when a room is to have it. */
 const KeyInPath = z.object({key: RoomKeyInput});
+const foundRooms = schemas.pageOf(schemas.RoomSearch, 'RoomSearch');
 const searchQuery = z.strictObject({q: SearchInput.default(''), ...pageQuery});
 
 export const roomRoutes: Route[] = [
@@ -57,7 +58,7 @@ export const roomRoutes: Route[] = [
       path,
       summary: 'Public and own rooms by name',
       query: searchQuery,
-      answers: {200: schemas.pageOf(schemas.RoomSearch, 'RoomSearch')},
+      answers: {200: foundRooms},
       refusals: [403],
       async handle({chat, actor, query, options}) {
         const page = await rooms.searchRooms(chat, actor, query.q, query);
