@@ -54,6 +54,7 @@ export const errorCodes = {
   server_unreachable: 'unavailable',
   broker_unreachable: 'unavailable',
   broker_refused: 'conflict',
+  overloaded: 'unavailable',
   shutting_down: 'unavailable',
   too_large: 'too_large',
   unsupported_media_type: 'unsupported',

@@ -1,102 +1,18 @@
 import {
   findMessage,
-  findMessageByClientId,
   findRoomIdOfMessage,
-  insertMessage,
   listMessages as listRows,
   updateDeleted,
   type Message,
 } from '../db/messages.ts';
-import {findMember, updateLastRead, type Member} from '../db/members.ts';
 import {updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {mustBeManager, mustBeOpen, mustLockRoom, mustSeeRoom, type SeenRoom} from './access.ts';
+import {mustBeManager, mustLockRoom, mustSeeRoom} from './access.ts';
 import {isManager, type Actor, type Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
-import type {PostMessage} from './input.ts';
 import type {Page} from './pages.ts';
-import {broadcast, messageAdded, messageDeleted} from './publications.ts';
-
-export interface Posted {
-  message: Message;
-  /** True when this client id was posted before and nothing was written now. */
-  repeated: boolean;
-}
-
-/**
- * Stores a message and its event. Throws room_not_found for those who are not members, room_archived, not_a_member
- * for an author who is none, and client_id_reused when the client id came with another content before.
- */
-export async function postMessage(chat: Chat, actor: Actor, roomId: RoomId, input: PostMessage): Promise<Posted> {
-  return inTransaction(chat.db, async tx => {
-    const seen = await mustLockRoom(tx, actor, roomId);
-    const author = await mustBeAuthor(tx, actor, seen, input.user_id ?? undefined);
-    const first =
-      input.client_id && (await findMessageByClientId(tx, roomId, author?.user.id ?? null, input.client_id));
-    if (first) return {message: mustBeSame(first, input), repeated: true};
-    mustBeOpen(seen.room);
-    return {message: await insert(chat, tx, seen.room, author, input), repeated: false};
-  });
-}
-
-async function insert(
-  chat: Chat,
-  tx: Tx,
-  room: Room,
-  author: Member | undefined,
-  input: PostMessage,
-): Promise<Message> {
-  const createdAt = notBefore(room.bumpedAt, chat.now());
-  const row = {
-    roomId: room.id,
-    seq: room.lastSeq + 1,
-    version: room.version + 1,
-    userId: author?.user.id ?? null,
-    content: input.content,
-    clientId: input.client_id ?? null,
-    createdAt,
-  };
-  const id = await insertMessage(tx, row);
-  const message: Message = {...row, id, user: author?.user ?? null, deletedAt: null};
-  const bump = {lastSeq: row.seq, lastMessageId: id, bumpedAt: createdAt};
-  await updateRoom(tx, room, bump);
-  if (author) await updateLastRead(tx, room.id, author.user.id, row.seq);
-  await broadcast(chat, tx, messageAdded({...room, ...bump, version: row.version}, message));
-  return message;
-}
-
-// The wall clock may be set back; inside a room time does not run backwards.
-function notBefore(earlier: Timestamp, now: Timestamp): Timestamp {
-  return now < earlier ? earlier : now;
-}
-
-/** Under whose name the message stands: the caller's, that of the member a manager names, or the system's. */
-async function mustBeAuthor(
-  tx: Tx,
-  actor: Actor,
-  {room, member}: SeenRoom,
-  wanted: UserId | undefined,
-): Promise<Member | undefined> {
-  if (actor.kind === 'user') {
-    if (wanted === undefined || wanted === actor.id) return member;
-    throw new ChatError('permission_denied', 'Only the primary service may post as somebody else.');
-  }
-  if (wanted === undefined) return undefined;
-  const author = await findMember(tx, room.id, wanted);
-  if (author) return author;
-  throw new ChatError('not_a_member', `The user ${wanted} is not a member of room ${room.id}.`, {
-    hint: `Add them first: chatctl member add ${room.id} ${wanted}`,
-  });
-}
-
-function mustBeSame(first: Message, input: PostMessage): Message {
-  // The content of a deleted message is gone, so it can no longer be compared.
-  if (first.content === input.content || first.deletedAt !== null) return first;
-  throw new ChatError('client_id_reused', `The client id ${input.client_id} was used for another message.`, {
-    hint: 'Give each new message a client id of its own.',
-  });
-}
+import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
   await mustSeeRoom(chat.db, actor, roomId);

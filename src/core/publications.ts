@@ -85,23 +85,33 @@ export function roomDeleted(room: Room): Publication {
   };
 }
 
-/** Stores the event with the change; once both are committed the relay is told. Answers the outbox row's id. */
-export async function broadcast(chat: Chat, tx: Tx, publication: Publication): Promise<number> {
-  const {type, room, idempotencyKey, body} = publication;
-  const id = await insertOutbox(tx, {
-    roomId: room.id,
-    type,
-    idempotencyKey: `${chat.databaseId}_${idempotencyKey}`,
-    body: JSON.stringify({type, body}),
-    version: room.version,
-    membersVersion: room.membersVersion,
-    alsoTo: publication.alsoTo ?? [],
-    added: publication.added ?? [],
-    createdAt: chat.now(),
-  });
-  chat.onEvent?.({outboxId: id, type, receivers: room.memberCount + (publication.alsoTo?.length ?? 0), body});
+/** Stores the event with the change; once both are committed the relay is told. */
+export function broadcast(chat: Chat, tx: Tx, publication: Publication): Promise<void> {
+  return broadcastAll(chat, tx, [publication]);
+}
+
+/** The same for the events of a batch, in their order. */
+export async function broadcastAll(chat: Chat, tx: Tx, publications: readonly Publication[]): Promise<void> {
+  const createdAt = chat.now();
+  const ids = await insertOutbox(
+    tx,
+    publications.map(({type, room, idempotencyKey, body, alsoTo, added}) => ({
+      roomId: room.id,
+      type,
+      idempotencyKey: `${chat.databaseId}_${idempotencyKey}`,
+      body: JSON.stringify({type, body}),
+      version: room.version,
+      membersVersion: room.membersVersion,
+      alsoTo: alsoTo ?? [],
+      added: added ?? [],
+      createdAt,
+    })),
+  );
+  for (const [i, {type, room, alsoTo, body}] of publications.entries()) {
+    const receivers = room.memberCount + (alsoTo?.length ?? 0);
+    chat.onEvent?.({outboxId: ids[i] ?? 0, type, receivers, body});
+  }
   tx.afterCommit(chat.wakeRelay);
-  return id;
 }
 
 const youPlace = '"you":null}}';

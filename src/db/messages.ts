@@ -56,26 +56,6 @@ export interface NewMessage {
   createdAt: Timestamp;
 }
 
-export async function insertMessage(tx: Tx, message: NewMessage): Promise<MessageId> {
-  const [row] = await rows<{id: MessageId}>(
-    tx,
-    `insert into messages (room_id, seq, version, user_id, author_key, content, client_id, created_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?) returning id`,
-    [
-      message.roomId,
-      message.seq,
-      message.version,
-      message.userId,
-      message.userId ?? '',
-      message.content,
-      message.clientId,
-      message.createdAt,
-    ],
-  );
-  if (!row) throw new Error('insert of a message gave no row');
-  return row.id;
-}
-
 export async function findMessage(q: Queryable, room: RoomId, id: MessageId): Promise<Message | undefined> {
   const [row] = await rows<MessageRow>(q, `select ${columns} ${from} where m.room_id = ? and m.id = ?`, [room, id]);
   return row && toMessage(row);
@@ -91,19 +71,13 @@ export async function findRoomIdOfMessage(q: Queryable, id: MessageId): Promise<
   return row?.room_id;
 }
 
-/** The message that this author posted under this client id before, if any. */
-export async function findMessageByClientId(
+/** For statements of their own file that look messages up another way. */
+export async function findMessagesWhere(
   q: Queryable,
-  room: RoomId,
-  author: UserId | null,
-  clientId: string,
-): Promise<Message | undefined> {
-  const [row] = await rows<MessageRow>(
-    q,
-    `select ${columns} ${from} where m.room_id = ? and m.author_key = ? and m.client_id = ?`,
-    [room, author ?? '', clientId],
-  );
-  return row && toMessage(row);
+  where: string,
+  bindings: readonly (string | number)[],
+): Promise<Message[]> {
+  return (await rows<MessageRow>(q, `select ${columns} ${from} where ${where}`, bindings)).map(toMessage);
 }
 
 /** Leaves a tombstone: the row and its seq stay, the content goes. */

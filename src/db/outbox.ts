@@ -73,12 +73,13 @@ function json(ids: readonly UserId[]): string | null {
   return ids.length === 0 ? null : JSON.stringify(ids);
 }
 
-export async function insertOutbox(tx: Tx, row: NewOutboxRow): Promise<number> {
-  const [made] = await rows<{id: number}>(
+/** Answers the ids in the order of the rows. */
+export async function insertOutbox(tx: Tx, events: readonly NewOutboxRow[]): Promise<number[]> {
+  const made = await rows<{id: number; idempotency_key: string}>(
     tx,
     `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning id`,
-    [
+     values ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')} returning id, idempotency_key`,
+    events.flatMap(row => [
       partitionOf(row.roomId),
       row.roomId,
       row.type,
@@ -89,10 +90,14 @@ export async function insertOutbox(tx: Tx, row: NewOutboxRow): Promise<number> {
       json(row.alsoTo),
       json(row.added),
       row.createdAt,
-    ],
+    ]),
   );
-  if (!made) throw new Error('insert into the outbox gave no row');
-  return made.id;
+  const ids = new Map(made.map(row => [row.idempotency_key, row.id]));
+  return events.map(row => {
+    const id = ids.get(row.idempotencyKey);
+    if (id === undefined) throw new Error('insert into the outbox gave no row');
+    return id;
+  });
 }
 
 /** What still waits in these partitions, oldest first, without the rooms that are being left alone for now. */
@@ -174,7 +179,7 @@ export async function listParked(q: Queryable, after: number, limit: number): Pr
 export async function unpark(tx: Tx, id: number): Promise<boolean> {
   const [row] = await rows<Row>(tx, `select ${columns} from outbox_parked where id = ?`, [id]);
   if (!row) return false;
-  await insertOutbox(tx, toOutboxRow(row));
+  await insertOutbox(tx, [toOutboxRow(row)]);
   return deleteParked(tx, id);
 }
 

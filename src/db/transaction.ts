@@ -29,12 +29,30 @@ async function inPostgres<T>(db: Db, work: (trx: Knex) => Promise<T>): Promise<T
   const trx = await db.writer.transaction();
   try {
     const result = await work(trx);
-    await (db.dryRun ? trx.rollback() : trx.commit());
+    await (db.dryRun ? trx.rollback() : commit(trx));
     return result;
   } catch (error) {
     if (!trx.isCompleted()) await trx.rollback();
     throw error;
   }
+}
+
+async function commit(trx: Knex.Transaction): Promise<void> {
+  try {
+    await trx.commit();
+  } catch (cause) {
+    if (wasAnswered(cause)) throw cause;
+    throw new ChatError('outcome_unknown', 'The connection to the database broke while the change was stored.', {
+      cause,
+      hint: 'It may be stored or not. Send a post again with the same client_id; look before you repeat anything else.',
+    });
+  }
+}
+
+/** PostgreSQL said what became of the commit: an SQLSTATE that is not about the connection or a shutdown. */
+function wasAnswered(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('08') && !code.startsWith('57');
 }
 
 // The pool holds one connection and the queue lets one transaction in, so plain statements are all inside it.

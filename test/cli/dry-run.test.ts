@@ -1,7 +1,8 @@
 import test from 'ava';
 import {CreateRoom, parse, PostMessage, UpdateRoom} from '../../src/core/input.ts';
 import {putMember, removeMember} from '../../src/core/members.ts';
-import {deleteMessage, postMessage} from '../../src/core/messages.ts';
+import {deleteMessage} from '../../src/core/messages.ts';
+import {postMessage} from '../../src/core/post-queue.ts';
 import {createRoom, updateRoom} from '../../src/core/rooms.ts';
 import type {Actor} from '../../src/core/chat.ts';
 import {loadConfig} from '../../src/config.ts';

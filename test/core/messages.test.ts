@@ -1,7 +1,7 @@
 import test from 'ava';
 import {parse, CreateRoom, PostMessage} from '../../src/core/input.ts';
 import {createRoom} from '../../src/core/rooms.ts';
-import {postMessage} from '../../src/core/messages.ts';
+import {postMessage} from '../../src/core/post-queue.ts';
 import {openTestChat, operator, testUser} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
 

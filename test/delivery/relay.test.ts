@@ -1,6 +1,6 @@
 import test from 'ava';
 import {changeMembers, joinRoom, leaveRoom, removeMember} from '../../src/core/members.ts';
-import {postMessage} from '../../src/core/messages.ts';
+import {postMessage} from '../../src/core/post-queue.ts';
 import {createRoom, deleteRoom, updateRoom} from '../../src/core/rooms.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import {outboxDepth} from '../../src/db/outbox.ts';

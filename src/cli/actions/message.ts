@@ -3,6 +3,7 @@ import {ChatError} from '../../core/errors.ts';
 import type {MessageId, RoomId} from '../../core/ids.ts';
 import {PostMessage} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
+import {postMessage as storeMessage} from '../../core/post-queue.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
@@ -41,7 +42,7 @@ export async function postMessage(
     client_id: options.idempotencyKey,
     user_id: cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as),
   });
-  const {message, repeated} = await messages.postMessage(await cli.chat(), cli.actor, room.id, input);
+  const {message, repeated} = await storeMessage(await cli.chat(), cli.actor, room.id, input);
   const events = cli.events();
   tellEvents(cli, events);
   if (repeated) cli.note('This key was posted before; here is the first message.');
@@ -71,7 +72,7 @@ async function postLines(
     lines,
     ({line}) => ({line}),
     async ({content}) => {
-      const {message} = await messages.postMessage(chat, cli.actor, room, toInput(PostMessage, {content, user_id}));
+      const {message} = await storeMessage(chat, cli.actor, room, toInput(PostMessage, {content, user_id}));
       return {message: presentMessage(message), event: eventJson(cli.events()[0])};
     },
   );

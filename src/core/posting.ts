@@ -1,0 +1,222 @@
+// Posting, as a batch: what the rules make of each post, and how the accepted ones are written together.
+//
+// The rooms are locked first, in a statement of its own; then rooms, members and client ids are read, and from there on
+// each post is decided by itself, in the order of arrival, against the state that the posts before it leave behind. A
+// refused post changes nothing and does not touch the others.
+import {
+  findAuthors,
+  findByClientIds,
+  findPostingRooms,
+  insertMessages,
+  lockRooms,
+  memberKey,
+  updatePostedRooms,
+  updateReadMarkers,
+  type PostingRoom,
+} from '../db/posting.ts';
+import type {Message, NewMessage} from '../db/messages.ts';
+import type {Tx} from '../db/transaction.ts';
+import {mustBeOpen} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
+import {ChatError, roomNotFound} from './errors.ts';
+import type {RoomId, Timestamp, UserId} from './ids.ts';
+import type {PostMessage} from './input.ts';
+import {broadcastAll, messageAdded, type Publication} from './publications.ts';
+
+export interface Post {
+  actor: Actor;
+  roomId: RoomId;
+  input: PostMessage;
+}
+
+export interface Posted {
+  message: Message;
+  /** True when this client id was posted before and nothing was written now. */
+  repeated: boolean;
+}
+
+/** What became of one post: `locked` when somebody else holds the room and waiting was not asked for. */
+export type Outcome = {kind: 'posted'; posted: Posted} | {kind: 'refused'; error: ChatError} | {kind: 'locked'};
+
+type Author = {id: UserId; username: string} | null;
+
+interface Accepted {
+  row: NewMessage;
+  author: Author;
+  /** The room right after this post. */
+  room: PostingRoom;
+}
+
+/** A post's decision: an outcome already, the place of an accepted one, or that of the one it repeats. */
+type Decision = Outcome | {kind: 'accepted'; at: number; repeated: boolean};
+
+export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wait: boolean): Promise<Outcome[]> {
+  const ids = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
+  const locked = await lockRooms(tx, ids, wait);
+  // A room that is absent cannot be locked either; only the look at it tells the two apart.
+  const rooms = await findPostingRooms(tx, ids);
+  const open = posts.filter(post => locked.has(post.roomId));
+  const authors = await findAuthors(tx, wantedAuthors(open));
+  const known = await findKnown(tx, open);
+
+  const accepted: Accepted[] = [];
+  const decisions = posts.map(post => {
+    const room = rooms.get(post.roomId);
+    if (room && !locked.has(post.roomId)) return {kind: 'locked'} as const;
+    return decide(chat, post, room, authors, known, accepted);
+  });
+  const messages = await store(chat, tx, accepted);
+  return decisions.map(decision => {
+    if (decision.kind !== 'accepted') return decision;
+    const message = messages[decision.at];
+    if (!message) throw new Error(`post ${decision.at} of the batch was not stored`);
+    return {kind: 'posted', posted: {message, repeated: decision.repeated}};
+  });
+}
+
+/** The pairs whose membership matters: the caller, and whom a manager posts as. */
+function wantedAuthors(posts: readonly Post[]): {room: RoomId; user: UserId}[] {
+  return posts.flatMap(({actor, roomId, input}) => {
+    const user = actor.kind === 'user' ? actor.id : input.user_id;
+    return user ? [{room: roomId, user}] : [];
+  });
+}
+
+/** Messages of before, and within the batch the places of accepted posts, by room, author and client id. */
+type Known = Map<string, Message | number>;
+
+async function findKnown(tx: Tx, posts: readonly Post[]): Promise<Known> {
+  const ids = posts.flatMap(({actor, roomId, input}) => {
+    const author = actor.kind === 'user' ? actor.id : (input.user_id ?? null);
+    return input.client_id ? [{room: roomId, author, clientId: input.client_id}] : [];
+  });
+  const found = await findByClientIds(tx, ids);
+  return new Map(found.map(each => [clientKey(each.roomId, each.user?.id ?? null, each.clientId ?? ''), each]));
+}
+
+function clientKey(room: RoomId, author: UserId | null, clientId: string): string {
+  return JSON.stringify([room, author, clientId]);
+}
+
+function decide(
+  chat: Chat,
+  post: Post,
+  room: PostingRoom | undefined,
+  authors: ReadonlyMap<string, NonNullable<Author>>,
+  known: Known,
+  accepted: Accepted[],
+): Decision {
+  try {
+    if (!room) throw roomNotFound(post.roomId);
+    const author = mustBeAuthor(post, authors);
+    const {client_id} = post.input;
+    const key = client_id ? clientKey(post.roomId, author?.id ?? null, client_id) : undefined;
+    const first = key === undefined ? undefined : known.get(key);
+    if (typeof first === 'number')
+      return {kind: 'accepted', at: mustBeSameRow(accepted, first, post.input), repeated: true};
+    if (first) return {kind: 'posted', posted: {message: mustBeSame(first, post.input), repeated: true}};
+    mustBeOpen(room);
+    const at = accepted.push(accept(chat, room, author, post.input)) - 1;
+    if (key !== undefined) known.set(key, at);
+    return {kind: 'accepted', at, repeated: false};
+  } catch (error) {
+    if (error instanceof ChatError) return {kind: 'refused', error};
+    throw error;
+  }
+}
+
+/** Moves the room on by one post. */
+function accept(chat: Chat, room: PostingRoom, author: Author, input: PostMessage): Accepted {
+  room.lastSeq += 1;
+  room.version += 1;
+  room.bumpedAt = notBefore(room.bumpedAt, chat.now());
+  const row = {
+    roomId: room.id,
+    seq: room.lastSeq,
+    version: room.version,
+    userId: author?.id ?? null,
+    content: input.content,
+    clientId: input.client_id ?? null,
+    createdAt: room.bumpedAt,
+  };
+  return {row, author, room: {...room}};
+}
+
+// The wall clock may be set back; inside a room time does not run backwards.
+function notBefore(earlier: Timestamp, now: Timestamp): Timestamp {
+  return now < earlier ? earlier : now;
+}
+
+/** Under whose name the message stands: the caller's, that of the member a manager names, or the system's. */
+function mustBeAuthor({actor, roomId, input}: Post, authors: ReadonlyMap<string, NonNullable<Author>>): Author {
+  const wanted = input.user_id ?? undefined;
+  if (actor.kind === 'user') {
+    const member = authors.get(memberKey(roomId, actor.id));
+    if (!member) throw roomNotFound(roomId);
+    if (wanted === undefined || wanted === actor.id) return member;
+    throw new ChatError('permission_denied', 'Only the primary service may post as somebody else.');
+  }
+  if (wanted === undefined) return null;
+  const author = authors.get(memberKey(roomId, wanted));
+  if (author) return author;
+  throw new ChatError('not_a_member', `The user ${wanted} is not a member of room ${roomId}.`, {
+    hint: `Add them first: chatctl member add ${roomId} ${wanted}`,
+  });
+}
+
+function mustBeSame(first: Message, input: PostMessage): Message {
+  // The content of a deleted message is gone, so it can no longer be compared.
+  if (first.content === input.content || first.deletedAt !== null) return first;
+  throw clientIdReused(input);
+}
+
+function mustBeSameRow(accepted: readonly Accepted[], at: number, input: PostMessage): number {
+  if (accepted[at]?.row.content === input.content) return at;
+  throw clientIdReused(input);
+}
+
+function clientIdReused(input: PostMessage): ChatError {
+  return new ChatError('client_id_reused', `The client id ${input.client_id} was used for another message.`, {
+    hint: 'Give each new message a client id of its own.',
+  });
+}
+
+async function store(chat: Chat, tx: Tx, accepted: readonly Accepted[]): Promise<Message[]> {
+  if (accepted.length === 0) return [];
+  const ids = await insertMessages(
+    tx,
+    accepted.map(each => each.row),
+  );
+  const messages = accepted.map(({row, author}, i): Message => {
+    const id = ids[i];
+    if (id === undefined) throw new Error('insert of messages gave too few ids');
+    return {...row, id, user: author, deletedAt: null};
+  });
+  await updatePostedRooms(tx, lastOfEach(messages));
+  await updateReadMarkers(tx, readMarkers(messages));
+  const publications = accepted.flatMap(({room}, i): Publication[] => {
+    const message = messages[i];
+    return message ? [messageAdded(room, message)] : [];
+  });
+  await broadcastAll(chat, tx, publications);
+  return messages;
+}
+
+function lastOfEach(messages: readonly Message[]) {
+  const last = new Map(messages.map(each => [each.roomId, each]));
+  return [...last.values()].map(each => ({
+    id: each.roomId,
+    version: each.version,
+    lastSeq: each.seq,
+    lastMessageId: each.id,
+    bumpedAt: each.createdAt,
+  }));
+}
+
+function readMarkers(messages: readonly Message[]) {
+  const latest = new Map<string, {room: RoomId; user: UserId; seq: number}>();
+  for (const {roomId, user, seq} of messages) {
+    if (user) latest.set(memberKey(roomId, user.id), {room: roomId, user: user.id, seq});
+  }
+  return [...latest.values()];
+}
