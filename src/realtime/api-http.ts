@@ -5,6 +5,8 @@ import {callMethod, Undecodable} from './api.ts';
 import {CommandError, errors} from './codes.ts';
 import {isFields, type Fields} from './fields.ts';
 import type {Hub} from './hub.ts';
+import {targetOf} from './target.ts';
+import {webSocketPath} from './websockets.ts';
 
 const maxBodyBytes = 64 * 1_048_576;
 const plain = {'content-type': 'text/plain; charset=utf-8'};
@@ -14,17 +16,17 @@ const json = {'content-type': 'application/json'};
 const statuses: Record<number, number> = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409};
 
 export async function serveApi(hub: Hub, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const {pathname, searchParams} = new URL(request.url ?? '/', 'http://localhost');
-  if (pathname === '/health') return answer(response, 200, json, '{}');
-  if (pathname === '/connection/websocket') {
+  const {path, query} = targetOf(request);
+  if (path === '/health') return answer(response, 200, json, '{}');
+  if (path === webSocketPath) {
     return answer(response, 400, {...plain, 'sec-websocket-version': '13'}, 'Bad Request\n');
   }
-  const method = /^\/api\/([a-z_]+)$/.exec(pathname)?.[1];
+  const method = /^\/api\/([a-z_]+)$/.exec(path)?.[1];
   if (method === undefined) {
     return answer(response, 404, plain, 'not served by the embedded endpoint, use Centrifugo\n');
   }
   if (request.method !== 'POST') return answer(response, 405, {}, '');
-  if (!isAuthorised(hub.settings.apiKey, request, searchParams)) return answer(response, 401, {}, '');
+  if (!isAuthorised(hub.settings.apiKey, request, query)) return answer(response, 401, {}, '');
   const body = parse(await read(request));
   if (!body) return answer(response, 400, plain, 'Bad Request\n');
   call(hub, method, body, request, response);

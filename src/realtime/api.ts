@@ -211,11 +211,16 @@ function targets(hub: Hub, user: string, request: Fields): Session[] {
   return hub.sessionsOf(user).filter(session => client === '' || session.id === client);
 }
 
+/** What a close frame can carry beside its code. */
+const maxReasonBytes = 123;
+
 function mustBeDisconnect(fields: Fields) {
   const read = fieldReader(fields, undecodable);
   const code = read.whole('code') ?? 0;
-  if (code < 3_000 || code > 4_999) throw badRequest();
-  return {code, reason: read.text('reason') ?? ''};
+  const reason = read.text('reason') ?? '';
+  const fits = code >= 3_000 && code <= 4_999 && Buffer.byteLength(reason) <= maxReasonBytes;
+  if (!fits) throw badRequest();
+  return {code, reason};
 }
 
 function mustBeKnown(hub: Hub, channel: string): Namespace {

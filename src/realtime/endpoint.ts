@@ -1,17 +1,16 @@
 // The embedded real-time endpoint: Centrifugo's client protocol (JSON over WebSocket) and the part of its server API
 // that chatctl uses, in this process and in memory. For development and for an installation of one process.
-import {createServer, type IncomingMessage, type Server} from 'node:http';
-import type {AddressInfo} from 'node:net';
-import type {Duplex} from 'node:stream';
-import {WebSocketServer, type RawData, type WebSocket} from 'ws';
+import {createServer, type Server} from 'node:http';
+import type {AddressInfo, Socket} from 'node:net';
+import type {WebSocket} from 'ws';
 import type {Broadcast, BroadcastResult, Broker} from '../core/broker.ts';
 import {serveApi} from './api-http.ts';
 import {disconnects} from './codes.ts';
 import {createHub, prepare, type Hub} from './hub.ts';
 import {withDefaults, type EndpointOptions, type Settings} from './options.ts';
-import {isAllowedOrigin} from './origin.ts';
-import {endExpiredSubscriptions, openConnection, type Transport} from './session.ts';
-import {tokenVerifier, type VerifyToken} from './tokens.ts';
+import {endExpiredSubscriptions} from './session.ts';
+import {tokenVerifier} from './tokens.ts';
+import {acceptWebSockets, webSocketPath} from './websockets.ts';
 
 export interface Endpoint {
   port: number;
@@ -25,7 +24,7 @@ export interface Endpoint {
 }
 
 const sweepIntervalMs = 100;
-/** Clients that do not answer the close are cut off. */
+/** Peers that do not go by themselves are cut off. */
 const closeLimitMs = 1_000;
 
 /** Starts listening. Rejects with the error of the listening socket, such as EADDRINUSE. */
@@ -34,11 +33,11 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   const hub = createHub(settings);
   const secrets = [settings.tokenSecret, settings.previousTokenSecret].filter(secret => secret !== undefined);
   const verify = tokenVerifier(secrets, settings.now);
-  const sockets = new Set<WebSocket>();
   const server = createServer((request, response) => {
     serveApi(hub, request, response).catch(() => response.destroy());
   });
-  acceptWebSockets(server, hub, verify, sockets);
+  const sockets = acceptWebSockets(server, hub, verify);
+  const peers = trackPeers(server);
   await listen(server, settings);
   const sweep = setInterval(() => hub.streams.sweep(), sweepIntervalMs);
   const expire = setInterval(() => {
@@ -48,7 +47,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
 
   return {
     port,
-    url: `ws://${settings.host}:${port}/connection/websocket`,
+    url: `ws://${settings.host}:${port}${webSocketPath}`,
     broker: brokerOf(hub),
     stats: () => ({
       clients: sockets.size,
@@ -60,7 +59,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       clearInterval(sweep);
       clearInterval(expire);
       for (const session of hub.sessions) session.disconnect(disconnects.shutdown);
-      await closeServer(server, sockets);
+      await closeServer(server, sockets, peers);
     },
   };
 }
@@ -87,60 +86,6 @@ function broadcast(hub: Hub, {channels, data, idempotencyKey}: Broadcast): Broad
   return errors;
 }
 
-function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken, sockets: Set<WebSocket>): void {
-  const {settings} = hub;
-  const acceptor = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: settings.messageSizeLimit,
-    handleProtocols: offered => [...offered].find(name => name.startsWith('centrifuge-')) ?? false,
-  });
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy());
-    const {pathname, searchParams} = new URL(request.url ?? '/', 'http://localhost');
-    if (pathname !== '/connection/websocket')
-      return refuse(socket, '404 Not Found', 'not served by the embedded endpoint, use Centrifugo\n');
-    if (!isAllowedOrigin(request.headers.origin, settings.allowedOrigins))
-      return refuse(socket, '403 Forbidden', 'Forbidden\n');
-    acceptor.handleUpgrade(request, socket, head, webSocket => {
-      sockets.add(webSocket);
-      webSocket.on('close', () => sockets.delete(webSocket));
-      const binary = [searchParams.get('format'), searchParams.get('cf_protocol')].includes('protobuf');
-      attach(hub, verify, webSocket, binary || webSocket.protocol === 'centrifuge-protobuf');
-    });
-  });
-}
-
-function refuse(socket: Duplex, status: string, body: string): void {
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  );
-}
-
-function attach(hub: Hub, verify: VerifyToken, socket: WebSocket, wantsProtobuf: boolean): void {
-  const connection = openConnection(hub, verify, transportOf(socket));
-  socket.on('message', (data: RawData) => connection.receive(textOf(data)));
-  socket.on('close', () => connection.closed());
-  // Errors of the socket, such as a frame that is too large, end in its close.
-  socket.on('error', () => undefined);
-  if (wantsProtobuf) connection.disconnect(disconnects.inappropriateProtocol);
-}
-
-function textOf(data: RawData): string {
-  if (Array.isArray(data)) return Buffer.concat(data).toString();
-  return Buffer.from(data as Buffer).toString();
-}
-
-function transportOf(socket: WebSocket): Transport {
-  return {
-    send: (text, encoded) => socket.send(encoded ?? text, {binary: false}),
-    buffered: () => socket.bufferedAmount,
-    close: (code, reason) => socket.close(code, reason),
-    terminate: () => socket.terminate(),
-  };
-}
-
 function listen(server: Server, {host, port}: Settings): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -151,14 +96,34 @@ function listen(server: Server, {host, port}: Settings): Promise<void> {
   });
 }
 
-async function closeServer(server: Server, sockets: Set<WebSocket>): Promise<void> {
-  const done = new Promise<void>(resolve => server.close(() => resolve()));
+// The server forgets a socket once it is upgraded, also one that never became a WebSocket.
+function trackPeers(server: Server): ReadonlySet<Socket> {
+  const peers = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    peers.add(socket);
+    socket.once('close', () => peers.delete(socket));
+  });
+  return peers;
+}
+
+async function closeServer(server: Server, sockets: ReadonlySet<WebSocket>, peers: ReadonlySet<Socket>): Promise<void> {
+  const done = [
+    new Promise<void>(resolve => {
+      server.close(() => resolve());
+    }),
+    ...Array.from(sockets, gone),
+  ];
   server.closeIdleConnections();
   for (const socket of sockets) socket.close(disconnects.shutdown.code, disconnects.shutdown.reason);
   const cut = setTimeout(() => {
-    for (const socket of sockets) socket.terminate();
-    server.closeAllConnections();
+    for (const peer of peers) peer.destroy();
   }, closeLimitMs);
-  await done;
+  await Promise.all(done);
   clearTimeout(cut);
+}
+
+function gone(socket: WebSocket): Promise<void> {
+  return new Promise(resolve => {
+    socket.once('close', () => resolve());
+  });
 }

@@ -62,6 +62,7 @@ export function openConnection(hub: Hub, verify: VerifyToken, transport: Transpo
   const {settings} = hub;
   let state: 'new' | 'connected' | 'unusable' | 'closed' = 'new';
   let batch: string[] | undefined;
+  let batchSize = 0;
   let awaitsPong = false;
   const timers = new Map<string, NodeJS.Timeout>();
 
@@ -82,8 +83,10 @@ export function openConnection(hub: Hub, verify: VerifyToken, transport: Transpo
   }
 
   function send(text: string, encoded?: Buffer): void {
-    if (batch) batch.push(text);
-    else write(text, encoded);
+    if (!batch) return write(text, encoded);
+    batch.push(text);
+    batchSize += text.length;
+    if (batchSize > settings.queueMaxSize) disconnect(disconnects.slow);
   }
 
   function flush(): void {
@@ -175,6 +178,7 @@ export function openConnection(hub: Hub, verify: VerifyToken, transport: Transpo
   function receive(frame: string): void {
     if (state === 'closed' || state === 'unusable') return;
     batch = [];
+    batchSize = 0;
     try {
       for (const line of linesOf(frame)) {
         dispatch(decode(line));

@@ -1,0 +1,78 @@
+// WebSockets of the endpoint's server: which upgrades are taken, and how a socket carries a connection.
+import type {IncomingMessage, Server} from 'node:http';
+import type {Duplex} from 'node:stream';
+import {WebSocketServer, type RawData, type WebSocket} from 'ws';
+import {disconnects} from './codes.ts';
+import type {Hub} from './hub.ts';
+import {isAllowedOrigin} from './origin.ts';
+import {openConnection, type Transport} from './session.ts';
+import {targetOf} from './target.ts';
+import type {VerifyToken} from './tokens.ts';
+
+/** Where clients connect. */
+export const webSocketPath = '/connection/websocket';
+/** Clients that do not answer our close are cut off after this. */
+const closeTimeout = 5_000;
+
+const subprotocols = ['centrifuge-json', 'centrifuge-protobuf'];
+
+/** Takes upgrades of this server. The set holds the sockets that are open. */
+export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken): ReadonlySet<WebSocket> {
+  const {settings} = hub;
+  const sockets = new Set<WebSocket>();
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: settings.messageSizeLimit,
+    closeTimeout,
+    handleProtocols: (offered: Set<string>) => subprotocols.find(name => offered.has(name)) ?? false,
+  };
+  const acceptor = new WebSocketServer(options);
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const {path, query} = targetOf(request);
+    if (path !== webSocketPath)
+      return refuse(socket, '404 Not Found', 'not served by the embedded endpoint, use Centrifugo\n');
+    if (!isAllowedOrigin(request.headers.origin, settings.allowedOrigins))
+      return refuse(socket, '403 Forbidden', 'Forbidden\n');
+    acceptor.handleUpgrade(request, socket, head, webSocket => {
+      sockets.add(webSocket);
+      webSocket.on('close', () => sockets.delete(webSocket));
+      const binary = [query.get('format'), query.get('cf_protocol')].includes('protobuf');
+      attach(hub, verify, webSocket, binary || webSocket.protocol === 'centrifuge-protobuf');
+    });
+  });
+  return sockets;
+}
+
+// Nobody reads this socket any more, so that it would stay for as long as its peer likes.
+function refuse(socket: Duplex, status: string, body: string): void {
+  socket.once('finish', () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+function attach(hub: Hub, verify: VerifyToken, socket: WebSocket, wantsProtobuf: boolean): void {
+  const connection = openConnection(hub, verify, transportOf(socket));
+  socket.on('message', (data: RawData) => connection.receive(textOf(data)));
+  socket.on('close', () => connection.closed());
+  // Errors of the socket, such as a frame that is too large, end in its close.
+  socket.on('error', () => undefined);
+  if (wantsProtobuf) connection.disconnect(disconnects.inappropriateProtocol);
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return Buffer.from(data as Buffer).toString();
+}
+
+function transportOf(socket: WebSocket): Transport {
+  return {
+    send: (text, encoded) => socket.send(encoded ?? text, {binary: false}),
+    buffered: () => socket.bufferedAmount,
+    close: (code, reason) => socket.close(code, reason),
+    terminate: () => socket.terminate(),
+  };
+}

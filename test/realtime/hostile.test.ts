@@ -1,0 +1,103 @@
+// Peers that mean harm or are broken: none may stop the process, keep a socket for ever, or hold up the end.
+import {once} from 'node:events';
+import {connect, type Socket} from 'node:net';
+import test, {type ExecutionContext} from 'ava';
+import {api, connected, startEmbedded, token} from '../helpers/realtime.ts';
+import {until} from '../helpers/until.ts';
+
+const upgrade = (path: string, headers = '') =>
+  `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}` +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
+
+/** A TCP connection that never closes by itself, and what has come over it. */
+function tcp(t: ExecutionContext, port: number): {socket: Socket; received: () => string} {
+  const socket = connect({port, host: '127.0.0.1', allowHalfOpen: true});
+  t.teardown(() => socket.destroy());
+  let received = '';
+  socket.on('data', chunk => (received += String(chunk)));
+  socket.on('error', () => undefined);
+  return {socket, received: () => received};
+}
+
+test('a request target that is no URL is refused, as a page and as a WebSocket', async t => {
+  const {endpoint, ...backend} = await startEmbedded(t);
+  for (const target of ['//', '//x:99999/', '/\\']) {
+    const webSocket = tcp(t, endpoint.port);
+    webSocket.socket.write(upgrade(target));
+    await until(() => webSocket.received().startsWith('HTTP/1.1 404'), `an answer to the upgrade of ${target}`);
+    const page = tcp(t, endpoint.port);
+    page.socket.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await until(() => page.received().startsWith('HTTP/1.1 404'), `an answer to ${target}`);
+  }
+  await t.notThrowsAsync(connected(t, {...backend, endpoint}, '42'));
+});
+
+test('a disconnect whose code or reason no close frame can carry is a bad request', async t => {
+  const backend = await startEmbedded(t);
+  const client = await connected(t, backend, '42');
+  for (const disconnect of [
+    {code: 4001, reason: 'x'.repeat(124)},
+    {code: 4001, reason: 'é'.repeat(62)},
+    {code: 0, reason: ''},
+    {code: 1005, reason: ''},
+    {code: 5000, reason: ''},
+  ]) {
+    t.deepEqual((await api(backend, 'disconnect', {user: '42', disconnect})).json, {
+      error: {code: 107, message: 'bad request'},
+    });
+  }
+  const reason = 'x'.repeat(123);
+  await api(backend, 'disconnect', {user: '42', disconnect: {code: 4001, reason}});
+  t.deepEqual(await client.closed, {code: 4001, reason});
+});
+
+test('who is refused an upgrade and stays is cut off', async t => {
+  const {endpoint} = await startEmbedded(t);
+  for (const request of [upgrade('/elsewhere'), upgrade('/connection/websocket', 'Origin: http://evil.com\r\n')]) {
+    const {socket} = tcp(t, endpoint.port);
+    const ended = once(socket, 'end');
+    socket.write(request);
+    await ended;
+    // A socket that is gone at the other side answers what is written to it with a reset.
+    const reset = new Promise(resolve => socket.once('close', resolve));
+    const poke = setInterval(() => socket.write('x'), 5);
+    t.teardown(() => clearInterval(poke));
+    await reset;
+    clearInterval(poke);
+  }
+  t.pass();
+});
+
+test('the end comes within two seconds, whatever peers do not do', async t => {
+  const backend = await startEmbedded(t);
+  const {endpoint} = backend;
+  const silent = tcp(t, endpoint.port);
+  const halfRequest = tcp(t, endpoint.port);
+  halfRequest.socket.write('POST /api/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n');
+  const deaf = tcp(t, endpoint.port);
+  deaf.socket.write(upgrade('/connection/websocket'));
+  await until(() => deaf.received().startsWith('HTTP/1.1 101'), 'the upgrade');
+  const paused = await connected(t, backend, '42');
+  paused.socket.pause();
+  await until(() => !silent.socket.connecting, 'the silent one');
+  const started = performance.now();
+  await Promise.all([endpoint.close(), endpoint.close()]);
+  t.true(performance.now() - started < 2_000);
+  t.like(endpoint.stats(), {clients: 0, subscriptions: 0, channels: 0});
+});
+
+test('a frame cannot make the server hold more replies than a queue may', async t => {
+  const backend = await startEmbedded(t, {}, {queueMaxSize: 50_000});
+  const client = await connected(t, backend, '42');
+  const data = JSON.stringify('x'.repeat(5_000));
+  await backend.endpoint.broker.broadcast(Array.from({length: 5}, () => ({channels: ['opt:a'], data})));
+  const cycle = (id: number) => [
+    {id, subscribe: {channel: 'opt:a', recoverable: true, recover: true}},
+    {id: id + 1, unsubscribe: {channel: 'opt:a'}},
+  ];
+  client.send({id: 2, subscribe: {channel: 'plain:a', token: token({sub: '42', channel: 'plain:a'})}});
+  await client.next();
+  client.send(...Array.from({length: 20}, (_, i) => cycle(i * 2 + 3)).flat());
+  t.true([1006, 3008].includes((await client.closed).code));
+  await until(() => backend.endpoint.stats().clients === 0, 'it to go');
+});
