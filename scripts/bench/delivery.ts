@@ -5,6 +5,7 @@ import {WebSocket} from 'ws';
 import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import type {UserId} from '../../src/core/ids.ts';
 import {centrifugo, freePort, startCentrifugo} from './centrifugo.ts';
+import {postFor} from './load.ts';
 import {connectListener, postAtPace, type Pace} from './pace.ts';
 import {createRoom, secrets, startBenchServer, temporaryFolder, userToken} from './setup.ts';
 
@@ -28,7 +29,7 @@ export async function latency(broker: 'embedded' | 'centrifugo', seconds = 15): 
   const port = await freePort();
   const real = broker === 'centrifugo' ? await startCentrifugo(folder.path, port) : undefined;
   const url = real ? {CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`} : {};
-  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`, ...url}, folder.path);
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`, ...url});
   const members = Array.from({length: 10}, (_, i) => `user${i}`);
   const room = await createRoom(server.apiUrl, members);
   const listener = await connectListener(real?.realtimeUrl ?? server.realtimeUrl, 'user1');
@@ -42,6 +43,29 @@ export async function latency(broker: 'embedded' | 'centrifugo', seconds = 15): 
   return latencies(pace);
 }
 
+/** Posts as fast as they are answered, from 32 connections into rooms of ten, with delivery to the embedded endpoint. */
+export async function posts(databaseUrl?: string, seconds = 10): Promise<Figures> {
+  const folder = temporaryFolder();
+  const server = await startBenchServer({DATABASE_URL: databaseUrl ?? `sqlite:${folder.path}/chat.db`});
+  const rooms = await Promise.all(
+    Array.from({length: 20}, async (_, i) => {
+      const members = Array.from({length: 10}, (__, j) => `user${i}-${j}`);
+      return {room: await createRoom(server.apiUrl, members), token: userToken(`user${i}-0`)};
+    }),
+  );
+  const target = {apiUrl: server.apiUrl, posts: rooms};
+  await postFor(target, 32, 3);
+  const result = await postFor(target, 32, seconds);
+  await server.stop();
+  folder.remove();
+  return {
+    'posts/s': Math.round(result.perSecond),
+    refused: result.refused,
+    'p50 ms': round(result.p50),
+    'p99 ms': round(result.p99),
+  };
+}
+
 /** Centrifugo away while posts come at 50 a second, and how fast the rest drains when it is back. */
 export async function brokerAway(seconds = 20): Promise<Figures> {
   const folder = temporaryFolder();
@@ -52,7 +76,7 @@ export async function brokerAway(seconds = 20): Promise<Figures> {
     CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`,
     METRICS_KEY: 'bench',
   };
-  const server = await startBenchServer(env, folder.path);
+  const server = await startBenchServer(env);
   const posts = await Promise.all(
     Array.from({length: 20}, async (_, i) => ({
       room: await createRoom(server.apiUrl, [`a${i}`, `b${i}`]),
@@ -75,6 +99,8 @@ export async function brokerAway(seconds = 20): Promise<Figures> {
   await second.stop();
   folder.remove();
   return {
+    'usual p50 ms': round(usual.accepted.p50),
+    'away p50 ms': round(away.accepted.p50),
     'usual p99 ms': round(usual.accepted.p99),
     'away p99 ms': round(away.accepted.p99),
     'away / usual p99': round(away.accepted.p99 / usual.accepted.p99),
@@ -94,7 +120,7 @@ async function waitingEvents(apiUrl: string): Promise<number> {
 /** A room of two talks while a room of many receives a post a second. */
 export async function hugeRoom(size = 100_000, seconds = 15): Promise<Figures> {
   const folder = temporaryFolder();
-  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`}, folder.path);
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`});
   const small = await createRoom(server.apiUrl, ['small0', 'small1']);
   const huge = await createRoom(
     server.apiUrl,
@@ -125,7 +151,7 @@ export async function hugeRoom(size = 100_000, seconds = 15): Promise<Figures> {
 /** Many connected clients in one room: what a connection costs, and how long a post takes to reach the last. */
 export async function manySockets(clients = 2_000, rounds = 10): Promise<Figures> {
   const folder = temporaryFolder();
-  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`}, folder.path);
+  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`});
   const users = Array.from({length: clients}, (_, i) => `crowd${i}`);
   const room = await createRoom(server.apiUrl, users);
   const before = residentBytes(server.pid);
@@ -187,10 +213,13 @@ async function connectRaw(url: string, user: string, onMessage: () => void): Pro
   return socket;
 }
 
+const postgres = process.env['BENCH_DATABASE_URL'];
 const none: Figures = {skipped: 'no CENTRIFUGO_BIN'};
 
 /** By name; those with a real Centrifugo say so when there is none. */
 export const deliveryBenches: Record<string, () => Promise<Figures>> = {
+  'posts, SQLite': () => posts(),
+  'posts, PostgreSQL': async () => (postgres ? posts(postgres) : {skipped: 'no BENCH_DATABASE_URL'}),
   'latency, embedded': () => latency('embedded'),
   'latency, Centrifugo': async () => (centrifugo ? latency('centrifugo') : none),
   'broker away': async () => (centrifugo ? brokerAway(Number(process.env['BENCH_AWAY_SECONDS'] ?? 20)) : none),

@@ -55,17 +55,17 @@ export async function postAtPace(
   const sent = new Map<number, number>();
   const accepted: number[] = [];
   const posts: Promise<void>[] = [];
+  const postAndNote = async (n: number) => {
+    const status = await post(pool, target, n);
+    if (status === 201) accepted.push(performance.now() - (sent.get(n) ?? 0));
+  };
   const total = perSecond * seconds;
   const started = performance.now();
   for (let n = first; n < first + total; n++) {
     const due = started + ((n - first) * 1_000) / perSecond;
     await new Promise(resolve => setTimeout(resolve, Math.max(due - performance.now(), 0)));
     sent.set(n, performance.now());
-    posts.push(
-      post(pool, target, n).then(status => {
-        if (status === 201) accepted.push(performance.now() - (sent.get(n) ?? 0));
-      }),
-    );
+    posts.push(postAndNote(n));
   }
   await Promise.all(posts);
   const deadline = performance.now() + 5_000;

@@ -25,9 +25,8 @@ export function temporaryFolder(): {path: string; remove(): void} {
 }
 
 /** The built server in a process of its own, as in production, so that load and server do not share an event loop. */
-export async function startBenchServer(env: Partial<Record<SettingName, string>>, cwd: string): Promise<BenchServer> {
+export async function startBenchServer(env: Partial<Record<SettingName, string>>): Promise<BenchServer> {
   const child = fork('dist/bin/chatctl.js', ['serve', '--migrate'], {
-    cwd: process.cwd(),
     env: {
       PATH: process.env['PATH'],
       ...secrets,
@@ -43,10 +42,9 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
   const ended = new Promise<void>(resolve => {
     child.once('exit', () => resolve());
   });
-  void cwd;
   return {
     apiUrl: String(started['api']),
-    realtimeUrl: String(started['realtime_url'] ?? ''),
+    realtimeUrl: typeof started['realtime_url'] === 'string' ? started['realtime_url'] : '',
     pid: child.pid ?? 0,
     async stop() {
       child.kill('SIGTERM');
