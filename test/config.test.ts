@@ -1,0 +1,122 @@
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {inspect} from 'node:util';
+import test, {type ExecutionContext} from 'ava';
+import {centrifugoTokenSecret, jwtSecret, loadConfig, mustBeFitForProduction, publicUrl} from '../src/config.ts';
+import {temporaryDir} from './helpers/database.ts';
+
+const secret = 'canary-secret-0123456789-0123456789';
+
+function project(t: ExecutionContext, files: {config?: object; env?: string}): string {
+  const dir = temporaryDir(t);
+  mkdirSync(join(dir, '.chatctl'));
+  if (files.config) writeFileSync(join(dir, '.chatctl', 'config.json'), JSON.stringify(files.config));
+  if (files.env !== undefined) writeFileSync(join(dir, '.env'), files.env);
+  return dir;
+}
+
+function refusal(t: ExecutionContext, env: Record<string, string>): string {
+  const error = t.throws(() => loadConfig({env, cwd: temporaryDir(t)}), {code: 'config_invalid'});
+  return error?.message ?? '';
+}
+
+test('flags stand above the environment, that above .env, that above the file, that above defaults', t => {
+  const cwd = project(t, {
+    config: {PORT: '1', HOST: 'a', LOG_LEVEL: 'warn', ROOM_CREATION: 'users'},
+    env: 'PORT=2\nHOST=b\nLOG_LEVEL=error\n',
+  });
+  const config = loadConfig({flags: {PORT: '4'}, env: {PORT: '3', HOST: 'c'}, cwd});
+  t.is(config.PORT, 4);
+  t.is(config.HOST, 'c');
+  t.is(config.LOG_LEVEL, 'error');
+  t.is(config.ROOM_CREATION, 'users');
+  t.is(config.REALTIME_PORT, 8_000);
+  t.like(config.origins, {
+    PORT: 'flag',
+    HOST: 'environment',
+    LOG_LEVEL: '.env',
+    ROOM_CREATION: 'config file',
+    REALTIME_PORT: 'default',
+  });
+});
+
+test('an empty variable counts as unset', t => {
+  t.is(loadConfig({env: {PORT: ''}, cwd: temporaryDir(t)}).PORT, 9_000);
+});
+
+test('the project is the nearest folder above with .chatctl, and relative databases lie there', t => {
+  const root = project(t, {});
+  const inside = join(root, 'a', 'b');
+  mkdirSync(inside, {recursive: true});
+  const config = loadConfig({env: {}, cwd: inside});
+  t.is(config.projectDir, root);
+  t.is(config.DATABASE_URL, `sqlite:${join(root, '.chatctl', 'chat.db')}`);
+  t.is(loadConfig({env: {DATABASE_URL: 'sqlite:x.db'}, cwd: inside}).DATABASE_URL, `sqlite:${join(inside, 'x.db')}`);
+});
+
+test('secrets come from files too, without the newline at the end', t => {
+  const dir = temporaryDir(t);
+  writeFileSync(join(dir, 'jwt'), `${secret}\n`);
+  t.is(jwtSecret(loadConfig({env: {JWT_SECRET_FILE: join(dir, 'jwt')}, cwd: dir})), secret);
+  t.throws(() => loadConfig({env: {JWT_SECRET_FILE: join(dir, 'nothing')}, cwd: dir}), {message: /JWT_SECRET_FILE/});
+});
+
+test('JWT_SECRET falls back to SECRET_KEY', t => {
+  const cwd = temporaryDir(t);
+  t.throws(() => jwtSecret(loadConfig({env: {}, cwd})), {message: /JWT_SECRET is not set/});
+  t.is(jwtSecret(loadConfig({env: {SECRET_KEY: secret}, cwd})), secret);
+  t.is(jwtSecret(loadConfig({env: {SECRET_KEY: 'other', JWT_SECRET: secret}, cwd})), secret);
+});
+
+test('secrets do not print', t => {
+  const config = loadConfig({env: {JWT_SECRET: secret, CENTRIFUGO_TOKEN_SECRET: secret}, cwd: temporaryDir(t)});
+  t.false(JSON.stringify(config).includes('canary'));
+  t.false(inspect(config, {depth: 9}).includes('canary'));
+  t.false(`${String(config.JWT_SECRET)}`.includes('canary'));
+});
+
+for (const [name, value] of [
+  ['PORT', '80a'],
+  ['PORT', '65536'],
+  ['PORT', '-1'],
+  ['DATABASE_POOL_MAX', '0'],
+  ['JWT_REQUIRE_EXP', 'yes'],
+  ['CENTRIFUGO_API_URL', 'ftp://example.com'],
+  ['PUBLIC_URL', 'not a url'],
+  ['ROOM_CREATION', 'everybody'],
+  ['LOG_LEVEL', 'loud'],
+  ['TRUST_PROXY', '1.5'],
+] as const) {
+  test(`${name}=${value} is refused by its name`, t => {
+    t.regex(refusal(t, {[name]: value}), new RegExp(name));
+  });
+}
+
+test('a Centrifugo without its key is refused', t => {
+  t.regex(refusal(t, {CENTRIFUGO_API_URL: 'http://localhost:8000'}), /CENTRIFUGO_API_KEY/);
+});
+
+test('an unknown key in the file is an error that names it', t => {
+  const cwd = project(t, {config: {PROT: '1'}});
+  t.throws(() => loadConfig({env: {}, cwd}), {code: 'config_invalid', message: /PROT/});
+});
+
+test('production refuses secrets that are missing, short or the same', t => {
+  const cwd = temporaryDir(t);
+  const load = (env: Record<string, string>) => () => mustBeFitForProduction(loadConfig({env, cwd}));
+  const [a, b] = ['a'.repeat(32), 'b'.repeat(32)];
+  t.throws(load({}), {message: /JWT_SECRET/});
+  t.throws(load({JWT_SECRET: a}), {message: /CENTRIFUGO_TOKEN_SECRET/});
+  t.throws(load({JWT_SECRET: 'short', CENTRIFUGO_TOKEN_SECRET: b}), {message: /JWT_SECRET is shorter/});
+  t.throws(load({SECRET_KEY: 'short', CENTRIFUGO_TOKEN_SECRET: b}), {message: /SECRET_KEY is shorter/});
+  t.throws(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: a}), {message: /same/});
+  t.notThrows(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b}));
+  t.is(centrifugoTokenSecret(loadConfig({env: {CENTRIFUGO_TOKEN_SECRET: b}, cwd})), b);
+});
+
+test('links go to PUBLIC_URL, or to the address it listens on', t => {
+  const cwd = temporaryDir(t);
+  t.is(publicUrl(loadConfig({env: {}, cwd})), 'http://localhost:9000');
+  t.is(publicUrl(loadConfig({env: {HOST: '10.0.0.1'}, cwd}), 1234), 'http://10.0.0.1:1234');
+  t.is(publicUrl(loadConfig({env: {PUBLIC_URL: 'https://chat.example.com/'}, cwd})), 'https://chat.example.com');
+});
