@@ -1,9 +1,10 @@
 // The server API over HTTP: who may call it, both ways to tell an error, and the health check.
 import {createHash, timingSafeEqual} from 'node:crypto';
 import type {IncomingMessage, ServerResponse} from 'node:http';
-import {callMethod, Undecodable} from './api.ts';
+import {Undecodable, type ApiRequest} from './api-request.ts';
+import {findMethod} from './api.ts';
 import {CommandError, errors} from './codes.ts';
-import {isFields, type Fields} from './fields.ts';
+import {isFields} from './fields.ts';
 import type {Hub} from './hub.ts';
 import {targetOf} from './target.ts';
 import {webSocketPath} from './websockets.ts';
@@ -21,36 +22,45 @@ export async function serveApi(hub: Hub, request: IncomingMessage, response: Ser
   if (path === webSocketPath) {
     return answer(response, 400, {...plain, 'sec-websocket-version': '13'}, 'Bad Request\n');
   }
-  const method = /^\/api\/([a-z_]+)$/.exec(path)?.[1];
-  if (method === undefined) {
-    return answer(response, 404, plain, 'not served by the embedded endpoint, use Centrifugo\n');
-  }
+  if (path.startsWith('/api/')) return answerApi(hub, path.slice('/api/'.length), query, request, response);
+  answer(response, 404, plain, 'not served by the embedded endpoint, use Centrifugo\n');
+}
+
+async function answerApi(
+  hub: Hub,
+  name: string,
+  query: URLSearchParams,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const method = findMethod(name);
+  if (!method) return answer(response, 404, plain, '404 page not found\n');
   if (request.method !== 'POST') return answer(response, 405, {}, '');
   if (!isAuthorised(hub.settings.apiKey, request, query)) return answer(response, 401, {}, '');
   const body = parse(await read(request));
   if (!body) return answer(response, 400, plain, 'Bad Request\n');
-  call(hub, method, body, request, response);
-}
-
-function call(hub: Hub, method: string, body: Fields, request: IncomingMessage, response: ServerResponse): void {
   try {
-    const result = callMethod(hub, method, body);
-    if (result === undefined) return answer(response, 404, plain, '404 page not found\n');
-    answer(response, 200, json, method === 'batch' ? result : `{"result":${result}}`);
+    const result = method(hub, body);
+    answer(response, 200, json, name === 'batch' ? result : `{"result":${result}}`);
   } catch (error) {
-    if (error instanceof Undecodable) return answer(response, 400, plain, 'Bad Request\n');
-    const {code, message} = error instanceof CommandError ? error.error : errors.internal;
-    if (request.headers['x-centrifugo-error-mode'] === 'transport') {
-      return answer(response, statuses[code] ?? 500, json, JSON.stringify({code, message}));
-    }
-    answer(response, 200, json, JSON.stringify({error: {code, message}}));
+    answerError(hub, error, request, response);
   }
 }
 
-/** `X-API-Key`; where that header is absent `Authorization: apikey …`; and `?api_key=` beside either. */
+function answerError(hub: Hub, error: unknown, request: IncomingMessage, response: ServerResponse): void {
+  if (error instanceof Undecodable) return answer(response, 400, plain, 'Bad Request\n');
+  if (!(error instanceof CommandError)) hub.settings.log('a request of the server API failed', error);
+  const {code, message} = error instanceof CommandError ? error.error : errors.internal;
+  if (request.headers['x-centrifugo-error-mode'] === 'transport') {
+    return answer(response, statuses[code] ?? 500, json, JSON.stringify({code, message}));
+  }
+  answer(response, 200, json, JSON.stringify({error: {code, message}}));
+}
+
+/** `X-API-Key`; where that header is absent or empty `Authorization: apikey …`; and `?api_key=` beside either. */
 function isAuthorised(key: string | undefined, request: IncomingMessage, query: URLSearchParams): boolean {
   if (!key) return false;
-  const header = request.headers['x-api-key'];
+  const header = request.headers['x-api-key'] || undefined;
   const bearer = /^apikey +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const given = header === undefined ? bearer : String(header);
   return isSame(given, key) || isSame(query.get('api_key') ?? undefined, key);
@@ -77,10 +87,12 @@ async function read(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function parse(text: string): Fields | undefined {
+/** Undefined when it is not a request. `null` is an empty one. */
+function parse(text: string): ApiRequest | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isFields(value) ? value : undefined;
+    if (value === null) return {fields: {}, json: '{}'};
+    return isFields(value) ? {fields: value, json: text} : undefined;
   } catch {
     return undefined;
   }

@@ -28,6 +28,7 @@ export const disconnects = {
   shutdown: {code: 3001, reason: 'shutdown'},
   internal: {code: 3004, reason: 'internal server error'},
   expired: {code: 3005, reason: 'connection expired'},
+  subscriptionExpired: {code: 3006, reason: 'subscription expired'},
   slow: {code: 3008, reason: 'slow'},
   insufficientState: {code: 3010, reason: 'insufficient state'},
   noPong: {code: 3012, reason: 'no pong'},

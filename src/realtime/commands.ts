@@ -1,12 +1,14 @@
 // The commands of a connected client but connect and subscribe.
 import {badRequest, CommandError, disconnects, DisconnectError, errors} from './codes.ts';
 import type {Body} from './encode.ts';
-import {fieldReader, isFields, type Fields} from './fields.ts';
+import {fieldReader, isFields, isText, isTexts, isWhole, type FieldReader, type Fields} from './fields.ts';
 import {prepare, type Hub, type Session} from './hub.ts';
-import {hasHistory} from './options.ts';
+import {hasHistory, namespaceOf} from './options.ts';
+import {mustBeKnown, mustMay} from './permission.ts';
 import {readHistory, type ClientInfo, type HistoryRequest, type Placed} from './stream.ts';
-import {mustBeKnown} from './subscribe.ts';
-import {expiryFields, type VerifyToken} from './tokens.ts';
+import {isFor} from './subscribe.ts';
+import {grantOf} from './subscription.ts';
+import {contentOf, expiryFields, type VerifyToken} from './tokens.ts';
 
 function channelOf(request: Fields): string {
   const channel = fieldReader(request, badRequest).text('channel') ?? '';
@@ -22,46 +24,35 @@ export function unsubscribe(hub: Hub, session: Session, request: Fields): Body {
 export function publish(hub: Hub, session: Session, request: Fields): Body {
   const channel = channelOf(request);
   const namespace = mustBeKnown(hub, channel);
-  const data = fieldReader(request, badRequest).json('data');
+  const data = fieldReader(request, badRequest).text('data');
   if (data === undefined) throw new CommandError(errors.badRequest);
-  mustMay(namespace.allowPublishForClient, namespace.allowPublishForSubscriber, session, channel);
-  const info: ClientInfo = {user: session.user, client: session.id};
+  mustMay(namespace, 'Publish', session, channel);
+  const info: ClientInfo = {...session.subscriptions.get(channel)?.info, user: session.user, client: session.id};
   if (session.connInfo !== undefined) info.conn_info = session.connInfo;
   const result = hub.publish(channel, prepare({data, info}));
   if (result.error) throw new CommandError(result.error);
   return {fields: {}};
 }
 
-/** The right for everybody, or for those who are subscribed. Anonymous connections have neither. */
-function mustMay(
-  forClient: boolean | undefined,
-  forSubscriber: boolean | undefined,
-  session: Session,
-  channel: string,
-): void {
-  const allowed = forClient === true || (forSubscriber === true && session.subscriptions.has(channel));
-  if (!allowed || session.user === '') throw new CommandError(errors.permissionDenied);
-}
-
 export function presenceOf(hub: Hub, channel: string): Record<string, ClientInfo> {
   const found: Record<string, ClientInfo> = {};
   for (const session of hub.subscribers(channel)) {
     const subscription = session.subscriptions.get(channel);
-    if (subscription) found[session.id] = subscription.info;
+    if (subscription?.isPresent) found[session.id] = subscription.info;
   }
   return found;
 }
 
 export function presenceStatsOf(hub: Hub, channel: string): {num_clients: number; num_users: number} {
-  const sessions = hub.subscribers(channel);
-  return {num_clients: sessions.length, num_users: new Set(sessions.map(session => session.user)).size};
+  const infos = Object.values(presenceOf(hub, channel));
+  return {num_clients: infos.length, num_users: new Set(infos.map(info => info.user)).size};
 }
 
 function mustHavePresence(hub: Hub, session: Session, request: Fields): string {
   const channel = channelOf(request);
   const namespace = mustBeKnown(hub, channel);
   if (!namespace.presence) throw new CommandError(errors.notAvailable);
-  mustMay(namespace.allowPresenceForClient, namespace.allowPresenceForSubscriber, session, channel);
+  mustMay(namespace, 'Presence', session, channel);
   return channel;
 }
 
@@ -77,22 +68,21 @@ export function history(hub: Hub, session: Session, request: Fields): Body {
   const channel = channelOf(request);
   const namespace = mustBeKnown(hub, channel);
   if (!hasHistory(namespace)) throw new CommandError(errors.notAvailable);
-  mustMay(namespace.allowHistoryForClient, namespace.allowHistoryForSubscriber, session, channel);
-  const wanted = historyRequest(request, badRequest);
+  mustMay(namespace, 'History', session, channel);
+  const wanted = historyRequest(fieldReader(request, badRequest));
   if (wanted.reverse && wanted.since?.offset === 0) throw new CommandError(errors.badRequest);
   const most = hub.settings.historyMaxPublicationLimit;
   const limit = wanted.limit < 0 || wanted.limit > most ? most : wanted.limit;
   return historyBody(hub, channel, {...wanted, limit});
 }
 
-export function historyRequest(request: Fields, wrong: () => Error): HistoryRequest {
-  const read = fieldReader(request, wrong);
+export function historyRequest(read: FieldReader): HistoryRequest {
   const since = read.fields('since');
-  const at = since && fieldReader(since, wrong);
+  const {offset, epoch} = since ?? {};
   return {
     limit: read.integer('limit') ?? 0,
     reverse: read.flag('reverse'),
-    since: at && {offset: at.whole('offset') ?? 0, epoch: at.text('epoch') ?? ''},
+    since: since && {offset: isWhole(offset) ? offset : 0, epoch: isText(epoch) ? epoch : ''},
   };
 }
 
@@ -113,43 +103,55 @@ export function refresh(hub: Hub, verify: VerifyToken, session: Session, request
   if (token === '') throw badRequest();
   const verified = verify(token);
   if (verified.kind === 'expired') throw new DisconnectError(disconnects.expired);
-  if (verified.kind === 'invalid' || verified.claims['channel'] !== undefined || verified.user !== session.user) {
+  if (verified.kind === 'invalid' || verified.claims['channel'] || verified.user !== session.user) {
     throw new DisconnectError(disconnects.invalidToken);
   }
-  mustNameTheSameChannels(session, verified.claims);
+  mustNameTheSameChannels(hub, session, verified.claims);
+  const info = contentOf(verified.claims, 'info');
+  if (!info) throw new CommandError(errors.internal);
   const {now} = hub.settings;
-  if (verified.expireAt === undefined) return {fields: {}};
-  if (verified.expireAt * 1_000 <= now()) throw new CommandError(errors.expired);
-  session.expireAt(verified.expireAt);
-  return {fields: expiryFields(verified.expireAt, now())};
+  const {expireAt} = verified;
+  if (expireAt !== undefined && expireAt * 1_000 <= now()) throw new CommandError(errors.expired);
+  if (info.value !== undefined) session.connInfo = info.value;
+  // A token that never expires leaves the expiry as it is.
+  if (expireAt !== undefined) session.expireAt(expireAt);
+  return {fields: expiryFields(expireAt, now())};
 }
 
-function mustNameTheSameChannels(session: Session, claims: Fields): void {
+function mustNameTheSameChannels(hub: Hub, session: Session, claims: Fields): void {
   const named = tokenChannels(claims);
-  const current = [...session.subscriptions].filter(([, each]) => each.serverSide).map(([channel]) => channel);
-  const same = named.every(channel => session.subscriptions.has(channel));
-  if (!same || (named.length > 0 && current.length !== named.length)) {
-    throw new DisconnectError(disconnects.insufficientState);
-  }
+  if (named.some(channel => !namespaceOf(hub.settings, channel))) throw new CommandError(errors.unknownChannel);
+  const ofServer = [...session.subscriptions].filter(([, {serverSide}]) => serverSide).map(([channel]) => channel);
+  const isSame =
+    named.every(channel => session.subscriptions.has(channel)) && ofServer.every(channel => named.includes(channel));
+  if (!isSame) throw new DisconnectError(disconnects.insufficientState);
 }
 
 /** Channels that a connection token subscribes to by itself: `subs`, or `channels` when there are none. */
 export function tokenChannels(claims: Fields): string[] {
   const {subs, channels} = claims;
-  if (isFields(subs) && Object.keys(subs).length > 0) return Object.keys(subs);
-  return Array.isArray(channels) ? channels.filter(each => typeof each === 'string') : [];
+  const named = isFields(subs) && Object.keys(subs).length > 0 ? Object.keys(subs) : channels;
+  return isTexts(named) ? named.filter(channel => channel !== '') : [];
 }
 
 export function subRefresh(hub: Hub, verify: VerifyToken, session: Session, request: Fields): Body {
   const channel = channelOf(request);
   const subscription = session.subscriptions.get(channel);
   if (!subscription) throw new CommandError(errors.permissionDenied);
+  if (subscription.serverSide) throw badRequest();
   const token = fieldReader(request, badRequest).text('token') ?? '';
   if (token === '') throw new CommandError(errors.badRequest);
   const verified = verify(token);
   if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
-  const wrong = verified.kind === 'invalid' || verified.claims['channel'] !== channel || verified.user !== session.user;
-  if (wrong) throw new DisconnectError(disconnects.invalidToken);
-  subscription.expireAt = verified.expireAt;
-  return {fields: expiryFields(verified.expireAt, hub.settings.now())};
+  const isGood =
+    verified.kind === 'valid' &&
+    verified.user === session.user &&
+    isFor(verified.claims, session, channel) &&
+    grantOf(verified.claims);
+  if (!isGood) throw new DisconnectError(disconnects.invalidToken);
+  const {now} = hub.settings;
+  const {expireAt} = verified;
+  if (expireAt !== undefined && expireAt * 1_000 <= now()) throw new CommandError(errors.expired);
+  subscription.expireAt = expireAt;
+  return {fields: expiryFields(expireAt, now())};
 }

@@ -4,49 +4,58 @@ import {tokenChannels} from './commands.ts';
 import {bodyText, type Body} from './encode.ts';
 import {fieldReader, isFields, type Fields} from './fields.ts';
 import type {Hub, Session} from './hub.ts';
-import {namespaceOf} from './options.ts';
-import {establish, grantOf, maySubscribe, type Grant} from './subscribe.ts';
-import {expiryFields, type VerifyToken} from './tokens.ts';
+import {namespaceOf, type Settings} from './options.ts';
+import {isAscii, maySubscribe} from './permission.ts';
+import {establish, grantOf, type Grant} from './subscription.ts';
+import {contentOf, expiryFields, type VerifyToken} from './tokens.ts';
 
-/** Connects the session and answers the reply's text. */
-export function connect(hub: Hub, verify: VerifyToken, session: Session, id: number, request: Fields): string {
+/** Connects the session, and answers the reply's text and what follows it. */
+export function connect(
+  hub: Hub,
+  verify: VerifyToken,
+  session: Session,
+  id: number,
+  request: Fields,
+): {text: string; afterReply: () => void} {
   const {settings} = hub;
   const read = fieldReader(request, badRequest);
   const token = read.text('token') ?? '';
   if (token === '') throw badRequest();
   const {claims, user, expireAt} = mustBeValid(verify, token);
+  const wanted = read.fields('subs') ?? {};
+  const granted = grantedChannels(hub, claims, wanted, user);
+  const info = contentOf(claims, 'info');
+  if (!info) throw new CommandError(errors.internal);
   if (expireAt !== undefined && expireAt * 1_000 <= settings.now()) throw new CommandError(errors.expired);
   const limit = settings.userConnectionLimit;
   if (limit > 0 && user !== '' && hub.sessionsOf(user).length >= limit) {
     throw new DisconnectError(disconnects.connectionLimit);
   }
-  const wanted = read.fields('subs') ?? {};
-  const granted = grantedChannels(hub, claims, wanted, user);
 
   session.user = user;
-  session.connInfo = grantOf(claims).info;
+  session.connInfo = info.value;
   hub.add(session);
   session.expireAt(expireAt);
   const subs = [...granted].map(
     ([channel, grant]) => [channel, join(hub, session, channel, wanted[channel], grant)] as const,
   );
-  return replyText(
-    id,
-    {
-      client: session.id,
-      version: `${settings.version} OSS`,
-      ...expiryFields(expireAt, settings.now()),
-      ping: Math.floor(settings.pingIntervalMs / 1_000),
-      ...(settings.pongTimeoutMs > 0 && {pong: true}),
-    },
-    subs,
-  );
+  const fields = {
+    client: session.id,
+    version: `${settings.version} OSS`,
+    ...expiryFields(expireAt, settings.now()),
+    ...(!session.pingsByFrame && pingFields(settings)),
+  };
+  return {text: replyText(id, fields, subs), afterReply: () => subs.forEach(([, body]) => body.afterReply?.())};
+}
+
+function pingFields({pingIntervalMs, pongTimeoutMs}: Settings) {
+  return {ping: Math.floor(pingIntervalMs / 1_000), ...(pongTimeoutMs > 0 && {pong: true})};
 }
 
 function mustBeValid(verify: VerifyToken, token: string) {
   const verified = verify(token);
   if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
-  if (verified.kind === 'invalid' || (verified.claims['channel'] !== undefined && verified.claims['channel'] !== '')) {
+  if (verified.kind === 'invalid' || verified.claims['channel']) {
     throw new DisconnectError(disconnects.invalidToken);
   }
   return verified;
@@ -54,26 +63,34 @@ function mustBeValid(verify: VerifyToken, token: string) {
 
 /** Channels that the token names, and those that the request names and the user may subscribe to anyway. */
 function grantedChannels(hub: Hub, claims: Fields, wanted: Fields, user: string): Map<string, Grant> {
-  const granted = new Map<string, Grant>();
-  const subs = isFields(claims['subs']) ? claims['subs'] : {};
-  for (const channel of tokenChannels(claims)) {
-    if (!namespaceOf(hub.settings, channel)) throw new CommandError(errors.unknownChannel);
-    const own = subs[channel];
-    granted.set(channel, isFields(own) ? grantOf(own) : {});
-  }
+  const granted = grantedByToken(hub, claims);
   for (const channel of Object.keys(wanted)) {
     const namespace = namespaceOf(hub.settings, channel);
     if (!namespace) throw badRequest();
-    if (!granted.has(channel) && maySubscribe(namespace, user, channel)) granted.set(channel, {});
+    const isAllowed = channel !== '' && isAscii(channel) && maySubscribe(namespace, user, channel);
+    if (isAllowed && !granted.has(channel)) granted.set(channel, {});
   }
   if (granted.size > hub.settings.channelLimit) throw new DisconnectError(disconnects.channelLimit);
+  return granted;
+}
+
+function grantedByToken(hub: Hub, claims: Fields): Map<string, Grant> {
+  const subs = isFields(claims['subs']) ? claims['subs'] : {};
+  const granted = new Map<string, Grant>();
+  for (const channel of tokenChannels(claims)) {
+    if (!namespaceOf(hub.settings, channel)) throw new CommandError(errors.unknownChannel);
+    const own = Object.hasOwn(subs, channel) ? subs[channel] : undefined;
+    const grant = isFields(own) ? grantOf(own) : {};
+    if (!grant) throw new DisconnectError(disconnects.invalidToken);
+    granted.set(channel, grant);
+  }
   return granted;
 }
 
 function join(hub: Hub, session: Session, channel: string, request: unknown, grant: Grant): Body {
   const namespace = namespaceOf(hub.settings, channel);
   if (!namespace) throw new CommandError(errors.unknownChannel);
-  return establish(hub, session, channel, namespace, isFields(request) ? request : {}, grant, true);
+  return establish(hub, session, {channel, namespace, serverSide: true}, isFields(request) ? request : {}, grant);
 }
 
 function replyText(id: number, fields: object, subs: readonly (readonly [string, Body])[]): string {

@@ -8,7 +8,7 @@ import {serveApi} from './api-http.ts';
 import {disconnects} from './codes.ts';
 import {createHub, prepare, type Hub} from './hub.ts';
 import {withDefaults, type EndpointOptions, type Settings} from './options.ts';
-import {endExpiredSubscriptions} from './session.ts';
+import {endExpiredSubscriptions} from './expiry.ts';
 import {tokenVerifier} from './tokens.ts';
 import {acceptWebSockets, webSocketPath} from './websockets.ts';
 

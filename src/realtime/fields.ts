@@ -1,9 +1,36 @@
-// Reads fields of commands and requests. A field of the wrong type is the caller's `wrong`, an absent one undefined.
+// Reads fields of commands, requests and claims, and tells whether all of them have their types. Null stands for absent.
 
 export type Fields = Record<string, unknown>;
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+type Check = (value: unknown) => boolean;
+/** Types by field name; other fields may be anything. */
+export type Shape = Record<string, Check>;
+
+export const isText = (value: unknown): value is string => typeof value === 'string';
+export const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+export const isWhole = (value: unknown): value is number => isInteger(value) && value >= 0;
+export const isFlag = (value: unknown): value is boolean => typeof value === 'boolean';
+export const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
+
+export function fits(fields: Fields, shape: Shape): boolean {
+  return Object.entries(shape).every(([name, check]) => {
+    const value = fields[name];
+    return value === undefined || value === null || check(value);
+  });
+}
+
+/** An object of this shape. */
+export function shaped(shape: Shape): Check {
+  return value => isFields(value) && fits(value, shape);
+}
+
+/** An object whose values all pass. */
+export function mapOf(check: Check): Check {
+  return value => isFields(value) && Object.values(value).every(check);
 }
 
 export interface FieldReader {
@@ -14,10 +41,9 @@ export interface FieldReader {
   flag(name: string): boolean;
   fields(name: string): Fields | undefined;
   texts(name: string): string[] | undefined;
-  /** Any JSON, as text on one line. */
-  json(name: string): string | undefined;
 }
 
+/** A field of the wrong type is the caller's `wrong`, an absent one undefined. */
 export function fieldReader(fields: Fields, wrong: () => Error): FieldReader {
   function typed<T>(name: string, check: (value: unknown) => value is T): T | undefined {
     const value = fields[name];
@@ -32,12 +58,5 @@ export function fieldReader(fields: Fields, wrong: () => Error): FieldReader {
     flag: name => typed(name, isFlag) ?? false,
     fields: name => typed(name, isFields),
     texts: name => typed(name, isTexts),
-    json: name => (fields[name] === undefined ? undefined : JSON.stringify(fields[name])),
   };
 }
-
-const isText = (value: unknown): value is string => typeof value === 'string';
-const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
-const isWhole = (value: unknown): value is number => isInteger(value) && value >= 0;
-const isFlag = (value: unknown): value is boolean => typeof value === 'boolean';
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);

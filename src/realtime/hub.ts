@@ -8,8 +8,14 @@ import {createStreams, type ClientInfo, type Position, type Publication, type St
 /** What one connection is subscribed to. */
 export interface Subscription {
   serverSide: boolean;
-  /** Whether joins and leaves of others are pushed. */
-  pushJoinLeave: boolean;
+  recoverable: boolean;
+  positioned: boolean;
+  /** Whether presence counts it. */
+  isPresent: boolean;
+  /** Whether its own join and leave are told. */
+  tellsJoinLeave: boolean;
+  /** Whether joins and leaves are pushed to it. */
+  hearsJoinLeave: boolean;
   info: ClientInfo;
   /** Seconds since 1970. */
   expireAt: number | undefined;
@@ -20,6 +26,8 @@ export interface Session {
   id: string;
   user: string;
   connInfo: unknown;
+  /** Whether pings are WebSocket frames, and no messages. */
+  readonly pingsByFrame: boolean;
   subscriptions: Map<string, Subscription>;
   /** `encoded` is the same text, made once for many. */
   send(text: string, encoded?: Buffer): void;
@@ -60,16 +68,18 @@ export interface Hub {
   subscribers(channel: string): readonly Session[];
   channels(): readonly string[];
   subscribe(session: Session, channel: string, subscription: Subscription): void;
+  /** Tells that somebody has joined; the joiner hears it too. */
+  announceJoin(channel: string, subscription: Subscription): void;
   /** Ends the subscription, if there is one, and tells those who stay. */
   unsubscribe(session: Session, channel: string): boolean;
   publish(channel: string, publication: PreparedPublication): PublishResult;
 }
 
 export function createHub(settings: Settings): Hub {
-  const streams = createStreams(settings.now);
   const sessions = new Set<Session>();
   const users = new Map<string, Set<Session>>();
   const channels = new Map<string, Set<Session>>();
+  const streams = createStreams(settings.now, settings.historyMetaTtlMs, channel => channels.has(channel));
 
   function deliver(channel: string, text: string, wanted: (subscription: Subscription) => boolean = () => true): void {
     const subscribed = channels.get(channel);
@@ -81,9 +91,9 @@ export function createHub(settings: Settings): Hub {
     }
   }
 
-  function announce(channel: string, kind: 'join' | 'leave', info: ClientInfo): void {
-    if (!namespaceOf(settings, channel)?.joinLeave) return;
-    deliver(channel, joinOrLeave(channel, kind, info), subscription => subscription.pushJoinLeave);
+  function announce(channel: string, kind: 'join' | 'leave', {tellsJoinLeave, info}: Subscription): void {
+    if (!tellsJoinLeave) return;
+    deliver(channel, joinOrLeave(channel, kind, info), ({hearsJoinLeave}) => hearsJoinLeave);
   }
 
   function unsubscribe(session: Session, channel: string): boolean {
@@ -91,7 +101,7 @@ export function createHub(settings: Settings): Hub {
     if (!subscription) return false;
     session.subscriptions.delete(channel);
     removeFrom(channels, channel, session);
-    announce(channel, 'leave', subscription.info);
+    announce(channel, 'leave', subscription);
     return true;
   }
 
@@ -115,6 +125,7 @@ export function createHub(settings: Settings): Hub {
       session.subscriptions.set(channel, subscription);
       addTo(channels, channel, session);
     },
+    announceJoin: (channel, subscription) => announce(channel, 'join', subscription),
     unsubscribe,
     publish(channel, request) {
       const namespace = namespaceOf(settings, channel);
@@ -129,7 +140,7 @@ export function createHub(settings: Settings): Hub {
         const limit = {size: namespace.historySize ?? 0, ttlMs: namespace.historyTtlMs ?? 0};
         position = streams.append(channel, request.publication, limit);
       }
-      if (channels.has(channel)) deliver(channel, publicationPush(channel, request.publication, position.offset));
+      if (channels.has(channel)) deliver(channel, publicationPush(channel, request.publication, position));
       if (key !== undefined) streams.remember(channel, key, position);
       return {position};
     },
@@ -148,14 +159,6 @@ function versionSuppresses(
   stream.version = version;
   stream.versionEpoch = versionEpoch;
   return undefined;
-}
-
-/** Tells that somebody has joined; the joiner hears it too. */
-export function announceJoin(hub: Hub, channel: string, info: ClientInfo): void {
-  const text = joinOrLeave(channel, 'join', info);
-  for (const session of hub.subscribers(channel)) {
-    if (session.subscriptions.get(channel)?.pushJoinLeave) session.send(text);
-  }
 }
 
 function addTo(sets: Map<string, Set<Session>>, key: string, session: Session): void {

@@ -7,16 +7,22 @@ export interface Namespace {
   historyTtlMs?: number;
   forceRecovery?: boolean;
   allowRecovery?: boolean;
+  forcePositioning?: boolean;
+  allowPositioning?: boolean;
   presence?: boolean;
   joinLeave?: boolean;
   forcePushJoinLeave?: boolean;
   allowSubscribeForClient?: boolean;
+  allowSubscribeForAnonymous?: boolean;
   allowPublishForClient?: boolean;
   allowPublishForSubscriber?: boolean;
+  allowPublishForAnonymous?: boolean;
   allowPresenceForClient?: boolean;
   allowPresenceForSubscriber?: boolean;
+  allowPresenceForAnonymous?: boolean;
   allowHistoryForClient?: boolean;
   allowHistoryForSubscriber?: boolean;
+  allowHistoryForAnonymous?: boolean;
   allowUserLimitedChannels?: boolean;
 }
 
@@ -43,11 +49,15 @@ export interface EndpointOptions {
   channelMaxLength?: number;
   queueMaxSize?: number;
   userConnectionLimit?: number;
+  /** How long a stream outlives its last use. */
+  historyMetaTtlMs?: number;
   historyMaxPublicationLimit?: number;
   recoveryMaxPublicationLimit?: number;
   messageSizeLimit?: number;
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** Told of what should never happen: a failure that is nobody's request. */
+  log?: (message: string, error: unknown) => void;
 }
 
 export type Settings = Required<Omit<EndpointOptions, 'previousTokenSecret' | 'apiKey'>> &
@@ -76,20 +86,25 @@ export function withDefaults(options: EndpointOptions): Settings {
     channelMaxLength: 255,
     queueMaxSize: 1_048_576,
     userConnectionLimit: 0,
+    historyMetaTtlMs: 720 * 3_600_000,
     historyMaxPublicationLimit: 300,
     recoveryMaxPublicationLimit: 300,
     messageSizeLimit: 65_536,
     now: Date.now,
+    log: () => undefined,
     ...options,
   };
 }
 
+/** Holds channels whose name names none. Allows nothing to clients. */
+const unnamed: Namespace = {name: ''};
+
 /** The namespace of a channel, or undefined when its name is unknown. A leading `$` does not count. */
 export function namespaceOf(settings: Settings, channel: string): Namespace | undefined {
-  const name = channel.replace(/^\$/, '');
+  const name = channel.startsWith('$') ? channel.slice(1) : channel;
   const boundary = name.indexOf(':');
-  if (boundary < 0) return settings.namespaces.find(each => each.name === '');
-  return settings.namespaces.find(each => each.name !== '' && each.name === name.slice(0, boundary));
+  const wanted = boundary < 0 ? '' : name.slice(0, boundary);
+  return settings.namespaces.find(each => each.name === wanted) ?? (wanted === '' ? unnamed : undefined);
 }
 
 export function hasHistory(namespace: Namespace): boolean {

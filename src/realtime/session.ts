@@ -1,20 +1,15 @@
 // One connection: frames in, commands strictly in order, replies and pushes out, and the timers that end it.
 import {randomUUID} from 'node:crypto';
-import {
-  CommandError,
-  badRequest,
-  DisconnectError,
-  disconnects,
-  errors,
-  type Disconnect,
-  type ProtocolError,
-} from './codes.ts';
+import {badRequest, CommandError, DisconnectError, disconnects, errors, type Disconnect} from './codes.ts';
 import {history, presence, presenceStats, publish, refresh, subRefresh, unsubscribe} from './commands.ts';
 import {connect} from './connect.ts';
-import {push, reply, type Body} from './encode.ts';
-import {isFields, type Fields} from './fields.ts';
+import {errorReply, reply, type Body} from './encode.ts';
+import type {Fields} from './fields.ts';
+import {decodeCommand, linesOf, type Command} from './frames.ts';
 import type {Hub, Session} from './hub.ts';
+import {createOutput} from './output.ts';
 import {subscribe} from './subscribe.ts';
+import {createTimers} from './timers.ts';
 import type {VerifyToken} from './tokens.ts';
 
 /** The socket below a connection. */
@@ -22,6 +17,8 @@ export interface Transport {
   send(text: string, encoded?: Buffer): void;
   /** Bytes that wait to be written. */
   buffered(): number;
+  /** Sends a WebSocket ping. Left out where pings are messages, as usual. */
+  ping?: (() => void) | undefined;
   close(code: number, reason: string): void;
   terminate(): void;
 }
@@ -29,17 +26,17 @@ export interface Transport {
 export interface Connection {
   receive(frame: string): void;
   disconnect(disconnect: Disconnect): void;
+  /** A WebSocket pong came. */
+  ponged(): void;
   /** The socket is gone. */
   closed(): void;
 }
 
 /** How long a client whose connect was refused may take to close. */
 const closeWaitMs = 5_000;
-const longestTimerMs = 2_147_483_647;
 
 type Handler = (hub: Hub, verify: VerifyToken, session: Session, request: Fields) => Body;
 
-/** In the order in which a command with several methods is understood. */
 const handlers: Record<string, Handler> = {
   subscribe,
   unsubscribe: (hub, _, session, request) => unsubscribe(hub, session, request),
@@ -56,110 +53,97 @@ const handlers: Record<string, Handler> = {
   refresh,
   sub_refresh: subRefresh,
 };
-const methods = ['connect', ...Object.keys(handlers)];
 
 export function openConnection(hub: Hub, verify: VerifyToken, transport: Transport): Connection {
   const {settings} = hub;
   let state: 'new' | 'connected' | 'unusable' | 'closed' = 'new';
-  let batch: string[] | undefined;
-  let batchSize = 0;
   let awaitsPong = false;
-  const timers = new Map<string, NodeJS.Timeout>();
-
-  function later(name: string, ms: number, action: () => void): void {
-    clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(action, Math.min(ms, longestTimerMs)));
-  }
-
-  function stopTimers(): void {
-    for (const timer of timers.values()) clearTimeout(timer);
-    timers.clear();
-  }
-
-  function write(text: string, encoded?: Buffer): void {
-    if (state === 'closed') return;
-    if (transport.buffered() + text.length > settings.queueMaxSize) return disconnect(disconnects.slow);
-    transport.send(text, encoded);
-  }
-
-  function send(text: string, encoded?: Buffer): void {
-    if (!batch) return write(text, encoded);
-    batch.push(text);
-    batchSize += text.length;
-    if (batchSize > settings.queueMaxSize) disconnect(disconnects.slow);
-  }
-
-  function flush(): void {
-    const texts = batch ?? [];
-    batch = undefined;
-    if (texts.length > 0) write(texts.join('\n'));
-  }
-
-  function disconnect({code, reason}: Disconnect): void {
-    if (state === 'closed') return;
-    if (code !== disconnects.slow.code) flush();
-    end();
-    transport.close(code, reason);
-    if (code === disconnects.slow.code) transport.terminate();
-  }
+  const timers = createTimers();
+  const output = createOutput(
+    {
+      write(text, encoded) {
+        if (state !== 'closed') transport.send(text, encoded);
+      },
+      buffered: transport.buffered,
+      overflow: () => disconnect(disconnects.slow),
+    },
+    settings.queueMaxSize,
+  );
 
   function end(): void {
     if (state === 'closed') return;
     state = 'closed';
-    stopTimers();
+    timers.clearAll();
     hub.remove(session);
+  }
+
+  function disconnect({code, reason}: Disconnect): void {
+    if (state === 'closed') return;
+    const isSlow = code === disconnects.slow.code;
+    if (!isSlow) output.flush();
+    end();
+    transport.close(code, reason);
+    if (isSlow) transport.terminate();
   }
 
   const session: Session = {
     id: randomUUID(),
     user: '',
     connInfo: undefined,
+    pingsByFrame: transport.ping !== undefined,
     subscriptions: new Map(),
-    send,
+    send: output.send,
     disconnect,
     expireAt(seconds) {
-      clearTimeout(timers.get('expiry'));
-      if (seconds === undefined) return;
+      if (seconds === undefined) return timers.clear('expiry');
       const ms = Math.max(seconds * 1_000 - settings.now(), 0) + settings.expiredCloseDelayMs;
-      later('expiry', ms, () => disconnect(disconnects.expired));
+      timers.set('expiry', ms, () => disconnect(disconnects.expired));
     },
   };
 
   function ping(): void {
-    send('{}');
+    if (transport.ping) transport.ping();
+    else output.send('{}');
     awaitsPong = true;
-    later('pong', settings.pongTimeoutMs, () => disconnect(disconnects.noPong));
-    later('ping', settings.pingIntervalMs, ping);
+    if (settings.pongTimeoutMs > 0) timers.set('pong', settings.pongTimeoutMs, () => disconnect(disconnects.noPong));
+    timers.set('ping', settings.pingIntervalMs, ping);
   }
 
-  function pong(): void {
-    if (!awaitsPong) throw badRequest();
+  function ponged(): void {
     awaitsPong = false;
-    clearTimeout(timers.get('pong'));
+    timers.clear('pong');
   }
 
   function handleConnect(id: number, request: Fields): void {
     if (state === 'connected') throw badRequest();
-    send(connect(hub, verify, session, id, request));
+    const {text, afterReply} = connect(hub, verify, session, id, request);
+    output.send(text);
     state = 'connected';
-    clearTimeout(timers.get('stale'));
-    later('ping', settings.pingIntervalMs * (0.5 + Math.random() / 2), ping);
+    timers.clear('stale');
+    timers.set('ping', settings.pingIntervalMs * (0.5 + Math.random() / 2), ping);
+    afterReply();
   }
 
-  function dispatch(command: Fields): void {
-    if (state === 'new' && command['connect'] === undefined) throw badRequest();
-    const id = idOf(command);
-    if (id === 0 && command['send'] === undefined) return pong();
-    const method = methods.find(name => command[name] !== undefined);
-    const request = method === undefined ? undefined : command[method];
-    if (method === undefined || !isFields(request)) throw badRequest();
+  function handle(method: string, id: number, request: Fields): void {
+    if (method === 'connect') return handleConnect(id, request);
+    const body = handlers[method]?.(hub, verify, session, request);
+    if (!body) throw badRequest();
+    output.send(reply(id, method, body));
+    body.afterReply?.();
+  }
+
+  function dispatch({id, method, request}: Command): void {
+    if (state === 'new' && method !== 'connect') throw badRequest();
+    if (id === 0 && method !== 'send') {
+      if (!awaitsPong || transport.ping) throw badRequest();
+      return ponged();
+    }
+    if (method === undefined) throw badRequest();
     try {
-      if (method === 'connect') return handleConnect(id, request);
-      const body = handlers[method]?.(hub, verify, session, request);
-      if (body) send(reply(id, method, body));
+      handle(method, id, request);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      send(errorReply(id, error.error));
+      output.send(errorReply(id, error.error));
       if (method === 'connect') becomeUnusable();
     }
   }
@@ -167,75 +151,34 @@ export function openConnection(hub: Hub, verify: VerifyToken, transport: Transpo
   // Nothing more is read; the client is given time to close.
   function becomeUnusable(): void {
     state = 'unusable';
-    stopTimers();
+    timers.clearAll();
     hub.remove(session);
-    later('close', closeWaitMs, () => {
+    timers.set('close', closeWaitMs, () => {
       end();
       transport.terminate();
     });
-  }
-
-  function receive(frame: string): void {
-    if (state === 'closed' || state === 'unusable') return;
-    batch = [];
-    batchSize = 0;
-    try {
-      for (const line of linesOf(frame)) {
-        dispatch(decode(line));
-        if (isOver()) break;
-      }
-      flush();
-    } catch (error) {
-      disconnect(error instanceof DisconnectError ? error.disconnect : disconnects.internal);
-    }
   }
 
   function isOver(): boolean {
     return state === 'closed' || state === 'unusable';
   }
 
-  later('stale', settings.staleCloseDelayMs, () => disconnect(disconnects.stale));
-  return {receive, disconnect, closed: end};
-}
-
-/** A frame's lines. One newline at the end is fine; what is empty before it is not a command. */
-function linesOf(frame: string): string[] {
-  const lines = frame.split('\n');
-  if (lines.length > 1 && lines.at(-1) === '') lines.pop();
-  return lines;
-}
-
-function decode(line: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw badRequest();
+  function receive(frame: string): void {
+    if (isOver()) return;
+    output.collect();
+    try {
+      for (const line of linesOf(frame)) {
+        dispatch(decodeCommand(line));
+        if (isOver()) break;
+      }
+      output.flush();
+    } catch (error) {
+      if (error instanceof DisconnectError) return disconnect(error.disconnect);
+      settings.log('a command failed', error);
+      disconnect(disconnects.internal);
+    }
   }
-  if (!isFields(value)) throw badRequest();
-  return value;
-}
 
-const maxId = 4_294_967_295;
-
-/** The id of the command, 0 when there is none. */
-function idOf({id}: Fields): number {
-  if (id === undefined) return 0;
-  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > maxId) throw badRequest();
-  return id;
-}
-
-function errorReply(id: number, error: ProtocolError): string {
-  return JSON.stringify({id, error});
-}
-
-/** Ends subscriptions whose token ran out and was not refreshed in time. */
-export function endExpiredSubscriptions(hub: Hub, session: Session): void {
-  const limit = hub.settings.now() - hub.settings.expiredSubCloseDelayMs;
-  for (const [channel, {expireAt, serverSide}] of session.subscriptions) {
-    if (expireAt === undefined || expireAt * 1_000 > limit) continue;
-    if (serverSide) return session.disconnect({code: 3006, reason: 'subscription expired'});
-    hub.unsubscribe(session, channel);
-    session.send(push(channel, 'unsubscribe', {code: 2501, reason: 'subscription expired'}));
-  }
+  timers.set('stale', settings.staleCloseDelayMs, () => disconnect(disconnects.stale));
+  return {receive, disconnect, ponged, closed: end};
 }

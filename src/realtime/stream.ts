@@ -43,7 +43,6 @@ export interface Stream {
   versionEpoch: string;
 }
 
-const metaTtlMs = 720 * 3_600_000;
 /** Results of publications under a key are remembered for this long, as Centrifugo does. */
 const idempotencyTtlMs = 300_000;
 const maxIdempotencyKeys = 500_000;
@@ -63,7 +62,8 @@ export interface Streams {
   count(): number;
 }
 
-export function createStreams(now: () => number): Streams {
+/** A stream that nobody used for `metaTtlMs` is forgotten, unless it is still watched. */
+export function createStreams(now: () => number, metaTtlMs: number, isWatched: (channel: string) => boolean): Streams {
   const streams = new Map<string, Stream>();
   let sweeper = streams.entries();
   const results = new Map<string, {result: Partial<Position>; expiresAt: number}>();
@@ -115,7 +115,7 @@ export function createStreams(now: () => number): Streams {
         }
         const [channel, stream] = value;
         if (stream.listExpiresAt <= time) stream.list = [];
-        if (stream.expiresAt <= time) streams.delete(channel);
+        if (stream.expiresAt <= time && !isWatched(channel)) streams.delete(channel);
       }
     },
     count: () => streams.size,

@@ -2,30 +2,56 @@
 // expired token is an error that the client repairs, an invalid one ends the connection.
 import {createSecretKey, type KeyObject} from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import {isFields, type Fields} from './fields.ts';
+import {fits, isFields, isFlag, isInteger, isText, isTexts, shaped, type Fields, type Shape} from './fields.ts';
 
 export type Verified =
   {kind: 'valid'; claims: Fields; user: string; expireAt: number | undefined} | {kind: 'expired'} | {kind: 'invalid'};
 
 export type VerifyToken = (token: string) => Verified;
 
-const invalid: Verified = {kind: 'invalid'};
+const overridden = shaped({value: isFlag});
+
+const overrideShape: Shape = {
+  presence: overridden,
+  join_leave: overridden,
+  force_push_join_leave: overridden,
+  force_recovery: overridden,
+  force_positioning: overridden,
+};
+
+/** What a channel may be given: by a subscription token, in a connection token's `subs`, or by the server API. */
+export const grantShape: Shape = {b64info: isText, b64data: isText, override: shaped(overrideShape)};
+
+const claimsShape: Shape = {
+  ...grantShape,
+  sub: isText,
+  exp: isTime,
+  nbf: isTime,
+  iat: isTime,
+  jti: isText,
+  iss: isText,
+  aud: value => isText(value) || isTexts(value),
+  expire_at: isInteger,
+  channel: isText,
+  client: isText,
+  channels: isTexts,
+  subs: value => isFields(value) && Object.values(value).every(each => each === null || shaped(grantShape)(each)),
+};
 
 /** `expireAt` in the result is seconds since 1970, undefined when the connection or subscription never expires. */
 export function tokenVerifier(secrets: readonly string[], now: () => number): VerifyToken {
   const keys = secrets.map(secret => createSecretKey(secret, 'utf8'));
   return function verify(token) {
     const claims = keys.reduce<Fields | undefined>((found, key) => found ?? verifySignature(token, key), undefined);
-    if (!claims) return invalid;
-    const {sub} = claims;
+    if (!claims || !fits(claims, claimsShape)) return {kind: 'invalid'};
     const exp = seconds(claims['exp']);
     const nbf = seconds(claims['nbf']);
-    const expireAt = seconds(claims['expire_at']);
-    if (exp === 'wrong' || nbf === 'wrong' || expireAt === 'wrong') return invalid;
-    if (sub !== undefined && typeof sub !== 'string') return invalid;
     const time = now() / 1_000;
     if ((exp !== undefined && exp <= time) || (nbf !== undefined && nbf > time)) return {kind: 'expired'};
-    return {kind: 'valid', claims, user: sub ?? '', expireAt: expiry(expireAt, exp)};
+    const expireAt = seconds(claims['expire_at']) ?? exp;
+    const user = isText(claims['sub']) ? claims['sub'] : '';
+    // Centrifugo takes an `expire_at` of 0 or less for never.
+    return {kind: 'valid', claims, user, expireAt: expireAt !== undefined && expireAt > 0 ? expireAt : undefined};
   };
 }
 
@@ -42,24 +68,25 @@ function verifySignature(token: string, key: KeyObject): Fields | undefined {
   }
 }
 
-/** Numbers and numeric text are taken, as Centrifugo does. */
-function seconds(value: unknown): number | undefined | 'wrong' {
-  if (value === undefined || value === null) return undefined;
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  return typeof number === 'number' && Number.isFinite(number) ? Math.floor(number) : 'wrong';
+/** Numbers and numeric text are times, as in Centrifugo. */
+function isTime(value: unknown): boolean {
+  if (typeof value === 'string') return value.trim() !== '' && Number.isFinite(Number(value));
+  return Number.isFinite(value);
 }
 
-/** `expire_at` stands above `exp`, and 0 there means never. */
-function expiry(expireAt: number | undefined, exp: number | undefined): number | undefined {
-  if (expireAt === undefined) return exp;
-  return expireAt === 0 ? undefined : expireAt;
+function seconds(claim: unknown): number | undefined {
+  return claim === undefined || claim === null ? undefined : Math.floor(Number(claim));
 }
 
-/** `info`, or `b64info` which stands above it. Undefined when there is neither; throws when it cannot be decoded. */
-export function infoOf(claims: Fields, name: 'info' | 'data'): unknown {
+/** The claim, or its base64 form which stands above it. Undefined when that is no base64 of JSON. */
+export function contentOf(claims: Fields, name: 'info' | 'data'): {value: unknown} | undefined {
   const encoded = claims[`b64${name}`];
-  if (typeof encoded !== 'string' || encoded === '') return claims[name];
-  return JSON.parse(Buffer.from(encoded, 'base64').toString()) as unknown;
+  if (typeof encoded !== 'string' || encoded === '') return {value: claims[name]};
+  try {
+    return {value: JSON.parse(Buffer.from(encoded, 'base64').toString()) as unknown};
+  } catch {
+    return undefined;
+  }
 }
 
 const maxTtl = 31_536_000;
@@ -67,5 +94,5 @@ const maxTtl = 31_536_000;
 /** How the reply tells of an expiry: whether, and in how many seconds. */
 export function expiryFields(expireAt: number | undefined, nowMs: number): {expires?: true; ttl?: number} {
   if (expireAt === undefined) return {};
-  return {expires: true, ttl: Math.min(Math.max(Math.floor(expireAt - nowMs / 1_000), 1), maxTtl)};
+  return {expires: true, ttl: Math.min(Math.max(expireAt - Math.floor(nowMs / 1_000), 1), maxTtl)};
 }

@@ -5,7 +5,7 @@ import {WebSocketServer, type RawData, type WebSocket} from 'ws';
 import {disconnects} from './codes.ts';
 import type {Hub} from './hub.ts';
 import {isAllowedOrigin} from './origin.ts';
-import {openConnection, type Transport} from './session.ts';
+import {openConnection, type Connection, type Transport} from './session.ts';
 import {targetOf} from './target.ts';
 import type {VerifyToken} from './tokens.ts';
 
@@ -40,7 +40,11 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
       sockets.add(webSocket);
       webSocket.on('close', () => sockets.delete(webSocket));
       const binary = [query.get('format'), query.get('cf_protocol')].includes('protobuf');
-      attach(hub, verify, webSocket, binary || webSocket.protocol === 'centrifuge-protobuf');
+      const transport = transportOf(webSocket, query.get('cf_ws_frame_ping_pong') === 'true');
+      const connection = openConnection(hub, verify, transport);
+      attach(connection, webSocket);
+      if (binary || webSocket.protocol === 'centrifuge-protobuf')
+        connection.disconnect(disconnects.inappropriateProtocol);
     });
   });
   return sockets;
@@ -54,13 +58,12 @@ function refuse(socket: Duplex, status: string, body: string): void {
   );
 }
 
-function attach(hub: Hub, verify: VerifyToken, socket: WebSocket, wantsProtobuf: boolean): void {
-  const connection = openConnection(hub, verify, transportOf(socket));
+function attach(connection: Connection, socket: WebSocket): void {
   socket.on('message', (data: RawData) => connection.receive(textOf(data)));
   socket.on('close', () => connection.closed());
+  socket.on('pong', connection.ponged);
   // Errors of the socket, such as a frame that is too large, end in its close.
   socket.on('error', () => undefined);
-  if (wantsProtobuf) connection.disconnect(disconnects.inappropriateProtocol);
 }
 
 function textOf(data: RawData): string {
@@ -68,10 +71,11 @@ function textOf(data: RawData): string {
   return Buffer.from(data as Buffer).toString();
 }
 
-function transportOf(socket: WebSocket): Transport {
+function transportOf(socket: WebSocket, pingsByFrame: boolean): Transport {
   return {
     send: (text, encoded) => socket.send(encoded ?? text, {binary: false}),
     buffered: () => socket.bufferedAmount,
+    ping: pingsByFrame ? () => socket.ping() : undefined,
     close: (code, reason) => socket.close(code, reason),
     terminate: () => socket.terminate(),
   };
