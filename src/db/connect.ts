@@ -90,7 +90,8 @@ export async function connect(target: DatabaseTarget, options: ConnectOptions = 
 async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, options: ConnectOptions): Promise<Db> {
   prepareFile(target.path, options.create ?? false);
   const driver = await sqliteDriver(options.sqliteDriver);
-  const writer = knex(driver.config(target.path, ['busy_timeout=0', ...writerPragmas]));
+  const open = (...pragmas: string[]) => knex({...driver.config(target.path, pragmas), log: silent});
+  const writer = open('busy_timeout=0', ...writerPragmas);
   const queue = writerQueue();
   try {
     // The writer goes first: it turns WAL on, which the reader then finds.
@@ -99,7 +100,7 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
     await writer.destroy();
     throw unavailable(target, cause);
   }
-  const reader = knex(driver.config(target.path, ['busy_timeout=5000', 'query_only=ON']));
+  const reader = open('busy_timeout=5000', 'query_only=ON');
   async function close() {
     await queue.close();
     await Promise.all([reader.destroy(), writer.destroy()]);

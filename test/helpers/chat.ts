@@ -13,6 +13,10 @@ export const testSecrets = {
   CENTRIFUGO_TOKEN_SECRET: 'test-centrifugo-secret-0123456789-012',
 } as const;
 
+/** TEST_SQLITE_DRIVER=node:sqlite runs the tests over Node's own SQLite. */
+const wantedDriver = process.env['TEST_SQLITE_DRIVER'];
+const driver = wantedDriver === undefined ? {} : {SQLITE_DRIVER: wantedDriver};
+
 export const operator: Actor = {kind: 'operator', name: 'test'};
 
 /** Settings of a test's own: an empty database, free ports, no environment but what is given. */
@@ -23,7 +27,7 @@ export async function testConfig(
 ): Promise<Config> {
   const DATABASE_URL = await emptyDatabase(t, database);
   return loadConfig({
-    env: {...testSecrets, DATABASE_URL, PORT: '0', REALTIME_PORT: '0', LOG_LEVEL: 'silent', ...env},
+    env: {...testSecrets, ...driver, DATABASE_URL, PORT: '0', REALTIME_PORT: '0', LOG_LEVEL: 'silent', ...env},
     cwd: temporaryDir(t),
   });
 }

@@ -1,0 +1,146 @@
+// One SQLite file for a server and command lines.
+import {execFile} from 'node:child_process';
+import {chmodSync, mkdirSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import test, {type ExecutionContext} from 'ava';
+import {postMessage} from '../../src/core/post-queue.ts';
+import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
+import {createRoom} from '../../src/core/rooms.ts';
+import {connect, parseDatabaseUrl} from '../../src/db/connect.ts';
+import {sqliteDriver} from '../../src/db/drivers.ts';
+import {rows} from '../../src/db/rows.ts';
+import {inTransaction} from '../../src/db/transaction.ts';
+import {claimFile} from '../../src/delivery/claims.ts';
+import {openChat} from '../../src/open.ts';
+import {openTestChat, operator, testConfig} from '../helpers/chat.ts';
+import {temporaryDir} from '../helpers/database.ts';
+
+const run = promisify(execFile);
+
+async function pragma(t: ExecutionContext, name: string, writer: boolean): Promise<unknown> {
+  const chat = await openTestChat(t, 'sqlite');
+  const sql = writer ? chat.db.writer : chat.db.sql;
+  const [row] = await rows<Record<string, unknown>>({sql, dialect: chat.db.dialect}, `pragma ${name}`);
+  return Object.values(row ?? {})[0];
+}
+
+test('what was acknowledged survives a power cut: WAL, synchronous=FULL, foreign keys', async t => {
+  t.is(await pragma(t, 'journal_mode', true), 'wal');
+  t.is(await pragma(t, 'synchronous', true), 2);
+  t.is(await pragma(t, 'foreign_keys', true), 1);
+  t.is(await pragma(t, 'busy_timeout', true), 0);
+});
+
+test('the reading connection cannot write', async t => {
+  const chat = await openTestChat(t, 'sqlite');
+  await t.throwsAsync(rows(chat.db, `insert into meta (key, value) values ('a', 'b')`), {message: /readonly/});
+});
+
+test('the bundled SQLite has the fix of the WAL-reset fault', async t => {
+  const chat = await openTestChat(t, 'sqlite');
+  const [{version} = {version: ''}] = await rows<{version: string}>(chat.db, 'select sqlite_version() as version');
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  t.true(major > 3 || minor > 51 || (minor === 51 && patch >= 3), version);
+});
+
+test('files are 0600 and a folder that was made 0700, whatever the umask', async t => {
+  const before = process.umask(0o022);
+  t.teardown(() => process.umask(before));
+  const folder = join(temporaryDir(t), 'new');
+  const config = {...(await testConfig(t, 'sqlite')), DATABASE_URL: `sqlite:${folder}/chat.db`};
+  const chat = await openChat(config, {migrate: true});
+  t.teardown(() => chat.close());
+  t.is(statSync(folder).mode & 0o777, 0o700);
+  for (const suffix of ['', '-wal', '-shm']) t.is(statSync(`${folder}/chat.db${suffix}`).mode & 0o777, 0o600, suffix);
+});
+
+test('a database that is not there is not made in passing', async t => {
+  const target = parseDatabaseUrl(`sqlite:${join(temporaryDir(t), 'none.db')}`);
+  await t.throwsAsync(connect(target), {code: 'database_unavailable', message: /There is no database at/});
+});
+
+test('a folder, a file that is no database and a file that may not be read are refused in one line', async t => {
+  const dir = temporaryDir(t);
+  mkdirSync(join(dir, 'folder'));
+  writeFileSync(join(dir, 'text'), 'this is no database, but a text of some length, so that it cannot pass for one');
+  await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/folder`)), {message: /is a directory/});
+  const error = await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/text`)), {code: 'database_unavailable'});
+  t.false(error?.message.includes('\n'));
+  if (process.getuid?.() === 0) return void t.log('run as root, which may read everything');
+  writeFileSync(join(dir, 'closed'), '');
+  chmodSync(join(dir, 'closed'), 0o000);
+  await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/closed`)), {code: 'database_unavailable'});
+});
+
+test('an address that is neither SQLite nor PostgreSQL is refused without its password', t => {
+  const error = t.throws(() => parseDatabaseUrl('mysql://root:canary@host/db'), {code: 'config_invalid'});
+  t.false(error?.message.includes('canary'));
+});
+
+test('a second server on the file is refused, and the lock ends with the first', async t => {
+  const path = join(temporaryDir(t), 'chat.db');
+  const first = await claimFile(path);
+  await t.throwsAsync(claimFile(path), {code: 'server_running', message: /runs on .*chat\.db already/});
+  await first.release();
+  const second = await claimFile(path);
+  await second.release();
+});
+
+test('a transaction that reads first and writes then waits for another process instead of failing', async t => {
+  const config = await testConfig(t, 'sqlite');
+  const [one, two] = [await openChat(config, {migrate: true}), await openChat(config)];
+  t.teardown(() => Promise.all([one.close(), two.close()]));
+  const room = await createRoom(one, operator, parse(CreateRoom, {name: 'general'}));
+  const write = (chat: typeof one, name: string) =>
+    inTransaction(chat.db, async tx => {
+      await rows(tx, 'select version from rooms');
+      await rows(tx, 'update rooms set name = ? where id = ?', [name, room.id]);
+    });
+  await t.notThrowsAsync(Promise.all(Array.from({length: 40}, (_, i) => write(i % 2 === 0 ? one : two, `n${i}`))));
+});
+
+test('several processes that write at once all get their turn', async t => {
+  const large = process.argv.includes('--large');
+  const [processes, each] = large ? [8, 500] : [4, 40];
+  const config = await testConfig(t, 'sqlite');
+  const chat = await openChat(config, {migrate: true});
+  t.teardown(() => chat.close());
+  const room = await createRoom(chat, operator, parse(CreateRoom, {name: 'general'}));
+  const script = `
+    import {openChat} from './src/open.ts';
+    import {loadConfig} from './src/config.ts';
+    import {postMessage} from './src/core/post-queue.ts';
+    const chat = await openChat(loadConfig({env: process.env, cwd: process.cwd()}));
+    let slowest = 0;
+    for (let i = 0; i < ${each}; i++) {
+      const before = performance.now();
+      await postMessage(chat, {kind: 'operator', name: 'x'}, ${room.id}, {content: 'm' + i});
+      slowest = Math.max(slowest, performance.now() - before);
+    }
+    await chat.close();
+    console.log(Math.round(slowest));`;
+  const children = Array.from({length: processes}, () =>
+    run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+      env: {PATH: process.env['PATH'], DATABASE_URL: config.DATABASE_URL},
+    }),
+  );
+  for (let i = 0; i < each; i++) {
+    await postMessage(chat, operator, room.id, parse(PostMessage, {content: `own ${i}`}));
+  }
+  const slowest = (await Promise.all(children)).map(({stdout}) => Number(stdout));
+  t.log(`slowest write of each process: ${slowest.join(', ')} ms`);
+  t.true(Math.max(...slowest) <= 2_000);
+  const [{n, top} = {n: 0, top: 0}] = await rows<{n: number; top: number}>(
+    chat.db,
+    'select count(*) as n, max(seq) as top from messages',
+  );
+  t.is(n, (processes + 1) * each);
+  t.is(top, n);
+  t.deepEqual(await rows(chat.db, 'pragma integrity_check'), [{integrity_check: 'ok'}]);
+});
+
+test('an unknown driver is not asked for, and the one that is there says its name', async t => {
+  const driver = await sqliteDriver();
+  t.true(['sqlite3', 'node:sqlite'].includes(driver.name));
+});
