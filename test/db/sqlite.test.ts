@@ -67,7 +67,10 @@ test('a folder, a file that is no database and a file that may not be read are r
   await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/folder`)), {message: /is a directory/});
   const error = await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/text`)), {code: 'database_unavailable'});
   t.false(error?.message.includes('\n'));
-  if (process.getuid?.() === 0) return void t.log('run as root, which may read everything');
+  if (process.getuid?.() === 0) {
+    t.log('run as root, which may read everything');
+    return;
+  }
   writeFileSync(join(dir, 'closed'), '');
   chmodSync(join(dir, 'closed'), 0o000);
   await t.throwsAsync(connect(parseDatabaseUrl(`sqlite:${dir}/closed`)), {code: 'database_unavailable'});
