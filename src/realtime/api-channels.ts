@@ -1,8 +1,18 @@
 // Looking at channels, and at the node, through the server API.
-import {mustBeKnown, mustHaveChannel, readerOf, refuse, type ApiRequest, type Method} from './api-request.ts';
+import {
+  mustBeKnown,
+  mustHaveChannel,
+  readerOf,
+  refuse,
+  Undecodable,
+  type ApiRequest,
+  type Method,
+} from './api-request.ts';
 import {errors} from './codes.ts';
 import {historyBody, historyRequest, presenceOf, presenceStatsOf} from './commands.ts';
 import {bodyText} from './encode.ts';
+import {fits, shaped} from './fields.ts';
+import {positionShape} from './frames.ts';
 import {globPattern} from './glob.ts';
 import type {Hub} from './hub.ts';
 import {hasHistory, type Namespace} from './options.ts';
@@ -15,6 +25,7 @@ export const channelMethods: Record<string, Method> = {
     return JSON.stringify(presenceStatsOf(hub, mustHave(hub, request, hasPresence)));
   },
   history(hub, request) {
+    if (!fits(request.fields, {since: shaped(positionShape)})) throw new Undecodable();
     const wanted = historyRequest(readerOf(request));
     return bodyText(historyBody(hub, mustHave(hub, request, hasHistory), wanted));
   },

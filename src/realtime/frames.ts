@@ -11,7 +11,7 @@ export interface Command {
   request: Fields;
 }
 
-const position: Shape = {offset: isWhole, epoch: isText};
+export const positionShape: Shape = {offset: isWhole, epoch: isText};
 const channelAndToken: Shape = {channel: isText, token: isText};
 
 /** The methods with their fields, in the order in which a command that has several is understood. */
@@ -23,7 +23,7 @@ const shapes = new Map<string, Shape>([
       name: isText,
       version: isText,
       headers: mapOf(isText),
-      subs: mapOf(shaped({recover: isFlag, ...position})),
+      subs: mapOf(shaped({recover: isFlag, ...positionShape})),
       flag: isInteger,
     },
   ],
@@ -31,7 +31,7 @@ const shapes = new Map<string, Shape>([
     'subscribe',
     {
       ...channelAndToken,
-      ...position,
+      ...positionShape,
       recover: isFlag,
       positioned: isFlag,
       recoverable: isFlag,
@@ -45,7 +45,7 @@ const shapes = new Map<string, Shape>([
   ['publish', {channel: isText}],
   ['presence', {channel: isText}],
   ['presence_stats', {channel: isText}],
-  ['history', {channel: isText, limit: isInteger, reverse: isFlag, since: shaped(position)}],
+  ['history', {channel: isText, limit: isInteger, reverse: isFlag, since: shaped(positionShape)}],
   ['rpc', {method: isText}],
   ['send', {}],
   ['refresh', {token: isText}],

@@ -3,7 +3,6 @@
 // A stream has a random epoch and a top offset that rises by one per publication. Its list is cleared some time after
 // the last publication; top and epoch stay much longer, so that a client which missed what was cleared is told so.
 // A channel that is read for the first time gets a stream as well. Everything lives in memory and ends with the process.
-import {randomBytes} from 'node:crypto';
 
 /** The person behind a client's publication, join or presence. */
 export interface ClientInfo {
@@ -122,9 +121,11 @@ export function createStreams(now: () => number, metaTtlMs: number, isWatched: (
   };
 }
 
+// No secret, only unlike others. With the system's random bytes 100,000 epochs take 220 ms, so 58 ms, which counts when
+// a room of that size gets its first message.
 function newEpoch(): string {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-  return Array.from(randomBytes(8), byte => letters[byte % letters.length]).join('');
+  return Array.from({length: 8}, () => letters.charAt(Math.floor(Math.random() * letters.length))).join('');
 }
 
 function placed({list, top}: Stream): Placed[] {
@@ -158,8 +159,7 @@ export interface HistoryRequest {
 export function readHistory(stream: Stream, request: HistoryRequest): readonly Placed[] | undefined {
   const {since, reverse} = request;
   if (since && since.epoch !== '' && since.epoch !== stream.epoch) return undefined;
-  const beyond = since !== undefined && since.offset > stream.top;
-  if (request.limit === 0 || beyond) return [];
+  if (request.limit === 0) return [];
   const inside = placed(stream).filter(
     ({offset}) => !since || (reverse ? offset < since.offset : offset > since.offset),
   );
