@@ -15,7 +15,8 @@ export const testSecrets = {
 
 /** TEST_SQLITE_DRIVER=node:sqlite runs the tests over Node's own SQLite. */
 const wantedDriver = process.env['TEST_SQLITE_DRIVER'];
-const driver = wantedDriver === undefined ? {} : {SQLITE_DRIVER: wantedDriver};
+// All of a process use the same: two SQLite libraries in one process do not see each other's locks on a file.
+export const driver = wantedDriver === undefined ? {} : {SQLITE_DRIVER: wantedDriver};
 
 export const operator: Actor = {kind: 'operator', name: 'test'};
 

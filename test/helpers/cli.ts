@@ -6,7 +6,7 @@ import {PassThrough, Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {run} from '../../src/cli/run.ts';
-import {testSecrets} from './chat.ts';
+import {driver, testSecrets} from './chat.ts';
 import {emptyDatabase, temporaryDir, type Database} from './database.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,7 +36,13 @@ export async function testCli(t: ExecutionContext, database: Database): Promise<
 /** The same without migrations. */
 export async function bareCli(t: ExecutionContext, database: Database): Promise<TestCli> {
   const cwd = temporaryDir(t);
-  const env = {...testSecrets, DATABASE_URL: await emptyDatabase(t, database), PORT: '0', REALTIME_PORT: '0'};
+  const env = {
+    ...testSecrets,
+    ...driver,
+    DATABASE_URL: await emptyDatabase(t, database),
+    PORT: '0',
+    REALTIME_PORT: '0',
+  };
   const call: (...all: Parameters<TestCli>) => Promise<Ended> = async (args, more = {}) => {
     const stdout = collector(more.tty);
     const stderr = collector(more.tty);

@@ -29,6 +29,23 @@ const namespaces: readonly Namespace[] = [
     allowHistoryForSubscriber: true,
   },
   {name: 'opt', historySize: 5, historyTtlMs: 600_000, allowRecovery: true, allowSubscribeForClient: true},
+  {name: 'hist', historySize: 5, historyTtlMs: 600_000, allowSubscribeForClient: true, allowHistoryForSubscriber: true},
+  {name: 'asks', presence: true, joinLeave: true, allowSubscribeForClient: true, allowPresenceForClient: true},
+  {
+    name: 'open',
+    historySize: 5,
+    historyTtlMs: 600_000,
+    presence: true,
+    allowSubscribeForClient: true,
+    allowSubscribeForAnonymous: true,
+    allowPublishForClient: true,
+    allowPublishForAnonymous: true,
+    allowPresenceForClient: true,
+    allowPresenceForAnonymous: true,
+    allowHistoryForClient: true,
+    allowHistoryForAnonymous: true,
+    allowPositioning: true,
+  },
   {name: 'personal', historySize: 300, historyTtlMs: 600_000, forceRecovery: true},
   {name: 'userlim', allowUserLimitedChannels: true},
   {name: 'short', historySize: 5, historyTtlMs: 2_000, forceRecovery: true, allowSubscribeForClient: true},
@@ -44,6 +61,8 @@ export interface Timing {
   presenceUpdate?: number;
   channelLimit?: number;
   userConnectionLimit?: number;
+  recoveryLimit?: number;
+  historyLimit?: number;
   allowedOrigins?: string[];
 }
 
@@ -77,6 +96,8 @@ export async function startEmbedded(
     ...(timing.allowedOrigins && {allowedOrigins: timing.allowedOrigins}),
     ...(timing.channelLimit && {channelLimit: timing.channelLimit}),
     ...(timing.userConnectionLimit && {userConnectionLimit: timing.userConnectionLimit}),
+    ...(timing.recoveryLimit && {recoveryMaxPublicationLimit: timing.recoveryLimit}),
+    ...(timing.historyLimit && {historyMaxPublicationLimit: timing.historyLimit}),
     ...ms('pingIntervalMs', timing.ping),
     ...ms('pongTimeoutMs', timing.pong),
     ...ms('staleCloseDelayMs', timing.stale),
@@ -103,6 +124,8 @@ async function startReal(t: ExecutionContext, timing: Timing): Promise<Backend> 
       allowed_origins: timing.allowedOrigins ?? [],
       ...(timing.channelLimit && {channel_limit: timing.channelLimit}),
       ...(timing.userConnectionLimit && {user_connection_limit: timing.userConnectionLimit}),
+      ...(timing.recoveryLimit && {recovery_max_publication_limit: timing.recoveryLimit}),
+      ...(timing.historyLimit && {history_max_publication_limit: timing.historyLimit}),
       ...seconds('ping_interval', timing.ping),
       ...seconds('pong_timeout', timing.pong),
       ...seconds('stale_close_delay', timing.stale),
@@ -206,6 +229,15 @@ export async function connected(
   client.send({id: 1, connect: {token: token({sub: user, ...claims})}});
   const {connect} = (await client.next()) as {connect: {client: string}};
   return {...client, id: connect.client};
+}
+
+/** Sends a command, and answers what comes with its id, and passes over what comes before it. */
+export async function ask(client: RawClient, command: {id: number} & Message): Promise<Message> {
+  client.send(command);
+  for (;;) {
+    const message = await client.next();
+    if (message['id'] === command.id) return message;
+  }
 }
 
 /** The server API over HTTP. */
