@@ -111,10 +111,11 @@ export function refresh(hub: Hub, verify: VerifyToken, session: Session, request
   if (!info) throw new CommandError(errors.internal);
   const {now} = hub.settings;
   const {expireAt} = verified;
-  if (expireAt !== undefined && expireAt * 1_000 <= now()) throw new CommandError(errors.expired);
+  // A token that never expires leaves the connection as it is, its expiry too.
+  if (expireAt === undefined) return {fields: {}};
+  if (expireAt * 1_000 <= now()) throw new CommandError(errors.expired);
   if (info.value !== undefined) session.connInfo = info.value;
-  // A token that never expires leaves the expiry as it is.
-  if (expireAt !== undefined) session.expireAt(expireAt);
+  session.expireAt(expireAt);
   return {fields: expiryFields(expireAt, now())};
 }
 

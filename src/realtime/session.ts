@@ -148,10 +148,10 @@ export function openConnection(hub: Hub, verify: VerifyToken, transport: Transpo
     }
   }
 
-  // Nothing more is read; the client is given time to close.
+  // Nothing more is read; the client is given time to close, at most until it is stale.
   function becomeUnusable(): void {
     state = 'unusable';
-    timers.clearAll();
+    timers.clear('expiry');
     hub.remove(session);
     timers.set('close', closeWaitMs, () => {
       end();

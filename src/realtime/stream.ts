@@ -159,7 +159,8 @@ export interface HistoryRequest {
 export function readHistory(stream: Stream, request: HistoryRequest): readonly Placed[] | undefined {
   const {since, reverse} = request;
   if (since && since.epoch !== '' && since.epoch !== stream.epoch) return undefined;
-  if (request.limit === 0) return [];
+  const isBeyond = since !== undefined && since.offset > stream.top + 1;
+  if (request.limit === 0 || isBeyond) return [];
   const inside = placed(stream).filter(
     ({offset}) => !since || (reverse ? offset < since.offset : offset > since.offset),
   );

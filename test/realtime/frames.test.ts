@@ -1,4 +1,5 @@
 // Frames and connecting, the same against the embedded endpoint and a real Centrifugo.
+import {once} from 'node:events';
 import test from 'ava';
 import {backendNames, conformance, connected, now, rawClient, startBackend, token} from '../helpers/realtime.ts';
 import {centrifugoProgram} from '../helpers/centrifugo.ts';
@@ -33,6 +34,21 @@ conformance('whatever is not a command closes with 3501', async (t, backend) => 
     '{"id":2,"publish":{}}',
     '{"id":2,"subscribe":{"channel":"plain:a","delta":"other"}}',
     '{"id":2,"refresh":{}}',
+    '{"id":1.5,"subscribe":{"channel":"plain:a"}}',
+    '{"id":null,"subscribe":{"channel":"plain:a"}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","offset":-1}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","offset":"5"}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","epoch":5}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","recover":1}}',
+    '{"id":2,"subscribe":{"channel":"plain:a","token":5}}',
+    '{"id":2,"history":{"channel":"chat:a","limit":"5"}}',
+    '{"id":2,"history":{"channel":"chat:a","since":{"offset":-1}}}',
+    '{"id":2,"history":{}}',
+    '{"id":2,"presence":{}}',
+    '{"id":2,"presence_stats":{}}',
+    '{"id":2,"sub_refresh":{}}',
+    '{"id":2,"rpc":null}',
+    '\r\n',
   ];
   for (const frame of frames) {
     const client = await connected(t, backend, '42');
@@ -74,6 +90,62 @@ conformance('commands before a bad one in the frame are answered', async (t, bac
   client.send('{"id":2,"subscribe":{"channel":"plain:a"}}\n\n{"id":3,"unsubscribe":{"channel":"plain:a"}}');
   t.deepEqual(await client.next(), {id: 2, subscribe: {}});
   t.deepEqual(await client.closed, bad);
+});
+
+conformance(
+  'of several methods the first in the order of the protocol counts, and null is none',
+  async (t, backend) => {
+    const client = await connected(t, backend, '42');
+    client.send('{"id":2,"publish":{"channel":"plain:first","data":1},"subscribe":{"channel":"plain:first"}}');
+    t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+    client.send('{"id":3,"subscribe":null,"publish":{"channel":"closed:a","data":1}}');
+    t.like(await client.next(), {id: 3, error: {code: 103}});
+  },
+);
+
+conformance('commands may come in binary frames', async (t, backend) => {
+  const client = await connected(t, backend, '42');
+  client.socket.send(Buffer.from('{"id":2,"subscribe":{"channel":"plain:a"}}'), {binary: true});
+  t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+});
+
+conformance('rpc is not available whatever it names, and ids need not rise', async (t, backend) => {
+  const client = await connected(t, backend, '42');
+  client.send({id: 9, rpc: {}}, {id: 9, rpc: {method: 'ping'}}, {id: 3, rpc: {}});
+  for (const id of [9, 9, 3]) t.deepEqual(await client.next(), {id, error: {code: 108, message: 'not available'}});
+});
+
+conformance(
+  'one pong answers a ping, also among commands; a second one closes with 3501',
+  async (t, backend) => {
+    const client = await rawClient(t, backend, {pong: false});
+    client.send({id: 1, connect: {token: token({sub: '42'})}});
+    await client.next();
+    await once(client.socket, 'message');
+    client.send({id: 2, subscribe: {channel: 'plain:a'}}, '{}');
+    t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+    client.send('{}');
+    t.deepEqual(await client.closed, bad);
+  },
+  {ping: 2, pong: 1},
+);
+
+conformance(
+  'other commands are no pong',
+  async (t, backend) => {
+    const client = await rawClient(t, backend, {pong: false});
+    client.send({id: 1, connect: {token: token({sub: '42'})}});
+    await client.next();
+    await once(client.socket, 'message');
+    client.send({id: 2, subscribe: {channel: 'plain:a'}});
+    t.deepEqual(await client.next(), {id: 2, subscribe: {}});
+    t.deepEqual(await client.closed, {code: 3012, reason: 'no pong'});
+  },
+  {ping: 2, pong: 1},
+);
+
+conformance('a path with a slash at its end is another path', async (t, backend) => {
+  await t.throwsAsync(rawClient(t, {url: `${backend.url}/`}));
 });
 
 conformance('a frame of 65,536 bytes is read, one more closes with 1009', async (t, backend) => {
