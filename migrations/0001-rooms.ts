@@ -5,7 +5,7 @@ export async function up(knex: Knex): Promise<void> {
   const sqlite = isSqlite(knex);
 
   await knex.schema.createTable('users', table => {
-    table.string('id', 200).primary();
+    ordered(knex, table, 'id', 200).primary();
     table.string('username', 150).notNullable();
     table.timestamp('created_at').notNullable();
     table.timestamp('deactivated_at');
@@ -17,7 +17,7 @@ export async function up(knex: Knex): Promise<void> {
     identity(knex, table);
     table.string('key', 200).unique({indexName: 'rooms_key_idx'});
     table.string('name', 200).notNullable();
-    table.string('name_key', 400).notNullable().index('rooms_name_key_idx');
+    ordered(knex, table, 'name_key', 400).notNullable().index('rooms_name_key_idx');
     table.string('visibility', 10).notNullable();
     table.bigInteger('version').notNullable().defaultTo(0);
     table.bigInteger('members_version').notNullable().defaultTo(0);
@@ -33,7 +33,7 @@ export async function up(knex: Knex): Promise<void> {
 
   await knex.schema.createTable('members', table => {
     table.bigInteger('room_id').notNullable().references('id').inTable('rooms');
-    table.string('user_id', 200).notNullable().references('id').inTable('users');
+    ordered(knex, table, 'user_id', 200).notNullable().references('id').inTable('users');
     table.string('role', 10).notNullable();
     table.timestamp('joined_at').notNullable();
     // The room's version of the joining: events before it are not this member's to receive.
@@ -65,6 +65,12 @@ export async function up(knex: Knex): Promise<void> {
 
 export async function down(knex: Knex): Promise<void> {
   for (const table of ['messages', 'members', 'rooms', 'users']) await knex.schema.dropTable(table);
+}
+
+/** Text that lists are ordered by: by its bytes on both databases, whatever the locale of the cluster. */
+function ordered(knex: Knex, table: Knex.CreateTableBuilder, name: string, length: number): Knex.ColumnBuilder {
+  if (isSqlite(knex)) return table.string(name, length);
+  return table.specificType(name, `varchar(${length}) collate "C"`);
 }
 
 function identity(knex: Knex, table: Knex.CreateTableBuilder): void {

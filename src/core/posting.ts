@@ -6,15 +6,14 @@
 import {
   findAuthors,
   findByClientIds,
-  findPostingRooms,
   insertMessages,
   lockRooms,
   memberKey,
   updatePostedRooms,
   updateReadMarkers,
-  type PostingRoom,
 } from '../db/posting.ts';
 import type {Message, NewMessage} from '../db/messages.ts';
+import {findBareRooms, type Room} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
@@ -44,7 +43,7 @@ interface Accepted {
   row: NewMessage;
   author: Author;
   /** The room right after this post. */
-  room: PostingRoom;
+  room: Room;
 }
 
 /** A post's decision: an outcome already, the place of an accepted one, or that of the one it repeats. */
@@ -54,7 +53,7 @@ export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wai
   const ids = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
   const locked = await lockRooms(tx, ids, wait);
   // A room that is absent cannot be locked either; only the look at it tells the two apart.
-  const rooms = await findPostingRooms(tx, ids);
+  const rooms = await findBareRooms(tx, ids);
   const open = posts.filter(post => locked.has(post.roomId));
   const authors = await findAuthors(tx, wantedAuthors(open));
   const known = await findKnown(tx, open);
@@ -101,7 +100,7 @@ function clientKey(room: RoomId, author: UserId | null, clientId: string): strin
 function decide(
   chat: Chat,
   post: Post,
-  room: PostingRoom | undefined,
+  room: Room | undefined,
   authors: ReadonlyMap<string, NonNullable<Author>>,
   known: Known,
   accepted: Accepted[],
@@ -126,7 +125,7 @@ function decide(
 }
 
 /** Moves the room on by one post. */
-function accept(chat: Chat, room: PostingRoom, author: Author, input: PostMessage): Accepted {
+function accept(chat: Chat, room: Room, author: Author, input: PostMessage): Accepted {
   room.lastSeq += 1;
   room.version += 1;
   room.bumpedAt = notBefore(room.bumpedAt, chat.now());

@@ -2,7 +2,8 @@
 // contract's order, and nothing that belongs to another reader.
 import type {Member} from '../db/members.ts';
 import type {Message} from '../db/messages.ts';
-import type {FoundRoom, LastMessage, OwnRoom, Room} from '../db/rooms.ts';
+import type {FoundRoom} from '../db/room-lists.ts';
+import type {LastMessage, OwnRoom, Room} from '../db/rooms.ts';
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from './ids.ts';
 
 export interface UserJson {

@@ -2,21 +2,23 @@ import {
   countFoundRooms,
   countRooms,
   countRoomsOf,
+  listRooms as listRows,
+  listRoomsOf,
+  searchRooms as searchRows,
+  type FoundRoom,
+  type RoomFilter,
+  type RoomSort,
+} from '../db/room-lists.ts';
+import {
   findRoomIdByKey,
   findRoomsByName,
   insertRoom,
   keyTaken,
-  listRooms as listRows,
-  listRoomsOf,
   lockRoom,
-  searchRooms as searchRows,
   updateRoom as updateRow,
-  type FoundRoom,
   type OwnRoom,
   type Room,
   type RoomChange,
-  type RoomFilter,
-  type RoomSort,
 } from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustAdministerRoom, mustBeManager, mustBeUser, mustLockRoom, mustSeeRoom, type SeenRoom} from './access.ts';

@@ -3,12 +3,8 @@ import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Dialect} from './connect.ts';
 import type {Member} from './members.ts';
 import {findMessagesWhere, type Message, type NewMessage} from './messages.ts';
-import type {Room} from './rooms.ts';
 import {marks, rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
-
-/** A room as posting needs it; its last message is about to be another. */
-export type PostingRoom = Omit<Room, 'lastMessage'> & {lastMessage: null};
 
 /**
  * Locks rooms in the order of their ids, in a statement of its own: one that waited for a lock would go on with the
@@ -23,59 +19,6 @@ export async function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): 
     ids,
   );
   return new Set(found.map(row => row.id));
-}
-
-export async function findPostingRooms(tx: Tx, ids: readonly RoomId[]): Promise<Map<RoomId, PostingRoom>> {
-  if (ids.length === 0) return new Map();
-  const found = await rows<{
-    id: RoomId;
-    key: string | null;
-    name: string;
-    visibility: Room['visibility'];
-    version: number;
-    members_version: number;
-    member_count: number;
-    last_seq: number;
-    created_at: Timestamp;
-    bumped_at: Timestamp;
-    archived_at: Timestamp | null;
-  }>(
-    tx,
-    `select id, key, name, visibility, version, members_version, member_count, last_seq, created_at, bumped_at, archived_at
-     from rooms where id in (${marks(ids)}) and deleted_at is null`,
-    ids,
-  );
-  return new Map(found.map(row => [row.id, toPostingRoom(row)]));
-}
-
-function toPostingRoom(row: {
-  id: RoomId;
-  key: string | null;
-  name: string;
-  visibility: Room['visibility'];
-  version: number;
-  members_version: number;
-  member_count: number;
-  last_seq: number;
-  created_at: Timestamp;
-  bumped_at: Timestamp;
-  archived_at: Timestamp | null;
-}): PostingRoom {
-  return {
-    id: row.id,
-    key: row.key,
-    name: row.name,
-    visibility: row.visibility,
-    version: row.version,
-    membersVersion: row.members_version,
-    memberCount: row.member_count,
-    lastSeq: row.last_seq,
-    createdAt: row.created_at,
-    bumpedAt: row.bumped_at,
-    archivedAt: row.archived_at,
-    deletedAt: null,
-    lastMessage: null,
-  };
 }
 
 /** The members among these pairs, by `memberKey`. */

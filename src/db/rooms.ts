@@ -1,9 +1,8 @@
 import {ChatError} from '../core/errors.ts';
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {isUniqueViolation, rows} from './rows.ts';
+import {isUniqueViolation, marks, rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
-import {likePattern} from './users.ts';
 
 export interface Room {
   id: RoomId;
@@ -34,7 +33,7 @@ export interface OwnRoom extends Room {
   lastReadSeq: number;
 }
 
-interface RoomRow {
+interface RoomFields {
   id: RoomId;
   key: string | null;
   name: string;
@@ -47,6 +46,9 @@ interface RoomRow {
   bumped_at: Timestamp;
   archived_at: Timestamp | null;
   deleted_at: Timestamp | null;
+}
+
+export interface RoomRow extends RoomFields {
   message_id: MessageId | null;
   message_content: string | null;
   message_created_at: Timestamp | null;
@@ -54,18 +56,22 @@ interface RoomRow {
   message_username: string | null;
 }
 
-interface OwnRoomRow extends RoomRow {
-  role: Role;
-  last_read_seq: number;
-}
-
-const roomColumns = `r.id, r.key, r.name, r.visibility, r.version, r.members_version, r.member_count, r.last_seq,
-  r.created_at, r.bumped_at, r.archived_at, r.deleted_at,
+const fieldNames =
+  'id key name visibility version members_version member_count last_seq created_at bumped_at archived_at deleted_at'.split(
+    ' ',
+  );
+/** For queries that name rooms `r` and join what `withLastMessage` says. */
+export const roomColumns = `${fieldNames.map(name => `r.${name}`).join(', ')},
   m.id as message_id, m.content as message_content, m.created_at as message_created_at,
   u.id as message_user_id, u.username as message_username`;
-const withLastMessage = `left join messages m on m.room_id = r.id and m.id = r.last_message_id left join users u on u.id = m.user_id`;
+export const withLastMessage = `left join messages m on m.room_id = r.id and m.id = r.last_message_id left join users u on u.id = m.user_id`;
 
-function toRoom(row: RoomRow): Room {
+export function toRoom(row: RoomRow): Room {
+  return {...toBareRoom(row), lastMessage: toLastMessage(row)};
+}
+
+/** The room without a look at its last message. */
+function toBareRoom(row: RoomFields): Room {
   return {
     id: row.id,
     key: row.key,
@@ -79,7 +85,7 @@ function toRoom(row: RoomRow): Room {
     bumpedAt: row.bumped_at,
     archivedAt: row.archived_at,
     deletedAt: row.deleted_at,
-    lastMessage: toLastMessage(row),
+    lastMessage: null,
   };
 }
 
@@ -94,10 +100,6 @@ function toLastMessage(row: RoomRow): LastMessage | null {
         : {id: row.message_user_id, username: row.message_username ?? row.message_user_id},
     createdAt: row.message_created_at,
   };
-}
-
-function toOwnRoom(row: OwnRoomRow): OwnRoom {
-  return {...toRoom(row), role: row.role, lastReadSeq: row.last_read_seq};
 }
 
 /** What the column of folded names holds. A single character may fold into eighteen. */
@@ -116,6 +118,17 @@ export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefin
     [id],
   );
   return row && toRoom(row);
+}
+
+/** Many rooms by id, without their last messages. */
+export async function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<RoomFields>(
+    q,
+    `select ${fieldNames.join(', ')} from rooms where id in (${marks(ids)}) and deleted_at is null`,
+    ids,
+  );
+  return new Map(found.map(row => [row.id, toBareRoom(row)]));
 }
 
 export async function findRoomIdByKey(q: Queryable, key: string): Promise<RoomId | undefined> {
@@ -209,120 +222,3 @@ export async function updateRoom(tx: Tx, room: {id: RoomId; version: number}, ch
 export function keyTaken(key: string): ChatError {
   return new ChatError('key_taken', `The key ${key} belongs to another room already.`);
 }
-
-/** The user's rooms, newest bump first. */
-export async function listRoomsOf(
-  q: Queryable,
-  user: UserId,
-  page: {limit: number; offset: number},
-): Promise<OwnRoom[]> {
-  const found = await rows<OwnRoomRow>(
-    q,
-    `select ${roomColumns}, mine.role, mine.last_read_seq
-     from members mine join rooms r on r.id = mine.room_id ${withLastMessage}
-     where mine.user_id = ? and r.deleted_at is null
-     order by r.bumped_at desc, r.id desc limit ? offset ?`,
-    [user, page.limit, page.offset],
-  );
-  return found.map(toOwnRoom);
-}
-
-export async function countRoomsOf(q: Queryable, user: UserId, atMost: number): Promise<number> {
-  const [row] = await rows<{n: number}>(
-    q,
-    `select count(*) as n from (
-       select 1 from members mine join rooms r on r.id = mine.room_id
-       where mine.user_id = ? and r.deleted_at is null limit ?) as found`,
-    [user, atMost],
-  );
-  return row?.n ?? 0;
-}
-
-export interface RoomFilter {
-  search?: string | undefined;
-  member?: UserId | undefined;
-  /** Only archived rooms, or only those that are not; both when absent. */
-  archived?: boolean | undefined;
-}
-export type RoomSort = 'bumped' | 'name' | 'members' | 'id';
-
-const orders: Record<RoomSort, string> = {
-  bumped: 'r.bumped_at desc, r.id desc',
-  name: 'r.name_key, r.id',
-  members: 'r.member_count desc, r.id',
-  id: 'r.id',
-};
-
-export async function listRooms(
-  q: Queryable,
-  filter: RoomFilter,
-  page: {sort: RoomSort; limit: number; offset: number},
-): Promise<Room[]> {
-  const {where, bindings} = roomWhere(filter);
-  const found = await rows<RoomRow>(
-    q,
-    `select ${roomColumns} from rooms r ${withLastMessage} where ${where} order by ${orders[page.sort]} limit ? offset ?`,
-    [...bindings, page.limit, page.offset],
-  );
-  return found.map(toRoom);
-}
-
-export async function countRooms(q: Queryable, filter: RoomFilter, atMost: number): Promise<number> {
-  const {where, bindings} = roomWhere(filter);
-  const [row] = await rows<{n: number}>(
-    q,
-    `select count(*) as n from (select 1 from rooms r where ${where} limit ?) as found`,
-    [...bindings, atMost],
-  );
-  return row?.n ?? 0;
-}
-
-function roomWhere(filter: RoomFilter): {where: string; bindings: (string | number)[]} {
-  const wheres = ['r.deleted_at is null'];
-  const bindings: (string | number)[] = [];
-  if (filter.archived !== undefined) wheres.push(`r.archived_at is ${filter.archived ? 'not null' : 'null'}`);
-  if (filter.search) {
-    wheres.push(`r.name_key like ? escape '\\'`);
-    bindings.push(likePattern(nameKey(filter.search)));
-  }
-  if (filter.member !== undefined) {
-    wheres.push('exists (select 1 from members f where f.room_id = r.id and f.user_id = ?)');
-    bindings.push(filter.member);
-  }
-  return {where: wheres.join(' and '), bindings};
-}
-
-export interface FoundRoom {
-  id: RoomId;
-  name: string;
-  createdAt: Timestamp;
-  isMember: boolean;
-}
-
-/** Rooms by name that the user may see: public ones and own ones. Archived public rooms are left out. */
-export async function searchRooms(
-  q: Queryable,
-  user: UserId,
-  search: string,
-  page: {limit: number; offset: number},
-): Promise<FoundRoom[]> {
-  const found = await rows<{id: RoomId; name: string; created_at: Timestamp; mine: string | null}>(
-    q,
-    `select r.id, r.name, r.created_at, mine.user_id as mine ${searchFrom} order by r.name_key, r.id limit ? offset ?`,
-    [user, likePattern(nameKey(search)), page.limit, page.offset],
-  );
-  return found.map(row => ({id: row.id, name: row.name, createdAt: row.created_at, isMember: row.mine !== null}));
-}
-
-export async function countFoundRooms(q: Queryable, user: UserId, search: string, atMost: number): Promise<number> {
-  const [row] = await rows<{n: number}>(q, `select count(*) as n from (select 1 ${searchFrom} limit ?) as found`, [
-    user,
-    likePattern(nameKey(search)),
-    atMost,
-  ]);
-  return row?.n ?? 0;
-}
-
-const searchFrom = `from rooms r left join members mine on mine.room_id = r.id and mine.user_id = ?
-  where r.deleted_at is null and r.name_key like ? escape '\\'
-  and (mine.user_id is not null or (r.visibility = 'public' and r.archived_at is null))`;

@@ -228,3 +228,13 @@ for (const database of databases) {
     t.is((await provisionUser(chat, userId('alice'), undefined)).username, 'Alice again');
   });
 }
+
+for (const database of databases) {
+  test(`${database}: lists are ordered by the bytes of ids and names, whatever the locale`, async t => {
+    const chat = await openTestChat(t, database);
+    const ids = ['Zoe', 'a.b', 'a-b', 'ab', 'adam', 'B2', 'b10'];
+    const {id} = await room(chat, ids);
+    const listed = (await listMembers(chat, operator, id, page)).items.map(each => String(each.user.id));
+    t.deepEqual(listed, ids.toSorted());
+  });
+}

@@ -2,7 +2,8 @@ import {CreateRoom, UpdateRoom} from '../../core/input.ts';
 import * as members from '../../core/members.ts';
 import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
-import {findRoomIdByKey, findRoomsByName, type Room, type RoomSort} from '../../db/rooms.ts';
+import type {RoomSort} from '../../db/room-lists.ts';
+import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
 import type {Cli} from '../context.ts';
 import {
   eachUser,
