@@ -1,14 +1,11 @@
 // What subscribing gives in each kind of channel, refreshing, and the limits of recovery and history, on both servers.
-import test from 'ava';
 import {
   api,
   ask,
-  backendNames,
   conformance,
   connected,
   now,
   publish,
-  startBackend,
   token,
   type Backend,
   type Message,
@@ -121,9 +118,9 @@ conformance('recovery from the very beginning gives everything', async (t, backe
   );
 });
 
-for (const name of backendNames) {
-  test(`${name}: no more is recovered, or read by a client, than the limits say`, async t => {
-    const backend = await startBackend(t, name, {recoveryLimit: 3, historyLimit: 2});
+conformance(
+  'no more is recovered, or read by a client, than the limits say',
+  async (t, backend) => {
     const epoch = await fill(backend, 'hist:limit', 5);
     const recovered = async (offset: number) => {
       const client = await connected(t, backend, '42');
@@ -145,8 +142,9 @@ for (const name of backendNames) {
     }
     const all = await api(backend, 'history', {channel: 'hist:limit', limit: -1});
     t.is((all.json['result'] as {publications: unknown[]}).publications.length, 5);
-  });
-}
+  },
+  {recoveryLimit: 3, historyLimit: 2},
+);
 
 conformance('history backwards begins below its position, which may be the next one to come', async (t, backend) => {
   await fill(backend, 'hist:back', 7);

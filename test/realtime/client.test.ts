@@ -186,9 +186,7 @@ test('embedded: ten thousand random frames neither crash it nor leave anything b
     {weight: 1, arbitrary: fc.string()},
     {weight: 1, arbitrary: fc.uint8Array().map(bytes => Buffer.from(bytes).toString('latin1'))},
   );
-  const seed = Date.now() % 1_000_000;
-  t.log(`seed ${seed}`);
-  const frames = fc.sample(frame, {numRuns: 10_000, seed});
+  const frames = fc.sample(frame, {numRuns: 10_000, seed: 7_102_026});
   let answered = 0;
   // Each frame is followed by a command whose answer, or the close, tells that the frame was dealt with.
   const worker = async () => {

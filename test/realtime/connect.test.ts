@@ -1,18 +1,8 @@
 // Who may connect as whom and until when, and what the token subscribes to, against both servers.
 import jwt from 'jsonwebtoken';
-import {
-  ask,
-  conformance,
-  connected,
-  now,
-  publish,
-  rawClient,
-  startBackend,
-  backendNames,
-  token,
-} from '../helpers/realtime.ts';
+import {ask, conformance, connected, now, publish, rawClient, token} from '../helpers/realtime.ts';
 import type {Backend, Message} from '../helpers/realtime.ts';
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext} from 'ava';
 import {generateKeyPairSync} from 'node:crypto';
 import {until} from '../helpers/until.ts';
 
@@ -90,16 +80,18 @@ conformance(
   {channelLimit: 2},
 );
 
-for (const name of backendNames) {
-  test(`${name}: after a refused connect nothing is answered, and the connection ends`, async t => {
-    const client = await connectWith(t, await startBackend(t, name, {stale: 2}), {sub: '42', exp: now() - 5});
+conformance(
+  'after a refused connect nothing is answered, and the connection ends',
+  async (t, backend) => {
+    const client = await connectWith(t, backend, {sub: '42', exp: now() - 5});
     client.send({id: 2, connect: {token: token({sub: '42'})}}, {id: 3, subscribe: {channel: 'plain:a'}});
     client.send('garbage');
     t.deepEqual(await client.next(), {id: 1, error: {code: 109, message: 'token expired'}});
     t.true([1006, 3502].includes((await client.closed).code));
     t.deepEqual(client.pending(), []);
-  });
-}
+  },
+  {stale: 2},
+);
 
 conformance('times may be text or have fractions, and what is not checked may be anything', async (t, backend) => {
   for (const claims of [
