@@ -51,7 +51,8 @@ function answerError(hub: Hub, error: unknown, request: IncomingMessage, respons
   if (error instanceof Undecodable) return answer(response, 400, plain, 'Bad Request\n');
   if (!(error instanceof CommandError)) hub.settings.log('a request of the server API failed', error);
   const {code, message} = error instanceof CommandError ? error.error : errors.internal;
-  if (request.headers['x-centrifugo-error-mode'] === 'transport') {
+  const mode = hub.settings.apiErrorMode ?? request.headers['x-centrifugo-error-mode'];
+  if (mode === 'transport') {
     return answer(response, statuses[code] ?? 500, json, JSON.stringify({code, message}));
   }
   answer(response, 200, json, JSON.stringify({error: {code, message}}));

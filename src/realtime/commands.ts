@@ -101,7 +101,7 @@ export function historyBody(
 export function refresh(hub: Hub, verify: VerifyToken, session: Session, request: Fields): Body {
   const token = fieldReader(request, badRequest).text('token') ?? '';
   if (token === '') throw badRequest();
-  const verified = verify(token);
+  const verified = verify(token, 'connection');
   if (verified.kind === 'expired') throw new DisconnectError(disconnects.expired);
   if (verified.kind === 'invalid' || verified.claims['channel'] || verified.user !== session.user) {
     throw new DisconnectError(disconnects.invalidToken);
@@ -142,7 +142,7 @@ export function subRefresh(hub: Hub, verify: VerifyToken, session: Session, requ
   if (subscription.serverSide) throw badRequest();
   const token = fieldReader(request, badRequest).text('token') ?? '';
   if (token === '') throw new CommandError(errors.badRequest);
-  const verified = verify(token);
+  const verified = verify(token, 'subscription');
   if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
   const isGood =
     verified.kind === 'valid' &&

@@ -20,8 +20,8 @@ export function connect(
   const {settings} = hub;
   const read = fieldReader(request, badRequest);
   const token = read.text('token') ?? '';
-  if (token === '') throw badRequest();
-  const {claims, user, expireAt} = mustBeValid(verify, token);
+  if (token === '' && !settings.allowAnonymousConnectWithoutToken) throw badRequest();
+  const {claims, user, expireAt} = token === '' ? nobody : mustBeValid(verify, token);
   const wanted = read.fields('subs') ?? {};
   const granted = grantedChannels(hub, claims, wanted, user);
   const info = contentOf(claims, 'info');
@@ -43,6 +43,7 @@ export function connect(
     client: session.id,
     version: `${settings.version} OSS`,
     ...expiryFields(expireAt, settings.now()),
+    ...(settings.connectIncludeServerTime && {time: settings.now()}),
     ...(!session.pingsByFrame && pingFields(settings)),
   };
   return {text: replyText(id, fields, subs), afterReply: () => subs.forEach(([, body]) => body.afterReply?.())};
@@ -52,8 +53,10 @@ function pingFields({pingIntervalMs, pongTimeoutMs}: Settings) {
   return {ping: Math.floor(pingIntervalMs / 1_000), ...(pongTimeoutMs > 0 && {pong: true})};
 }
 
+const nobody = {claims: {}, user: '', expireAt: undefined};
+
 function mustBeValid(verify: VerifyToken, token: string) {
-  const verified = verify(token);
+  const verified = verify(token, 'connection');
   if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
   if (verified.kind === 'invalid' || verified.claims['channel']) {
     throw new DisconnectError(disconnects.invalidToken);
@@ -64,6 +67,8 @@ function mustBeValid(verify: VerifyToken, token: string) {
 /** Channels that the token names, and those that the request names and the user may subscribe to anyway. */
 function grantedChannels(hub: Hub, claims: Fields, wanted: Fields, user: string): Map<string, Grant> {
   const granted = grantedByToken(hub, claims);
+  const {personalChannelNamespace: personal} = hub.settings;
+  if (personal !== undefined && user !== '') granted.set(`${personal === '' ? '' : `${personal}:`}#${user}`, {});
   for (const channel of Object.keys(wanted)) {
     const namespace = namespaceOf(hub.settings, channel);
     if (!namespace) throw badRequest();

@@ -9,7 +9,7 @@ import {disconnects} from './codes.ts';
 import {createHub, prepare, type Hub} from './hub.ts';
 import {withDefaults, type EndpointOptions, type Settings} from './options.ts';
 import {endExpiredSubscriptions} from './expiry.ts';
-import {tokenVerifier} from './tokens.ts';
+import {tokenVerifier, type VerifyToken} from './tokens.ts';
 import {acceptWebSockets, webSocketPath} from './websockets.ts';
 
 export interface Endpoint {
@@ -31,8 +31,7 @@ const closeLimitMs = 1_000;
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
   const settings = withDefaults(options);
   const hub = createHub(settings);
-  const secrets = [settings.tokenSecret, settings.previousTokenSecret].filter(secret => secret !== undefined);
-  const verify = tokenVerifier(secrets, settings.now);
+  const verify = verifierOf(settings);
   const server = createServer((request, response) => {
     serveApi(hub, request, response).catch(() => response.destroy());
   });
@@ -62,6 +61,14 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       await closeServer(server, sockets, peers);
     },
   };
+}
+
+function verifierOf({tokenSecret, previousTokenSecret, subscriptionTokenSecret, now}: Settings): VerifyToken {
+  const secrets = [tokenSecret, previousTokenSecret].filter(secret => secret !== undefined);
+  const connection = tokenVerifier(secrets, now);
+  const subscription =
+    subscriptionTokenSecret === undefined ? connection : tokenVerifier([subscriptionTokenSecret], now);
+  return (token, purpose) => (purpose === 'connection' ? connection(token) : subscription(token));
 }
 
 /** Publishing does not wait for anything, so that it goes in small portions between which others get their turn. */

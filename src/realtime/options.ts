@@ -33,11 +33,21 @@ export interface EndpointOptions {
   /** Signs connection and subscription tokens. */
   tokenSecret: string;
   previousTokenSecret?: string | undefined;
+  /** Signs subscription tokens instead, which then the other secrets do not. */
+  subscriptionTokenSecret?: string | undefined;
   /** Of the server HTTP API, which is closed without one. */
   apiKey?: string | undefined;
   /** Browser origins that may connect, `*` in them standing for anything. Requests without an origin always may. */
   allowedOrigins?: readonly string[];
   namespaces?: readonly Namespace[];
+  /** Lets clients in who send no token, as nobody. */
+  allowAnonymousConnectWithoutToken?: boolean;
+  /** Subscribes each user to `<namespace>:#<user>` at once. */
+  personalChannelNamespace?: string | undefined;
+  /** Puts the server's time into the reply to connect. */
+  connectIncludeServerTime?: boolean;
+  /** Tells errors of the server API by the status too, as one header does for one request. */
+  apiErrorMode?: 'transport' | undefined;
   version?: string;
   pingIntervalMs?: number;
   pongTimeoutMs?: number;
@@ -60,8 +70,9 @@ export interface EndpointOptions {
   log?: (message: string, error: unknown) => void;
 }
 
-export type Settings = Required<Omit<EndpointOptions, 'previousTokenSecret' | 'apiKey'>> &
-  Pick<EndpointOptions, 'previousTokenSecret' | 'apiKey'>;
+type Optional =
+  'previousTokenSecret' | 'subscriptionTokenSecret' | 'apiKey' | 'personalChannelNamespace' | 'apiErrorMode';
+export type Settings = Required<Omit<EndpointOptions, Optional>> & Pick<EndpointOptions, Optional>;
 
 /** The one namespace that chatctl needs. */
 export const personalNamespace: Namespace = {
@@ -75,6 +86,8 @@ export function withDefaults(options: EndpointOptions): Settings {
   return {
     allowedOrigins: [],
     namespaces: [personalNamespace],
+    allowAnonymousConnectWithoutToken: false,
+    connectIncludeServerTime: false,
     version: '0.0.0',
     pingIntervalMs: 25_000,
     pongTimeoutMs: 8_000,

@@ -27,7 +27,7 @@ export function subscribe(hub: Hub, verify: VerifyToken, session: Session, reque
 }
 
 function mustBeGranted(verify: VerifyToken, session: Session, channel: string, token: string): Grant {
-  const verified = verify(token);
+  const verified = verify(token, 'subscription');
   if (verified.kind === 'expired') throw new CommandError(errors.tokenExpired);
   if (verified.kind === 'invalid') throw new CommandError(errors.permissionDenied);
   const {claims, user, expireAt} = verified;

@@ -7,7 +7,7 @@ import {fits, isFields, isFlag, isInteger, isText, isTexts, shaped, type Fields,
 export type Verified =
   {kind: 'valid'; claims: Fields; user: string; expireAt: number | undefined} | {kind: 'expired'} | {kind: 'invalid'};
 
-export type VerifyToken = (token: string) => Verified;
+export type VerifyToken = (token: string, purpose: 'connection' | 'subscription') => Verified;
 
 const overridden = shaped({value: isFlag});
 
@@ -39,7 +39,7 @@ const claimsShape: Shape = {
 };
 
 /** `expireAt` in the result is seconds since 1970, undefined when the connection or subscription never expires. */
-export function tokenVerifier(secrets: readonly string[], now: () => number): VerifyToken {
+export function tokenVerifier(secrets: readonly string[], now: () => number): (token: string) => Verified {
   const keys = secrets.map(secret => createSecretKey(secret, 'utf8'));
   return function verify(token) {
     const claims = keys.reduce<Fields | undefined>((found, key) => found ?? verifySignature(token, key), undefined);

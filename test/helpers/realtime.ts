@@ -51,8 +51,8 @@ const namespaces: readonly Namespace[] = [
   {name: 'short', historySize: 5, historyTtlMs: 2_000, forceRecovery: true, allowSubscribeForClient: true},
 ];
 
-/** Seconds; the defaults of both servers where nothing is said. */
-export interface Timing {
+/** Times in seconds; the defaults of both servers where nothing is said. */
+export interface Setup {
   ping?: number;
   pong?: number;
   stale?: number;
@@ -63,6 +63,11 @@ export interface Timing {
   userConnectionLimit?: number;
   recoveryLimit?: number;
   historyLimit?: number;
+  subscriptionSecret?: string;
+  anonymous?: boolean;
+  personalNamespace?: string;
+  serverTime?: boolean;
+  errorMode?: 'transport';
   allowedOrigins?: string[];
 }
 
@@ -77,13 +82,13 @@ export interface Backend {
 
 const backendNames: readonly Backend['name'][] = centrifugoProgram ? ['embedded', 'centrifugo'] : ['embedded'];
 
-async function startBackend(t: ExecutionContext, name: Backend['name'], timing: Timing = {}): Promise<Backend> {
-  return name === 'embedded' ? startEmbedded(t, timing) : startReal(t, timing);
+async function startBackend(t: ExecutionContext, name: Backend['name'], setup: Setup = {}): Promise<Backend> {
+  return name === 'embedded' ? startEmbedded(t, setup) : startReal(t, setup);
 }
 
 export async function startEmbedded(
   t: ExecutionContext,
-  timing: Timing = {},
+  setup: Setup = {},
   more: Partial<EndpointOptions> = {},
 ): Promise<Backend & {endpoint: Endpoint}> {
   const ms = (name: string, seconds: number | undefined) => (seconds === undefined ? {} : {[name]: seconds * 1_000});
@@ -93,17 +98,22 @@ export async function startEmbedded(
     tokenSecret: secret,
     apiKey,
     namespaces,
-    ...(timing.allowedOrigins && {allowedOrigins: timing.allowedOrigins}),
-    ...(timing.channelLimit && {channelLimit: timing.channelLimit}),
-    ...(timing.userConnectionLimit && {userConnectionLimit: timing.userConnectionLimit}),
-    ...(timing.recoveryLimit && {recoveryMaxPublicationLimit: timing.recoveryLimit}),
-    ...(timing.historyLimit && {historyMaxPublicationLimit: timing.historyLimit}),
-    ...ms('pingIntervalMs', timing.ping),
-    ...ms('pongTimeoutMs', timing.pong),
-    ...ms('staleCloseDelayMs', timing.stale),
-    ...ms('expiredCloseDelayMs', timing.expiredClose),
-    ...ms('expiredSubCloseDelayMs', timing.expiredSubClose),
-    ...ms('presenceUpdateIntervalMs', timing.presenceUpdate),
+    ...(setup.allowedOrigins && {allowedOrigins: setup.allowedOrigins}),
+    ...(setup.channelLimit && {channelLimit: setup.channelLimit}),
+    ...(setup.userConnectionLimit && {userConnectionLimit: setup.userConnectionLimit}),
+    ...(setup.recoveryLimit && {recoveryMaxPublicationLimit: setup.recoveryLimit}),
+    ...(setup.historyLimit && {historyMaxPublicationLimit: setup.historyLimit}),
+    subscriptionTokenSecret: setup.subscriptionSecret,
+    allowAnonymousConnectWithoutToken: setup.anonymous ?? false,
+    personalChannelNamespace: setup.personalNamespace,
+    connectIncludeServerTime: setup.serverTime ?? false,
+    apiErrorMode: setup.errorMode,
+    ...ms('pingIntervalMs', setup.ping),
+    ...ms('pongTimeoutMs', setup.pong),
+    ...ms('staleCloseDelayMs', setup.stale),
+    ...ms('expiredCloseDelayMs', setup.expiredClose),
+    ...ms('expiredSubCloseDelayMs', setup.expiredSubClose),
+    ...ms('presenceUpdateIntervalMs', setup.presenceUpdate),
     ...more,
   });
   t.teardown(() => endpoint.close());
@@ -116,25 +126,33 @@ export async function startEmbedded(
   };
 }
 
-async function startReal(t: ExecutionContext, timing: Timing): Promise<Backend> {
+async function startReal(t: ExecutionContext, setup: Setup): Promise<Backend> {
   const seconds = (name: string, value: number | undefined) => (value === undefined ? {} : {[name]: `${value}s`});
   const config = {
     client: {
       token: {hmac_secret_key: secret},
-      allowed_origins: timing.allowedOrigins ?? [],
-      ...(timing.channelLimit && {channel_limit: timing.channelLimit}),
-      ...(timing.userConnectionLimit && {user_connection_limit: timing.userConnectionLimit}),
-      ...(timing.recoveryLimit && {recovery_max_publication_limit: timing.recoveryLimit}),
-      ...(timing.historyLimit && {history_max_publication_limit: timing.historyLimit}),
-      ...seconds('ping_interval', timing.ping),
-      ...seconds('pong_timeout', timing.pong),
-      ...seconds('stale_close_delay', timing.stale),
-      ...seconds('expired_close_delay', timing.expiredClose),
-      ...seconds('expired_sub_close_delay', timing.expiredSubClose),
-      ...seconds('presence_update_interval', timing.presenceUpdate),
+      allowed_origins: setup.allowedOrigins ?? [],
+      ...(setup.channelLimit && {channel_limit: setup.channelLimit}),
+      ...(setup.userConnectionLimit && {user_connection_limit: setup.userConnectionLimit}),
+      ...(setup.recoveryLimit && {recovery_max_publication_limit: setup.recoveryLimit}),
+      ...(setup.historyLimit && {history_max_publication_limit: setup.historyLimit}),
+      ...(setup.subscriptionSecret && {
+        subscription_token: {enabled: true, hmac_secret_key: setup.subscriptionSecret},
+      }),
+      ...(setup.personalNamespace && {
+        subscribe_to_user_personal_channel: {enabled: true, personal_channel_namespace: setup.personalNamespace},
+      }),
+      allow_anonymous_connect_without_token: setup.anonymous ?? false,
+      connect_include_server_time: setup.serverTime ?? false,
+      ...seconds('ping_interval', setup.ping),
+      ...seconds('pong_timeout', setup.pong),
+      ...seconds('stale_close_delay', setup.stale),
+      ...seconds('expired_close_delay', setup.expiredClose),
+      ...seconds('expired_sub_close_delay', setup.expiredSubClose),
+      ...seconds('presence_update_interval', setup.presenceUpdate),
     },
     channel: {namespaces: namespaces.map(toReal)},
-    http_api: {key: apiKey},
+    http_api: {key: apiKey, ...(setup.errorMode && {error_mode: setup.errorMode})},
     health: {enabled: true},
     usage_stats: {disabled: true},
   };
@@ -271,9 +289,9 @@ const conformanceTitles: string[] = [];
 export function conformance(
   title: string,
   body: (t: ExecutionContext, backend: Backend) => Promise<void>,
-  timing: Timing = {},
+  setup: Setup = {},
 ): void {
-  for (const name of backendNames) test(`${name}: ${title}`, async t => body(t, await startBackend(t, name, timing)));
+  for (const name of backendNames) test(`${name}: ${title}`, async t => body(t, await startBackend(t, name, setup)));
   if (!centrifugoProgram && conformanceTitles.push(title) === 1) test(`centrifugo: NOT TESTED HERE`, tellSkipped);
 }
 

@@ -64,6 +64,16 @@ conformance('in transport mode the status tells the error', async (t, backend) =
   t.is(await statusOf('batch', {commands: [{publish: {channel: 'nowhere:a', data: 1}}]}), 200);
 });
 
+conformance(
+  'transport mode may be the rule',
+  async (t, backend) => {
+    const {status, json} = await api(backend, 'publish', {channel: 'nowhere:a', data: 1});
+    t.is(status, 404);
+    t.deepEqual(json, unknown.error);
+  },
+  {errorMode: 'transport'},
+);
+
 conformance('an empty key header counts as none, and an unknown method is 404 for everybody', async (t, backend) => {
   const body = {channel: 'plain:a', data: 1};
   const both = {'x-api-key': '', authorization: 'apikey conformance-key'};

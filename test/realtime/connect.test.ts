@@ -214,3 +214,64 @@ conformance('JSON may be named as subprotocol, and another one is not agreed on'
   const client = await rawClient(t, backend, {protocols: ['centrifuge-json']});
   t.is(client.socket.protocol, 'centrifuge-json');
 });
+
+conformance(
+  'without a token one connects as nobody, where that is allowed',
+  async (t, backend) => {
+    const client = await rawClient(t, backend);
+    client.send({id: 1, connect: {}});
+    t.like(await client.next(), {connect: {expires: undefined, ping: 25}});
+    t.like(await ask(client, {id: 2, subscribe: {channel: 'plain:a'}}), {error: {code: 103}});
+    t.deepEqual(await ask(client, {id: 3, subscribe: {channel: 'open:a'}}), {id: 3, subscribe: {}});
+    const bad = await rawClient(t, backend);
+    bad.send({id: 1, connect: {token: 'garbage'}});
+    t.deepEqual(await bad.closed, {code: 3500, reason: 'invalid token'});
+  },
+  {anonymous: true},
+);
+
+conformance(
+  "each user may be subscribed to a channel of one's own, and recovers it by connecting",
+  async (t, backend) => {
+    const {result} = (await publish(backend, 'personal:#42', {n: 1})) as {result: {epoch: string}};
+    const subs = {'personal:#42': {recover: true, epoch: result.epoch}};
+    const connect = await reply(t, backend, {sub: '42'}, {subs});
+    t.like((connect['subs'] as Record<string, Message>)['personal:#42'], {
+      recovered: true,
+      publications: [{data: {n: 1}, offset: 1}],
+    });
+    const client = await connected(t, backend, '42');
+    t.like(await ask(client, {id: 2, subscribe: {channel: 'personal:#42'}}), {error: {code: 105}});
+    t.is((await reply(t, backend, {sub: ''}))['subs'], undefined);
+  },
+  {personalNamespace: 'personal'},
+);
+
+conformance(
+  'with a secret of their own, subscription tokens are taken of no other',
+  async (t, backend) => {
+    const client = await connected(t, backend, '42');
+    const claims = {sub: '42', channel: 'closed:a'};
+    const subscribed = (id: number, key?: string) =>
+      ask(client, {id, subscribe: {channel: 'closed:a', token: token(claims, 'HS256', key)}});
+    t.like(await subscribed(2), {error: {code: 103}});
+    t.deepEqual(await subscribed(3, 'another secret of its own'), {id: 3, subscribe: {}});
+    client.send({id: 4, sub_refresh: {channel: 'closed:a', token: token(claims)}});
+    t.deepEqual(await client.closed, {code: 3500, reason: 'invalid token'});
+  },
+  {subscriptionSecret: 'another secret of its own'},
+);
+
+conformance(
+  'the reply may tell the time of the server',
+  async (t, backend) => {
+    const client = await rawClient(t, backend);
+    const frame = new Promise<string>(resolve =>
+      client.socket.once('message', (data: Buffer) => resolve(String(data))),
+    );
+    client.send({id: 1, connect: {token: token({sub: '42'})}});
+    const {connect} = JSON.parse(await frame) as {connect: {time: number}};
+    t.true(Math.abs(connect.time - Date.now()) < 60_000);
+  },
+  {serverTime: true},
+);
