@@ -198,15 +198,22 @@ export async function subscribe(
     maxResubscribeDelay: 200,
   });
 
-  // One fetch at a time: what is published meanwhile arrives by itself.
+  // One fetch at a time; a position that is lost meanwhile has another one follow, because the first may have read the
+  // newest page before that.
   let fetching = false;
+  let again = false;
   const refetch = async () => {
+    again = true;
     if (fetching) return;
     fetching = true;
-    state.refetches += 1;
-    await readBack();
+    while (again) {
+      again = false;
+      state.refetches += 1;
+      await readBack();
+    }
     fetching = false;
   };
+  /** Reads from the newest message back to a page that holds nothing new. */
   const readBack = async () => {
     for (let before = ''; ;) {
       const answer = await request(apiUrl(), userToken(user), 'GET', `/api/rooms/${room}/messages/?limit=100${before}`);
@@ -215,10 +222,11 @@ export async function subscribe(
         continue;
       }
       const results = answer.body['results'] as {id: number; content: string; room: {version: number}}[];
+      const known = results.every(each => state.messages.has(each.id));
       for (const each of results) state.messages.set(each.id, each.content);
       state.last = Math.max(state.last, results[0]?.room.version ?? 0);
       const oldest = results.at(-1);
-      if (!oldest || !answer.body['next'] || results.some(each => each.id === 1)) return;
+      if (!oldest || known || !answer.body['next']) return;
       before = `&before=${oldest.id}`;
     }
   };
