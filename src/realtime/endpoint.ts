@@ -7,7 +7,7 @@ import type {Broadcast, BroadcastResult, Broker} from '../core/broker.ts';
 import {serveApi} from './api-http.ts';
 import {disconnects} from './codes.ts';
 import {createHub, prepare, type Hub} from './hub.ts';
-import {withDefaults, type EndpointOptions, type Settings} from './options.ts';
+import {mustBeConsistent, withDefaults, type EndpointOptions, type Settings} from './options.ts';
 import {endExpiredSubscriptions} from './expiry.ts';
 import {tokenVerifier, type VerifyToken} from './tokens.ts';
 import {acceptWebSockets, webSocketPath} from './websockets.ts';
@@ -30,6 +30,7 @@ const closeLimitMs = 1_000;
 /** Starts listening. Rejects with the error of the listening socket, such as EADDRINUSE. */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
   const settings = withDefaults(options);
+  mustBeConsistent(settings);
   const hub = createHub(settings);
   const verify = verifierOf(settings);
   const server = createServer((request, response) => {

@@ -109,6 +109,24 @@ export function withDefaults(options: EndpointOptions): Settings {
   };
 }
 
+const namespaceName = /^[-a-zA-Z0-9_.]{2,}$/;
+
+/** Refuses what Centrifugo refuses to start with, so that a setup that works here works there. */
+export function mustBeConsistent({pingIntervalMs, pongTimeoutMs, namespaces}: Settings): void {
+  if (pingIntervalMs <= pongTimeoutMs)
+    throw new RangeError(
+      `The ping interval of ${pingIntervalMs} ms must exceed the pong timeout of ${pongTimeoutMs} ms.`,
+    );
+  for (const namespace of namespaces) {
+    const {name, historySize = 0, historyTtlMs = 0, forceRecovery} = namespace;
+    if (name !== '' && !namespaceName.test(name)) throw new RangeError(`The namespace name "${name}" is none.`);
+    if (historySize > 0 !== historyTtlMs > 0 || (forceRecovery && !hasHistory(namespace)))
+      throw new RangeError(
+        `Namespace ${name}: history, and so forced recovery, needs both historySize and historyTtlMs.`,
+      );
+  }
+}
+
 /** Holds channels whose name names none. Allows nothing to clients. */
 const unnamed: Namespace = {name: ''};
 

@@ -1,6 +1,7 @@
 // Starting and ending the embedded endpoint, and its broker. Tests run one after another, because they count timers.
 import test from 'ava';
 import {startEndpoint} from '../../src/realtime/endpoint.ts';
+import type {EndpointOptions} from '../../src/realtime/options.ts';
 import {api, ask, connected, rawClient, secret, startEmbedded, token} from '../helpers/realtime.ts';
 import {until} from '../helpers/until.ts';
 
@@ -13,6 +14,18 @@ test.serial('a port that is taken is told as such', async t => {
   const options = {host: '127.0.0.1', port: endpoint.port, tokenSecret: secret};
   await t.throwsAsync(startEndpoint(options), {code: 'EADDRINUSE'});
 });
+
+for (const [title, options] of Object.entries<Partial<EndpointOptions>>({
+  'pings no further apart than the wait for a pong': {pingIntervalMs: 8_000},
+  'a namespace name of one letter': {namespaces: [{name: 'x'}]},
+  'history without an end': {namespaces: [{name: 'chat', historySize: 5}]},
+  'recovery without history': {namespaces: [{name: 'chat', forceRecovery: true}]},
+})) {
+  test.serial(`${title} is refused at the start, as Centrifugo does`, async t => {
+    const start = startEndpoint({host: '127.0.0.1', port: 0, tokenSecret: secret, ...options});
+    await t.throwsAsync(start, {instanceOf: RangeError});
+  });
+}
 
 test.serial('without a key the server API is closed', async t => {
   const backend = await startEmbedded(t, {}, {apiKey: undefined});
@@ -57,14 +70,14 @@ test.serial('what should never happen closes with 3004 and is logged', async t =
   const broken = {
     name: 'broken',
     allowSubscribeForClient: true,
-    get historySize(): number {
+    get allowHistoryForClient(): boolean {
       throw new Error('out of order');
     },
   };
   const log = (message: string, error: unknown) => told.push(`${message}: ${String(error)}`);
   const backend = await startEmbedded(t, {}, {namespaces: [broken], log});
   const client = await connected(t, backend, '42');
-  const answer = await api(backend, 'publish', {channel: 'broken:a', data: 1});
+  const answer = await api(backend, 'subscribe', {user: '42', channel: 'broken:a'});
   t.deepEqual(answer.json, {error: {code: 100, message: 'internal server error'}});
   client.send({id: 2, subscribe: {channel: 'broken:a', recoverable: true}});
   t.deepEqual(await client.closed, {code: 3004, reason: 'internal server error'});
