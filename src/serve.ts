@@ -158,6 +158,7 @@ async function openBroker(config: Config, options: ServeOptions, tokenSecret: st
         ? [...config.REALTIME_ORIGINS, ...localOrigins]
         : config.REALTIME_ORIGINS,
       version,
+      log: (message, error) => options.log.error({err: error}, message),
     }),
   );
   const host = config.HOST === '0.0.0.0' || config.HOST === '127.0.0.1' ? 'localhost' : config.HOST;

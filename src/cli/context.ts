@@ -18,6 +18,7 @@ export interface Globals {
   json?: boolean;
   fields?: string[];
   quiet?: boolean;
+  verbose?: boolean;
   debug?: boolean;
   color?: ColorWish | boolean;
   input?: boolean;
@@ -64,9 +65,16 @@ export function createCli(io: Io, globals: Globals): Cli {
     return known;
   }
 
+  function tellTarget(label: string): void {
+    const origins = Object.entries(known?.origins ?? {}).filter(([, origin]) => origin !== 'default');
+    io.stderr.write(`Database: ${label}\n`);
+    for (const [name, origin] of origins) io.stderr.write(`${name} is from: ${origin}\n`);
+  }
+
   async function open(): Promise<OpenChat> {
     const {openChat} = await import('../open.ts');
     const opened = await openChat(await readConfig(), {dryRun: globals.dryRun ?? false});
+    if (globals.verbose) tellTarget(opened.db.target.label);
     opened.onEvent = event => stored.push({...event, dryRun: globals.dryRun ?? false});
     return opened;
   }
@@ -103,10 +111,10 @@ function colorWish({color}: Globals): ColorWish {
   return typeof color === 'string' ? color : 'auto';
 }
 
-function flagsOf(globals: Globals): Partial<Record<SettingName, string>> {
+function flagsOf({db, centrifugoApiUrl}: Globals): Partial<Record<SettingName, string>> {
   return {
-    ...(globals.db === undefined ? {} : {DATABASE_URL: globals.db}),
-    ...(globals.centrifugoApiUrl === undefined ? {} : {CENTRIFUGO_API_URL: globals.centrifugoApiUrl}),
+    ...(db !== undefined && {DATABASE_URL: db}),
+    ...(centrifugoApiUrl !== undefined && {CENTRIFUGO_API_URL: centrifugoApiUrl}),
   };
 }
 

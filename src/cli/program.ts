@@ -26,6 +26,7 @@ export function createProgram(): Command {
     .option('--json', 'the same as -o json')
     .option('--fields <a,b.c>', 'which fields, and in which order', list)
     .option('-q, --quiet', 'no notes on stderr')
+    .option('-v, --verbose', 'more notes on stderr: which settings and which database')
     .option('--debug', 'details of unexpected errors')
     .addOption(new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']))
     .option('--no-color', 'no colours')

@@ -108,11 +108,14 @@ export async function listOutbox(
   limit: number,
 ): Promise<OutboxRow[]> {
   if (partitions.length === 0) return [];
-  const skip = skipRooms.length === 0 ? '' : `and room_id not in (${marks(skipRooms)})`;
+  const wheres: string[] = [];
+  // Who holds all partitions reads in the order of the ids, without a sort of what waits.
+  if (partitions.length < partitionCount) wheres.push(`partition in (${marks(partitions)})`);
+  if (skipRooms.length > 0) wheres.push(`room_id not in (${marks(skipRooms)})`);
   const found = await rows<Row>(
     q,
-    `select ${columns} from outbox where partition in (${marks(partitions)}) ${skip} order by id limit ?`,
-    [...partitions, ...skipRooms, limit],
+    `select ${columns} from outbox ${wheres.length > 0 ? `where ${wheres.join(' and ')}` : ''} order by id limit ?`,
+    [...(partitions.length < partitionCount ? partitions : []), ...skipRooms, limit],
   );
   return found.map(toOutboxRow);
 }

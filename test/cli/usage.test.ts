@@ -99,3 +99,13 @@ test('without a database the next step is told', async t => {
   const unreachable = await cli(['room', 'list', '--db', 'postgres://nobody@127.0.0.1:1/none']);
   t.is(unreachable.code, 5);
 });
+
+test('--verbose tells on stderr which database and where settings come from, and no secret', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const {code, stdout, stderr} = await cli(['room', 'list', '--verbose']);
+  t.is(code, 0);
+  t.is(stdout, '');
+  t.regex(stderr, /Database: sqlite .*chat\.db/);
+  t.regex(stderr, /JWT_SECRET is from: environment/);
+  t.false(stderr.includes('test-api-secret'));
+});
