@@ -48,9 +48,9 @@ function chunks(channels: readonly string[], data: string, key: string, size: nu
 /** Publishes the rows' broadcasts in as few requests as the limit of channels allows. Rejects as the broker does. */
 export async function publish(broker: Broker, rows: readonly (readonly Broadcast[])[]): Promise<Outcome[]> {
   const results: BroadcastResult[] = [];
-  for (const request of requests(rows.flat(), broker.channelsPerRequest)) {
+  for (const [turn, request] of requests(rows.flat(), broker.channelsPerRequest).entries()) {
     results.push(...(await broker.broadcast(request)));
-    await breathe();
+    await breathe(turn);
   }
   let next = 0;
   return rows.map(broadcasts => outcomeOf(results.slice(next, (next += broadcasts.length))));
@@ -70,9 +70,16 @@ function requests(broadcasts: readonly Broadcast[], size: number): Broadcast[][]
   return all;
 }
 
-// The embedded endpoint answers without waiting, and a long fan-out must leave others their turn.
-function breathe(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve));
+/** After so many turns in a row a long fan-out rests for a moment. */
+const turnsBeforeRest = 10;
+
+// The embedded endpoint answers without waiting, and a long fan-out must leave others their turn. A turn of the loop is
+// enough for a callback; what has many of them to go through needs the processor for itself now and then.
+function breathe(turn: number): Promise<void> {
+  return new Promise(resolve => {
+    if (turn % turnsBeforeRest === turnsBeforeRest - 1) setTimeout(resolve, 1);
+    else setImmediate(resolve);
+  });
 }
 
 function outcomeOf(results: readonly BroadcastResult[]): Outcome {
