@@ -27,7 +27,8 @@ export class Secret {
 }
 
 const port = z.coerce.number<string>().pipe(z.int().min(0).max(65_535));
-const count = (max: number) => z.coerce.number<string>().pipe(z.int().min(1).max(max));
+// A migration holds its lock on one connection and works on another.
+const poolSize = z.coerce.number<string>().pipe(z.int().min(2).max(1_000));
 const flag = z.enum(['true', 'false', '1', '0']).transform(text => text === 'true' || text === '1');
 const url = z.url({protocol: /^https?$/, hostname: z.regexes.hostname});
 const origins = z.string().transform(text => text.split(/[\s,]+/).filter(Boolean));
@@ -47,7 +48,7 @@ export const settings = {
     fallback: 'sqlite:.chatctl/chat.db',
     meaning: 'sqlite:<path> or postgres://…',
   },
-  DATABASE_POOL_MAX: {schema: count(1_000), fallback: '10', meaning: 'connections to PostgreSQL at most'},
+  DATABASE_POOL_MAX: {schema: poolSize, fallback: '10', meaning: 'connections to PostgreSQL at most'},
   SQLITE_DRIVER: {
     schema: z.enum(['sqlite3', 'node:sqlite']),
     meaning: 'which SQLite driver; else sqlite3, or Node’s own where that did not install',

@@ -79,7 +79,7 @@ for (const [name, value] of [
   ['PORT', '80a'],
   ['PORT', '65536'],
   ['PORT', '-1'],
-  ['DATABASE_POOL_MAX', '0'],
+  ['DATABASE_POOL_MAX', '1'],
   ['JWT_REQUIRE_EXP', 'yes'],
   ['CENTRIFUGO_API_URL', 'ftp://example.com'],
   ['PUBLIC_URL', 'not a url'],

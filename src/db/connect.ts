@@ -30,6 +30,7 @@ export interface Db extends Queryable {
   writer: Knex;
   queue: WriterQueue;
   target: DatabaseTarget;
+  sqliteDriver: SqliteDriverName | undefined;
   /** Every transaction is rolled back at its end: a rehearsal. */
   dryRun: boolean;
   close(): Promise<void>;
@@ -105,7 +106,8 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
     await queue.close();
     await Promise.all([reader.destroy(), writer.destroy()]);
   }
-  return {sql: reader, writer, queue, target, dialect: dialects.sqlite, dryRun: options.dryRun ?? false, close};
+  const {sqliteDriver: driverName, dryRun = false} = options;
+  return {sql: reader, writer, queue, target, sqliteDriver: driverName, dialect: dialects.sqlite, dryRun, close};
 }
 
 const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'];
@@ -130,7 +132,8 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
   async function close() {
     await sql.destroy();
   }
-  return {sql, writer: sql, queue, target, dialect: dialects.postgres, dryRun: options.dryRun ?? false, close};
+  const {dryRun = false} = options;
+  return {sql, writer: sql, queue, target, sqliteDriver: undefined, dialect: dialects.postgres, dryRun, close};
 }
 
 /** Makes the folder (0700) and an empty file (0600), or says in one line why there can be no database here. */

@@ -5,6 +5,8 @@ import * as rooms from '../../migrations/0001-rooms.ts';
 import * as outbox from '../../migrations/0002-outbox.ts';
 import {ChatError} from '../core/errors.ts';
 import type {Db} from './connect.ts';
+import {lockMigrations, type Unlock} from './locks.ts';
+import {inTransaction} from './transaction.ts';
 
 export const migrations: readonly {name: string; migration: Knex.Migration}[] = [
   {name: '0001-rooms', migration: rooms},
@@ -68,29 +70,46 @@ export async function mustBeMigrated(db: Db): Promise<void> {
 
 /** Applies what is pending, up to and with `to` when given. Answers the names applied. */
 export function migrateUp(db: Db, to?: string): Promise<string[]> {
-  return locked(db, async writer => {
+  return alone(db, async () => {
     const {pending, unknown} = await migrationStatus(db);
     if (unknown.length > 0) await mustBeMigrated(db);
     const wanted = to === undefined ? pending : pending.slice(0, pending.indexOf(mustBeKnown(to)) + 1);
-    for (const name of wanted) await writer.migrate.up({name, migrationSource});
+    const batch = 1 + Number((await db.writer('knex_migrations').max({last: 'batch'}))[0]?.last ?? 0);
+    for (const name of wanted) {
+      await inTransaction(db, async ({sql}) => {
+        await named(name).up(sql);
+        await sql('knex_migrations').insert({name, batch, migration_time: new Date()});
+      });
+    }
     return wanted;
   });
 }
 
 /** Takes back the newest migration, or all after `to`. Answers the names reverted. */
 export function migrateDown(db: Db, to?: string): Promise<string[]> {
-  return locked(db, async writer => {
+  return alone(db, async () => {
     const {applied} = await migrationStatus(db);
     const from = to === undefined ? applied.length - 1 : applied.indexOf(mustBeKnown(to)) + 1;
     const wanted = applied.slice(Math.max(from, 0)).toReversed();
-    for (const name of wanted) await writer.migrate.down({name, migrationSource});
+    for (const name of wanted) {
+      await inTransaction(db, async ({sql}) => {
+        await named(name).down?.(sql);
+        await sql('knex_migrations').where({name}).delete();
+      });
+    }
     return wanted;
   });
 }
 
-/** Releases the lock that a killed migration left behind. */
+function named(name: string): Knex.Migration {
+  const found = migrations.find(each => each.name === name);
+  if (!found) throw new Error(`no migration ${name}`);
+  return found.migration;
+}
+
+/** Releases the lock that a killed migration by Knex's command line left behind. */
 export async function unlockMigrations(db: Db): Promise<void> {
-  await locked(db, writer => writer.migrate.forceFreeMigrationsLock({migrationSource}));
+  await db.queue.run(() => db.writer.migrate.forceFreeMigrationsLock({migrationSource}));
 }
 
 /** The whole name of a migration given by name or number. Throws invalid_input. */
@@ -102,18 +121,37 @@ export function mustBeKnown(name: string): string {
   });
 }
 
-function locked<T>(db: Db, work: (writer: Knex) => Promise<T>): Promise<T> {
-  return db.queue.run(async () => {
-    try {
-      return await work(db.writer);
-    } catch (error) {
-      if (error instanceof Error && error.name === 'MigrationLocked') {
-        throw new ChatError('migration_locked', 'Another migration is running, or one was killed.', {
-          cause: error,
-          hint: 'When none is running: chatctl migrate unlock',
-        });
-      }
-      throw error;
+/** How long a migration waits for another one. */
+const waitMs = 60_000;
+
+/**
+ * One process migrates at a time; the second finds what the first did. A migration and the note that it was applied are
+ * one transaction, and the lock ends with its process: after a kill the next one goes on. Knex's own migrator would
+ * leave its lock behind; it is looked at, because Knex's command line takes it.
+ */
+async function alone<T>(db: Db, work: () => Promise<T>): Promise<T> {
+  const unlock = await lockedBy(db);
+  try {
+    // This makes Knex's tables where they are missing.
+    await db.writer.migrate.list({migrationSource, disableMigrationsListValidation: true});
+    if ((await migrationStatus(db)).locked) {
+      throw new ChatError('migration_locked', "Knex's command line is migrating, or was killed while it did.", {
+        hint: 'When it is not running: chatctl migrate unlock',
+      });
     }
-  });
+    return await work();
+  } finally {
+    await unlock();
+  }
+}
+
+async function lockedBy(db: Db): Promise<Unlock> {
+  try {
+    return await lockMigrations(db, waitMs);
+  } catch (cause) {
+    throw new ChatError('migration_locked', `Another migration has been running for ${waitMs / 1_000} seconds.`, {
+      cause,
+      hint: 'Wait for it to end and try again.',
+    });
+  }
 }

@@ -1,7 +1,14 @@
-import {execFile} from 'node:child_process';
+import {execFile, spawn} from 'node:child_process';
 import {promisify} from 'node:util';
 import test from 'ava';
-import {migrateDown, migrateUp, migrations, migrationStatus, mustBeMigrated} from '../../src/db/migrations.ts';
+import {
+  migrateDown,
+  migrateUp,
+  migrations,
+  migrationStatus,
+  mustBeMigrated,
+  unlockMigrations,
+} from '../../src/db/migrations.ts';
 import {openDatabase} from '../../src/open.ts';
 import {testConfig} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
@@ -53,9 +60,43 @@ for (const database of databases) {
     const config = await testConfig(t, database);
     const [one, two] = [await openDatabase(config, {migrate: true}), await openDatabase(config, {migrate: true})];
     t.teardown(() => Promise.all([one.close(), two.close()]));
-    const results = await Promise.allSettled([migrateUp(one), migrateUp(two)]);
-    t.true(results.some(each => each.status === 'fulfilled'));
+    const applied = await Promise.all([migrateUp(one), migrateUp(two)]);
+    t.deepEqual(
+      applied.toSorted((a, b) => a.length - b.length),
+      [[], names],
+    );
     const {pending, locked} = await migrationStatus(one);
     t.deepEqual({pending, locked}, {pending: [], locked: false});
+  });
+
+  test(`${database}: a migration that is killed leaves nothing in the way of the next`, async t => {
+    const config = await testConfig(t, database);
+    const env = {...process.env, DATABASE_URL: config.DATABASE_URL};
+    const ends: (string | number | null)[] = [];
+    for (const delayMs of [150, 200, 250, 300, 350]) {
+      const child = spawn(process.execPath, ['dist/bin/chatctl.js', 'migrate', 'up'], {env, stdio: 'ignore'});
+      const timer = setTimeout(() => child.kill('SIGKILL'), delayMs);
+      ends.push(await new Promise(resolve => child.once('exit', (code, signal) => resolve(signal ?? code))));
+      clearTimeout(timer);
+    }
+    t.true(
+      ends.every(each => each === 'SIGKILL' || each === 0),
+      ends.join(),
+    );
+    const db = await openDatabase(config, {migrate: true});
+    t.teardown(() => db.close());
+    await migrateUp(db);
+    await t.notThrowsAsync(mustBeMigrated(db));
+    t.false((await migrationStatus(db)).locked);
+  });
+
+  test(`${database}: while Knex's own command line migrates chatctl does not`, async t => {
+    const db = await openDatabase(await testConfig(t, database), {migrate: true});
+    t.teardown(() => db.close());
+    await migrateUp(db, '0001');
+    await db.writer('knex_migrations_lock').update({is_locked: 1});
+    await t.throwsAsync(migrateUp(db), {code: 'migration_locked', message: /Knex/});
+    await unlockMigrations(db);
+    t.deepEqual(await migrateUp(db), names.slice(1));
   });
 }
