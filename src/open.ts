@@ -19,7 +19,7 @@ export interface OpenOptions {
 /** The chat and its database. Whoever opened it closes it. */
 export interface OpenChat extends Chat {
   /** Who is told when the outbox has grown; the relay sets it. */
-  onOutbox(listener: () => void): void;
+  onOutbox(listener: Chat['wakeRelay']): void;
   close(): Promise<void>;
 }
 
@@ -47,12 +47,12 @@ export async function openChat(config: Config, options: OpenOptions = {}): Promi
 }
 
 function chatOver(db: Db, databaseId: string, config: Config, now: () => Date): OpenChat {
-  let wake: (() => void) | undefined;
+  let wake: Chat['wakeRelay'] | undefined;
   return {
     db,
     databaseId,
     now: () => timestamp(now()),
-    wakeRelay: () => wake?.(),
+    wakeRelay: rooms => wake?.(rooms),
     roomCreation: config.ROOM_CREATION,
     onOutbox(listener) {
       wake = listener;

@@ -12,8 +12,9 @@ import {
 } from './config.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
-import {claimFile, claimPartitions, type Claims} from './delivery/claims.ts';
+import {claimFile, type Claims} from './delivery/claims.ts';
 import {startRelay, type Relay} from './delivery/relay.ts';
+import {claimShare} from './delivery/share.ts';
 import {httpApp} from './http/koa.ts';
 import {listen, onFreePort} from './listen.ts';
 import type {Logger} from './log.ts';
@@ -131,7 +132,7 @@ async function start(
 function claim(config: Config, chat: OpenChat, log: Logger): Promise<Claims> {
   const {target} = chat.db;
   if (target.dialect === 'sqlite') return claimFile(target.path, config.SQLITE_DRIVER);
-  return Promise.resolve(claimPartitions(target, log));
+  return claimShare(target, {alone: config.CENTRIFUGO_API_URL === undefined, log});
 }
 
 interface OpenBroker {

@@ -1,5 +1,5 @@
 import type {Db} from '../db/connect.ts';
-import type {Timestamp, UserId} from './ids.ts';
+import type {RoomId, Timestamp, UserId} from './ids.ts';
 
 /** What every use case works with; open.ts makes it. */
 export interface Chat {
@@ -7,8 +7,8 @@ export interface Chat {
   /** The random id of this database; it keeps idempotency keys of two databases apart. */
   databaseId: string;
   now: () => Timestamp;
-  /** Tells the relay that the outbox has grown. Does nothing where no relay runs. */
-  wakeRelay: () => void;
+  /** Tells the relay that these rooms have new events in the outbox. Does nothing where no relay runs. */
+  wakeRelay: (rooms: readonly RoomId[]) => void;
   /** Is shown every event as it is stored; the command line tells of them. */
   onEvent?: ((event: StoredEvent) => void) | undefined;
   /** Who may create rooms: the primary service alone, or users too. */

@@ -54,8 +54,9 @@ export function listParkedEvents(chat: Chat, actor: Actor, after: number, limit:
 export async function retryEvent(chat: Chat, actor: Actor, id: number): Promise<void> {
   mustBeManager(actor, 'retry events');
   await inTransaction(chat.db, async tx => {
-    if (!(await unpark(tx, id))) throw eventNotFound(id);
-    tx.afterCommit(chat.wakeRelay);
+    const room = await unpark(tx, id);
+    if (room === undefined) throw eventNotFound(id);
+    tx.afterCommit(() => chat.wakeRelay([room]));
   });
 }
 

@@ -111,7 +111,7 @@ export async function broadcastAll(chat: Chat, tx: Tx, publications: readonly Pu
     const receivers = room.memberCount + (alsoTo?.length ?? 0);
     chat.onEvent?.({outboxId: ids[i] ?? 0, type, receivers, body});
   }
-  tx.afterCommit(chat.wakeRelay);
+  tx.afterCommit(() => chat.wakeRelay(publications.map(each => each.room.id)));
 }
 
 const youPlace = '"you":null}}';

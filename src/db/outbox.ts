@@ -178,12 +178,13 @@ export async function listParked(q: Queryable, after: number, limit: number): Pr
   return found.map(row => ({...toOutboxRow(row), parkedAt: row.parked_at, error: row.error}));
 }
 
-/** Puts a parked event back into the outbox, behind what waits. Answers false when there is none of this id. */
-export async function unpark(tx: Tx, id: number): Promise<boolean> {
+/** Puts a parked event back into the outbox, behind what waits. Answers its room, or undefined when there is none of this id. */
+export async function unpark(tx: Tx, id: number): Promise<RoomId | undefined> {
   const [row] = await rows<Row>(tx, `select ${columns} from outbox_parked where id = ?`, [id]);
-  if (!row) return false;
+  if (!row) return undefined;
   await insertOutbox(tx, [toOutboxRow(row)]);
-  return deleteParked(tx, id);
+  await deleteParked(tx, id);
+  return row.room_id;
 }
 
 export async function deleteParked(tx: Tx, id: number): Promise<boolean> {

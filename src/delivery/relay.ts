@@ -11,7 +11,7 @@
 import type {Broadcast, Broker} from '../core/broker.ts';
 import type {RoomId, Timestamp} from '../core/ids.ts';
 import type {Db} from '../db/connect.ts';
-import {deleteOutbox, listOutbox, parkOutbox, type OutboxRow} from '../db/outbox.ts';
+import {deleteOutbox, listOutbox, parkOutbox, partitionOf, type OutboxRow} from '../db/outbox.ts';
 import {purgeRoom} from '../db/purge.ts';
 import {inTransaction} from '../db/transaction.ts';
 import type {Logger} from '../log.ts';
@@ -49,8 +49,8 @@ export interface RelayState {
 }
 
 export interface Relay {
-  /** There is something new in the outbox. */
-  wake: () => void;
+  /** These rooms have new events in the outbox. */
+  wake: (rooms: readonly RoomId[]) => void;
   state(): RelayState;
   /** Drains what it can in a moment; what is left waits in the outbox. */
   stop(): Promise<void>;
@@ -72,7 +72,14 @@ export function startRelay(options: RelayOptions): Relay {
   let news = true;
   let notify: (() => void) | undefined;
 
-  function wake(): void {
+  function wake(rooms: readonly RoomId[]): void {
+    const partitions = [...new Set(rooms.map(partitionOf))];
+    const held = claims.held();
+    if (partitions.some(each => held.includes(each))) look();
+    claims.tell(partitions);
+  }
+
+  function look(): void {
     news = true;
     notify?.();
   }
@@ -126,7 +133,16 @@ export function startRelay(options: RelayOptions): Relay {
   async function round(): Promise<number> {
     const skip = skipped();
     if (skip.length > maxSkippedRooms) return 0;
-    const rows = await listOutbox(db, claims.held(), skip, relayBatchSize);
+    const partitions = claims.held();
+    const letGo = claims.hold(partitions);
+    try {
+      return await deliver(await listOutbox(db, partitions, skip, relayBatchSize));
+    } finally {
+      letGo();
+    }
+  }
+
+  async function deliver(rows: readonly OutboxRow[]): Promise<number> {
     const done: OutboxRow[] = [];
     const failed = new Set<RoomId>();
     try {
@@ -173,6 +189,7 @@ export function startRelay(options: RelayOptions): Relay {
   }
 
   async function deliverBig(row: OutboxRow, broadcasts: Broadcast[]): Promise<void> {
+    const letGo = claims.hold([row.partition]);
     try {
       const [outcome] = await publish(broker, [broadcasts]);
       if (outcome?.kind === 'delivered') await finish([row]);
@@ -181,7 +198,8 @@ export function startRelay(options: RelayOptions): Relay {
       leaveAlone(row, error instanceof Error ? error.message : String(error));
     } finally {
       busy.delete(row.roomId);
-      wake();
+      letGo();
+      look();
     }
   }
 
@@ -221,6 +239,7 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  claims.onNews(look);
   const running = run();
   return {
     wake,
