@@ -197,8 +197,8 @@ function lookup(
   layers: readonly [Origin, Record<string, string | undefined>][],
 ): [Origin, string | undefined] {
   for (const [origin, values] of layers) {
-    const text = values[name] ?? readSecretFile(name, values[`${name}_FILE`]);
     // An empty variable counts as unset: that is how compose files and shells pass what is not there.
+    const text = values[name] || readSecretFile(name, values[`${name}_FILE`]);
     if (text !== undefined && text !== '') return [origin, text];
   }
   const setting: {meaning: string; fallback?: string} = settings[name];

@@ -17,7 +17,7 @@ interface Import {
   typeOnly: boolean;
 }
 
-const files = [...list('src'), ...list('bin'), ...list('migrations')];
+const files = [...list('src'), ...list('bin'), ...list('migrations'), ...list('deploy')];
 const texts = new Map(files.map(file => [file, readFileSync(file, 'utf8')]));
 
 function importsOf(file: string): Import[] {
@@ -48,6 +48,7 @@ const allowed: Record<string, readonly string[]> = {
   core: ['db'],
   db: ['core', 'migrations'],
   migrations: [],
+  deploy: ['core'],
   'config.ts': ['core'],
   'open.ts': ['core', 'db', 'delivery', 'config.ts'],
   'serve.ts': [

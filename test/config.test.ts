@@ -61,6 +61,21 @@ test('secrets come from files too, without the newline at the end', t => {
   t.throws(() => loadConfig({env: {JWT_SECRET_FILE: join(dir, 'nothing')}, cwd: dir}), {message: /JWT_SECRET_FILE/});
 });
 
+test('every setting can come from a file, and an empty variable does not hide it', t => {
+  const dir = temporaryDir(t);
+  writeFileSync(join(dir, 'url'), 'postgres://chatctl:pw@postgres/chatctl\n');
+  const env = {
+    DATABASE_URL: '',
+    DATABASE_URL_FILE: join(dir, 'url'),
+    JWT_SECRET: '',
+    JWT_SECRET_FILE: join(dir, 'url'),
+  };
+  const config = loadConfig({env, cwd: dir});
+  t.is(config.DATABASE_URL, 'postgres://chatctl:pw@postgres/chatctl');
+  t.is(jwtSecret(config), 'postgres://chatctl:pw@postgres/chatctl');
+  t.is(loadConfig({env: {...env, DATABASE_URL: 'sqlite:/x'}, cwd: dir}).DATABASE_URL, 'sqlite:/x');
+});
+
 test('JWT_SECRET falls back to SECRET_KEY', t => {
   const cwd = temporaryDir(t);
   t.throws(() => jwtSecret(loadConfig({env: {}, cwd})), {message: /JWT_SECRET is not set/});

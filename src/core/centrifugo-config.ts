@@ -3,6 +3,12 @@ export interface CentrifugoSettings {
   port: number;
   /** Browser origins that may connect. */
   allowedOrigins: readonly string[];
+  /** Takes the server API, health and metrics off the port that clients reach. */
+  internalPort?: number;
+  /** Streams lie in this Redis, where they outlive a restart and other nodes see them; without it in memory. */
+  redisUrl?: string;
+  /** Makes the file a secret itself; without them they come by the environment. */
+  secrets?: {token: string; apiKey: string};
 }
 
 /** Secrets come by the environment, so that the file can be kept with the code: Centrifugo's name, and ours. */
@@ -12,10 +18,13 @@ export const centrifugoSecrets = {
 } as const;
 
 /** A Centrifugo v6 configuration file; `centrifugo checkconfig --strict` accepts it. */
-export function centrifugoConfig({port, allowedOrigins}: CentrifugoSettings): object {
+export function centrifugoConfig(settings: CentrifugoSettings): object {
+  const {port, allowedOrigins, internalPort, redisUrl, secrets} = settings;
   return {
-    http_server: {port},
-    client: {allowed_origins: allowedOrigins},
+    http_server: {port, ...(internalPort !== undefined && {internal_port: internalPort})},
+    client: {allowed_origins: allowedOrigins, ...(secrets && {token: {hmac_secret_key: secrets.token}})},
+    ...(secrets && {http_api: {key: secrets.apiKey}}),
+    ...(redisUrl !== undefined && {engine: {type: 'redis', redis: {address: redisUrl}}}),
     channel: {
       namespaces: [{name: 'personal', history_size: 300, history_ttl: '600s', force_recovery: true}],
     },

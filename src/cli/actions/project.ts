@@ -1,9 +1,9 @@
 // The `.chatctl/` folder of a project, with its secrets for development.
-import {randomBytes} from 'node:crypto';
 import {chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {configPath, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
+import {makeSecret} from '../../core/secrets.ts';
 
 /** Makes the secrets that are set nowhere. Answers the names it made. */
 export function ensureSecrets(config: Config): string[] {
@@ -16,7 +16,7 @@ export function ensureSecrets(config: Config): string[] {
   if (missing.length === 0) return [];
   const path = configPath(config.projectDir);
   const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>) : {};
-  const made = Object.fromEntries(missing.map(name => [name, randomBytes(32).toString('base64url')]));
+  const made = Object.fromEntries(missing.map(name => [name, makeSecret()]));
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, `${JSON.stringify({...before, ...made}, null, 2)}\n`, {mode: 0o600, flag: 'wx'});
   renameSync(temporary, path);
