@@ -1,5 +1,6 @@
 // A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint.
 import {createServer, type Server} from 'node:http';
+import {rememberTokens} from './core/token-cache.ts';
 import {apiTokenVerifier} from './core/tokens.ts';
 import type {Broker} from './core/broker.ts';
 import {
@@ -68,7 +69,7 @@ async function start(
 ): Promise<RunningServer> {
   const {log} = options;
   const tokenSecret = centrifugoTokenSecret(config);
-  const verifyApiToken = apiTokenVerifier({
+  const verify = apiTokenVerifier({
     secret: jwtSecret(config),
     previousSecret: config.JWT_SECRET_PREVIOUS?.reveal(),
     requireExp: config.JWT_REQUIRE_EXP ?? isProduction(config),
@@ -93,7 +94,7 @@ async function start(
   let boundPort = config.PORT;
   const app = httpApp({
     chat,
-    verifyApiToken,
+    verifyApiToken: rememberTokens(verify),
     centrifugoTokenSecret: tokenSecret,
     publicUrl: () => publicUrl(config, boundPort),
     corsOrigins: options.allowLocalOrigins ? [...config.CORS_ORIGINS, ...localOrigins] : config.CORS_ORIGINS,

@@ -95,7 +95,7 @@ function verifySignature(
 
 function refusalOf(error: unknown): ChatError {
   if (error instanceof ChatError) return error;
-  if (error instanceof jwt.TokenExpiredError) return new ChatError('token_expired', 'The token is expired.');
+  if (error instanceof jwt.TokenExpiredError) return expired();
   if (error instanceof jwt.NotBeforeError) return invalid('is not valid yet');
   if (error instanceof jwt.JsonWebTokenError) return invalid(`is refused: ${error.message}`);
   return invalid('cannot be verified');
@@ -107,7 +107,7 @@ function claimsOf(payload: Record<string, unknown>, settings: ApiTokenSettings, 
   if (exp === undefined && settings.requireExp) throw invalid('has no `exp` claim, which is required here');
   if (exp !== undefined && !Number.isSafeInteger(exp))
     throw invalid('has an `exp` claim that is not a whole number of seconds');
-  if (typeof exp === 'number' && exp <= now) throw new ChatError('token_expired', 'The token is expired.');
+  if (typeof exp === 'number' && exp <= now) throw expired();
   if (typeof iat === 'number' && iat > now + clockToleranceSeconds) throw invalid('is issued in the future');
   const expiresAt = typeof exp === 'number' ? exp : undefined;
   if (hasScope(payload['scope'], settings.serviceScope)) {
@@ -127,6 +127,10 @@ function nameIn(payload: Record<string, unknown>): string | undefined {
   const name = [payload['preferred_username'], payload['name']].find(each => typeof each === 'string' && each.trim());
   if (typeof name !== 'string' || !name.isWellFormed() || name.includes('\0')) return undefined;
   return [...name.trim()].slice(0, 150).join('');
+}
+
+export function expired(): ChatError {
+  return new ChatError('token_expired', 'The token is expired.');
 }
 
 function invalid(problem: string): ChatError {
