@@ -1,5 +1,6 @@
 import {
   findUser,
+  findUsers,
   insertMissingUsers,
   listUsers as listRows,
   countUsers,
@@ -10,18 +11,34 @@ import {
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
+import {combined} from './combine.ts';
 import {ChatError} from './errors.ts';
 import type {UserId} from './ids.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 
 /** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
 export async function provisionUser(chat: Chat, id: UserId, username: string | undefined): Promise<User> {
-  const known = await findUser(chat.db, id);
+  const known = await lookUp(chat)(id);
   if (known) return mustBeActive(known);
   return inTransaction(chat.db, async tx => {
     const raced = await findUser(tx, id);
     return raced ? mustBeActive(raced) : upsertRow(tx, id, username ?? id.slice(0, 150), chat.now(), false);
   });
+}
+
+const lookUps = new WeakMap<Chat, (id: UserId) => Promise<User | undefined>>();
+
+/** Every request asks for its user, so those that come together ask together. */
+function lookUp(chat: Chat): (id: UserId) => Promise<User | undefined> {
+  let found = lookUps.get(chat);
+  if (!found) {
+    found = combined(async (ids: readonly UserId[]) => {
+      const users = await findUsers(chat.db, ids);
+      return new Map(users.map(user => [user.id, user]));
+    });
+    lookUps.set(chat, found);
+  }
+  return found;
 }
 
 function mustBeActive(user: User): User {

@@ -1,0 +1,23 @@
+import test from 'ava';
+import {combined} from '../../src/core/combine.ts';
+
+test('what is asked for while a lookup is under way is looked up together, each key once', async t => {
+  const calls: string[][] = [];
+  const lookUp = combined(async (keys: readonly string[]) => {
+    calls.push([...keys]);
+    await new Promise(resolve => setImmediate(resolve));
+    return new Map(keys.filter(key => key !== 'nobody').map(key => [key, key.toUpperCase()]));
+  });
+  t.deepEqual(await Promise.all(['a', 'b', 'b', 'nobody'].map(lookUp)), ['A', 'B', 'B', undefined]);
+  t.deepEqual(calls, [['a'], ['b', 'nobody']]);
+});
+
+test('a lookup that fails fails for those who were in it, and the next one goes on', async t => {
+  let broken = true;
+  const lookUp = combined((keys: readonly string[]) =>
+    broken ? Promise.reject(new Error('away')) : Promise.resolve(new Map(keys.map(key => [key, key]))),
+  );
+  await t.throwsAsync(lookUp('a'), {message: 'away'});
+  broken = false;
+  t.is(await lookUp('a'), 'a');
+});
