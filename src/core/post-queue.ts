@@ -67,26 +67,44 @@ function enqueue(chat: Chat, queue: Queue, lane: Lane, post: Waiting): void {
 
 async function run(chat: Chat, queue: Queue, lane: Lane): Promise<void> {
   lane.running = true;
-  while (lane.waiting.length > 0) {
-    const batch = lane.waiting.splice(0, postBatchSize);
-    queue.count -= batch.length;
-    await write(chat, queue, lane, batch);
+  for (let batch = take(queue, lane); batch.length > 0;) {
+    const answer = await write(chat, queue, lane, batch);
+    batch = take(queue, lane);
+    // The next batch is on its way to the database before the answers to this one take up the processor.
+    if (batch.length > 0) setImmediate(answer);
+    else answer();
   }
   lane.running = false;
   if (lane.room !== undefined) queue.held.delete(lane.room);
 }
 
-/** Writes a batch. When it fails as a whole its posts are tried one at a time, so that a bad one fails alone. */
-async function write(chat: Chat, queue: Queue, lane: Lane, batch: readonly Waiting[]): Promise<void> {
+function take(queue: Queue, lane: Lane): Waiting[] {
+  const batch = lane.waiting.splice(0, postBatchSize);
+  queue.count -= batch.length;
+  return batch;
+}
+
+/**
+ * Writes a batch and gives what tells its posts. When it fails as a whole they are tried one at a time, so that a bad
+ * one fails alone.
+ */
+async function write(chat: Chat, queue: Queue, lane: Lane, batch: readonly Waiting[]): Promise<() => void> {
   const wait = lane.room !== undefined;
   try {
     const outcomes = await inTransaction(chat.db, tx => writePosts(chat, tx, batch, wait));
-    for (const [i, post] of batch.entries()) settle(chat, queue, post, outcomes[i]);
+    return () => {
+      for (const [i, post] of batch.entries()) settle(chat, queue, post, outcomes[i]);
+    };
   } catch (error) {
     // What may have been stored is not tried again: the caller repeats it under its client id.
     const unknown = error instanceof ChatError && error.code === 'outcome_unknown';
-    if (batch.length === 1 || unknown) for (const post of batch) post.reject(error);
-    else for (const post of batch) await write(chat, queue, lane, [post]);
+    if (batch.length === 1 || unknown) {
+      return () => {
+        for (const post of batch) post.reject(error);
+      };
+    }
+    for (const post of batch) (await write(chat, queue, lane, [post]))();
+    return () => {};
   }
 }
 

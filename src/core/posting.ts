@@ -4,6 +4,7 @@
 // each post is decided by itself, in the order of arrival, against the state that the posts before it leave behind. A
 // refused post changes nothing and does not touch the others.
 import {
+  drawMessageIds,
   findAuthors,
   findByClientIds,
   insertMessages,
@@ -18,7 +19,7 @@ import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
-import type {RoomId, Timestamp, UserId} from './ids.ts';
+import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {PostMessage} from './input.ts';
 import {broadcastAll, messageAdded, type Publication} from './publications.ts';
 
@@ -50,13 +51,16 @@ interface Accepted {
 type Decision = Outcome | {kind: 'accepted'; at: number; repeated: boolean};
 
 export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wait: boolean): Promise<Outcome[]> {
-  const ids = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
-  const locked = await lockRooms(tx, ids, wait);
-  // A room that is absent cannot be locked either; only the look at it tells the two apart.
-  const rooms = await findBareRooms(tx, ids);
-  const open = posts.filter(post => locked.has(post.roomId));
-  const authors = await findAuthors(tx, wantedAuthors(open));
-  const known = await findKnown(tx, open);
+  const roomIds = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
+  // They are sent together and answered in this order: each looks at the state after the lock, not before it.
+  const [locked, rooms, authors, known, ids] = await Promise.all([
+    lockRooms(tx, roomIds, wait),
+    // A room that is absent cannot be locked either; only the look at it tells the two apart.
+    findBareRooms(tx, roomIds),
+    findAuthors(tx, wantedAuthors(posts)),
+    findKnown(tx, posts),
+    drawMessageIds(tx, posts.length),
+  ]);
 
   const accepted: Accepted[] = [];
   const decisions = posts.map(post => {
@@ -64,7 +68,7 @@ export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wai
     if (room && !locked.has(post.roomId)) return {kind: 'locked'} as const;
     return decide(chat, post, room, authors, known, accepted);
   });
-  const messages = await store(chat, tx, accepted);
+  const messages = await store(chat, tx, accepted, ids);
   return decisions.map(decision => {
     if (decision.kind !== 'accepted') return decision;
     const message = messages[decision.at];
@@ -180,24 +184,30 @@ function clientIdReused(input: PostMessage): ChatError {
   });
 }
 
-async function store(chat: Chat, tx: Tx, accepted: readonly Accepted[]): Promise<Message[]> {
+async function store(
+  chat: Chat,
+  tx: Tx,
+  accepted: readonly Accepted[],
+  drawn: readonly MessageId[],
+): Promise<Message[]> {
   if (accepted.length === 0) return [];
   const ids = await insertMessages(
     tx,
     accepted.map(each => each.row),
+    drawn,
   );
   const messages = accepted.map(({row, author}, i): Message => {
     const id = ids[i];
     if (id === undefined) throw new Error('insert of messages gave too few ids');
     return {...row, id, user: author, deletedAt: null};
   });
-  await updatePostedRooms(tx, lastOfEach(messages));
-  await updateReadMarkers(tx, readMarkers(messages));
   const publications = accepted.flatMap(({room}, i): Publication[] => {
     const message = messages[i];
     return message ? [messageAdded(room, message)] : [];
   });
-  await broadcastAll(chat, tx, publications);
+  tx.last(updatePostedRooms(tx, lastOfEach(messages)));
+  tx.last(updateReadMarkers(tx, readMarkers(messages)));
+  tx.last(broadcastAll(chat, tx, publications));
   return messages;
 }
 

@@ -15,14 +15,18 @@ export interface Dialect {
   name: 'sqlite' | 'postgres';
   /** Rows are locked one by one; without it the writing transaction holds the whole database. */
   rowLocks: boolean;
-  /** The most values that one statement may bind. */
-  maxBindings: number;
+  /** A list is one value of a statement, which is prepared by its text. */
+  lists: boolean;
+  /** Ids can be had before their rows are written. */
+  sequences: boolean;
 }
 
 /** Where statements go: a database for reading, or a transaction. */
 export interface Queryable {
   sql: Knex;
   dialect: Dialect;
+  /** The connection that a transaction has for itself. */
+  connection?: object;
 }
 
 export interface Db extends Queryable {
@@ -41,8 +45,8 @@ export type DatabaseTarget =
   {dialect: 'sqlite'; path: string; label: string} | {dialect: 'postgres'; url: string; label: string};
 
 const dialects: Record<Dialect['name'], Dialect> = {
-  sqlite: {name: 'sqlite', rowLocks: false, maxBindings: 30_000},
-  postgres: {name: 'postgres', rowLocks: true, maxBindings: 60_000},
+  sqlite: {name: 'sqlite', rowLocks: false, lists: false, sequences: false},
+  postgres: {name: 'postgres', rowLocks: true, lists: true, sequences: true},
 };
 
 /** Understands `sqlite:path`, `sqlite:///absolute`, `file:path` and `postgres://…`. Throws config_invalid. */
@@ -116,14 +120,17 @@ const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'
 const silent = {warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined};
 
 function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Db {
+  const connection = {
+    connectionString: target.url,
+    types: postgresTypes,
+    options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000',
+    application_name: 'chatctl',
+    // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
+    pipeline: true,
+  };
   const sql = knex({
     client: 'pg',
-    connection: {
-      connectionString: target.url,
-      types: postgresTypes,
-      options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000',
-      application_name: 'chatctl',
-    },
+    connection,
     pool: {min: 0, max: options.poolMax ?? 10},
     acquireConnectionTimeout: 10_000,
     log: silent,

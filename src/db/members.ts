@@ -1,6 +1,6 @@
 import type {Role, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {marks, rows} from './rows.ts';
+import {among, rows, table} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 export interface Member {
@@ -44,11 +44,11 @@ export async function findMember(q: Queryable, room: RoomId, user: UserId): Prom
 /** Which of these users are members. */
 export async function findMemberIds(q: Queryable, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
   if (users.length === 0) return new Set();
-  const found = await rows<{user_id: UserId}>(
-    q,
-    `select user_id from members where room_id = ? and user_id in (${marks(users)})`,
-    [room, ...users],
-  );
+  const {text, bindings} = among(q.dialect, 'text', users);
+  const found = await rows<{user_id: UserId}>(q, `select user_id from members where room_id = ? and user_id ${text}`, [
+    room,
+    ...bindings,
+  ]);
   return new Set(found.map(row => row.user_id));
 }
 
@@ -60,24 +60,30 @@ export interface NewMember {
   lastReadSeq: number;
 }
 
-/** A statement binds seven values a member, so thousands go in several statements. */
-const membersPerStatement = 2_000;
+const membersPerStatement = 5_000;
 
 export async function insertMembers(tx: Tx, room: RoomId, users: readonly UserId[], member: NewMember): Promise<void> {
   for (let start = 0; start < users.length; start += membersPerStatement) {
     const chunk = users.slice(start, start + membersPerStatement);
+    const {text, bindings} = table(
+      tx.dialect,
+      ['text'],
+      chunk.map(user => [user]),
+    );
+    const time = tx.dialect.lists ? 'cast(? as timestamptz)' : '?';
     await rows(
       tx,
       `insert into members (room_id, user_id, role, joined_at, joined_version, last_read_seq)
-       values ${chunk.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
-      chunk.flatMap(user => [room, user, member.role, member.joinedAt, member.joinedVersion, member.lastReadSeq]),
+       select cast(? as bigint), column1, ?, ${time}, cast(? as bigint), cast(? as bigint) from ${text}`,
+      [room, member.role, member.joinedAt, member.joinedVersion, member.lastReadSeq, ...bindings],
     );
   }
 }
 
 export async function deleteMembers(tx: Tx, room: RoomId, users: readonly UserId[]): Promise<void> {
   if (users.length === 0) return;
-  await rows(tx, `delete from members where room_id = ? and user_id in (${marks(users)})`, [room, ...users]);
+  const {text, bindings} = among(tx.dialect, 'text', users);
+  await rows(tx, `delete from members where room_id = ? and user_id ${text}`, [room, ...bindings]);
 }
 
 export async function updateRole(tx: Tx, room: RoomId, user: UserId, role: Role): Promise<void> {

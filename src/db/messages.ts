@@ -1,6 +1,6 @@
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {rows} from './rows.ts';
+import {rows, type Binding} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 export interface Message {
@@ -71,13 +71,15 @@ export async function findRoomIdOfMessage(q: Queryable, id: MessageId): Promise<
   return row?.room_id;
 }
 
-/** For statements of their own file that look messages up another way. */
-export async function findMessagesWhere(
+/** Messages that match the rows of a table of values. */
+export async function findMessagesAt(
   q: Queryable,
-  where: string,
-  bindings: readonly (string | number)[],
+  values: string,
+  match: string,
+  bindings: readonly Binding[],
 ): Promise<Message[]> {
-  return (await rows<MessageRow>(q, `select ${columns} ${from} where ${where}`, bindings)).map(toMessage);
+  const text = `select ${columns} from ${values} join messages m on ${match} left join users u on u.id = m.user_id`;
+  return (await rows<MessageRow>(q, text, bindings)).map(toMessage);
 }
 
 /** Leaves a tombstone: the row and its seq stay, the content goes. */

@@ -6,7 +6,7 @@ import * as outbox from '../../migrations/0002-outbox.ts';
 import {ChatError} from '../core/errors.ts';
 import type {Db} from './connect.ts';
 import {lockMigrations, type Unlock} from './locks.ts';
-import {inTransaction} from './transaction.ts';
+import {changeSchema} from './transaction.ts';
 
 export const migrations: readonly {name: string; migration: Knex.Migration}[] = [
   {name: '0001-rooms', migration: rooms},
@@ -76,7 +76,7 @@ export function migrateUp(db: Db, to?: string): Promise<string[]> {
     const wanted = to === undefined ? pending : pending.slice(0, pending.indexOf(mustBeKnown(to)) + 1);
     const batch = 1 + Number((await db.writer('knex_migrations').max({last: 'batch'}))[0]?.last ?? 0);
     for (const name of wanted) {
-      await inTransaction(db, async ({sql}) => {
+      await changeSchema(db, async sql => {
         await named(name).up(sql);
         await sql('knex_migrations').insert({name, batch, migration_time: new Date()});
       });
@@ -92,7 +92,7 @@ export function migrateDown(db: Db, to?: string): Promise<string[]> {
     const from = to === undefined ? applied.length - 1 : applied.indexOf(mustBeKnown(to)) + 1;
     const wanted = applied.slice(Math.max(from, 0)).toReversed();
     for (const name of wanted) {
-      await inTransaction(db, async ({sql}) => {
+      await changeSchema(db, async sql => {
         await named(name).down?.(sql);
         await sql('knex_migrations').where({name}).delete();
       });

@@ -1,7 +1,7 @@
 import {crc32} from 'node:zlib';
 import type {RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {marks, rows} from './rows.ts';
+import {among, rows, table, type Binding, type Piece} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 /** Rows of one room lie in one partition, so that their order is one drainer's business. */
@@ -75,11 +75,10 @@ function json(ids: readonly UserId[]): string | null {
 
 /** Answers the ids in the order of the rows. */
 export async function insertOutbox(tx: Tx, events: readonly NewOutboxRow[]): Promise<number[]> {
-  const made = await rows<{id: number; idempotency_key: string}>(
-    tx,
-    `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
-     values ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')} returning id, idempotency_key`,
-    events.flatMap(row => [
+  const {text, bindings} = table(
+    tx.dialect,
+    ['int', 'bigint', 'text', 'text', 'text', 'bigint', 'bigint', 'text', 'text', 'timestamptz'],
+    events.map(row => [
       partitionOf(row.roomId),
       row.roomId,
       row.type,
@@ -91,6 +90,12 @@ export async function insertOutbox(tx: Tx, events: readonly NewOutboxRow[]): Pro
       json(row.added),
       row.createdAt,
     ]),
+  );
+  const made = await rows<{id: number; idempotency_key: string}>(
+    tx,
+    `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
+     select * from ${text} returning id, idempotency_key`,
+    bindings,
   );
   const ids = new Map(made.map(row => [row.idempotency_key, row.id]));
   return events.map(row => {
@@ -109,19 +114,26 @@ export async function listOutbox(
 ): Promise<OutboxRow[]> {
   if (partitions.length === 0) return [];
   const wheres: string[] = [];
+  const values: Binding[] = [];
+  const add = (before: string, {text, bindings}: Piece, after = '') => {
+    wheres.push(`${before} ${text}${after}`);
+    values.push(...bindings);
+  };
   // Who holds all partitions reads in the order of the ids, without a sort of what waits.
-  if (partitions.length < partitionCount) wheres.push(`partition in (${marks(partitions)})`);
-  if (skipRooms.length > 0) wheres.push(`room_id not in (${marks(skipRooms)})`);
+  if (partitions.length < partitionCount) add('partition', among(q.dialect, 'int', partitions));
+  if (skipRooms.length > 0) add('not (room_id', among(q.dialect, 'bigint', skipRooms), ')');
   const found = await rows<Row>(
     q,
     `select ${columns} from outbox ${wheres.length > 0 ? `where ${wheres.join(' and ')}` : ''} order by id limit ?`,
-    [...(partitions.length < partitionCount ? partitions : []), ...skipRooms, limit],
+    [...values, limit],
   );
   return found.map(toOutboxRow);
 }
 
 export async function deleteOutbox(tx: Tx, ids: readonly number[]): Promise<void> {
-  if (ids.length > 0) await rows(tx, `delete from outbox where id in (${marks(ids)})`, ids);
+  if (ids.length === 0) return;
+  const {text, bindings} = among(tx.dialect, 'bigint', ids);
+  await rows(tx, `delete from outbox where id ${text}`, bindings);
 }
 
 /** Moves a row that cannot be delivered aside, with the reason; nothing is dropped silently. */
@@ -131,7 +143,9 @@ export async function parkOutbox(tx: Tx, id: number, error: string, now: Timesta
   const parked = {...row, parked_at: now, error};
   await rows(
     tx,
-    `insert into outbox_parked (${Object.keys(parked).join(', ')}) values (${marks(Object.keys(parked))})`,
+    `insert into outbox_parked (${Object.keys(parked).join(', ')}) values (${Object.keys(parked)
+      .map(() => '?')
+      .join(', ')})`,
     Object.values(parked),
   );
   await deleteOutbox(tx, [id]);

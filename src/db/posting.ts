@@ -1,9 +1,8 @@
 // The statements of posting, each for a whole batch of posts: what a post costs is shared by all that came with it.
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
-import type {Dialect} from './connect.ts';
 import type {Member} from './members.ts';
-import {findMessagesWhere, type Message, type NewMessage} from './messages.ts';
-import {marks, rows} from './rows.ts';
+import {findMessagesAt, type Message, type NewMessage} from './messages.ts';
+import {among, rows, table, type ColumnType} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 /**
@@ -13,10 +12,11 @@ import type {Tx} from './transaction.ts';
 export async function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): Promise<Set<RoomId>> {
   if (!tx.dialect.rowLocks) return new Set(ids);
   const skip = wait ? '' : ' skip locked';
+  const {text, bindings} = among(tx.dialect, 'bigint', ids);
   const found = await rows<{id: RoomId}>(
     tx,
-    `select id from rooms where id in (${marks(ids)}) order by id for update${skip}`,
-    ids,
+    `select id from rooms where id ${text} order by id for update${skip}`,
+    bindings,
   );
   return new Set(found.map(row => row.id));
 }
@@ -27,11 +27,16 @@ export async function findAuthors(
   pairs: readonly {room: RoomId; user: UserId}[],
 ): Promise<Map<string, Member['user']>> {
   if (pairs.length === 0) return new Map();
+  const {text, bindings} = table(
+    tx.dialect,
+    ['bigint', 'text'],
+    pairs.map(({room, user}) => [room, user]),
+  );
   const found = await rows<{room_id: RoomId; user_id: UserId; username: string}>(
     tx,
-    `select m.room_id, m.user_id, u.username from members m join users u on u.id = m.user_id
-     where (m.room_id, m.user_id) in (values ${pairs.map(() => '(cast(? as bigint), ?)').join(', ')})`,
-    pairs.flatMap(({room, user}) => [room, user]),
+    `select m.room_id, m.user_id, u.username from ${text}
+     join members m on m.room_id = column1 and m.user_id = column2 join users u on u.id = m.user_id`,
+    bindings,
   );
   return new Map(found.map(row => [memberKey(row.room_id, row.user_id), {id: row.user_id, username: row.username}]));
 }
@@ -46,29 +51,69 @@ export function findByClientIds(
   ids: readonly {room: RoomId; author: UserId | null; clientId: string}[],
 ): Promise<Message[]> {
   if (ids.length === 0) return Promise.resolve([]);
-  return findMessagesWhere(
+  const {text, bindings} = table(
+    tx.dialect,
+    ['bigint', 'text', 'text'],
+    ids.map(({room, author, clientId}) => [room, author ?? '', clientId]),
+  );
+  return findMessagesAt(tx, text, 'm.room_id = column1 and m.author_key = column2 and m.client_id = column3', bindings);
+}
+
+/** Ids for so many messages at most, where the database gives them out before there are rows; otherwise none. */
+export async function drawMessageIds(tx: Tx, count: number): Promise<MessageId[]> {
+  if (!tx.dialect.sequences) return [];
+  const drawn = await rows<{id: MessageId}>(
     tx,
-    `(m.room_id, m.author_key, m.client_id) in (values ${ids.map(() => '(cast(? as bigint), ?, ?)').join(', ')})`,
-    ids.flatMap(({room, author, clientId}) => [room, author ?? '', clientId]),
+    `select nextval(pg_get_serial_sequence('messages', 'id')) as id from generate_series(1, ?)`,
+    [count],
+  );
+  return drawn.map(row => row.id);
+}
+
+/** Answers the ids in the order of the messages: those that were drawn, or those that the insert gives. */
+export async function insertMessages(
+  tx: Tx,
+  messages: readonly NewMessage[],
+  drawn: readonly MessageId[],
+): Promise<MessageId[]> {
+  if (!tx.dialect.sequences) return insertNumbering(tx, messages);
+  tx.last(insertNumbered(tx, messages, drawn));
+  return drawn.slice(0, messages.length);
+}
+
+const messageColumns = 'room_id, seq, version, user_id, author_key, content, client_id, created_at';
+const messageTypes: readonly ColumnType[] = [
+  'bigint',
+  'bigint',
+  'bigint',
+  'text',
+  'text',
+  'text',
+  'text',
+  'timestamptz',
+];
+
+function messageValues(each: NewMessage) {
+  const {roomId, seq, version, userId, content, clientId, createdAt} = each;
+  return [roomId, seq, version, userId, userId ?? '', content, clientId, createdAt];
+}
+
+async function insertNumbered(tx: Tx, messages: readonly NewMessage[], ids: readonly MessageId[]): Promise<void> {
+  const values = messages.map((each, i) => [...messageValues(each), ids[i] ?? null]);
+  const {text, bindings} = table(tx.dialect, [...messageTypes, 'bigint'], values);
+  await rows(
+    tx,
+    `insert into messages (${messageColumns}, id) overriding system value select * from ${text}`,
+    bindings,
   );
 }
 
-/** Answers the ids in the order of the messages. */
-export async function insertMessages(tx: Tx, messages: readonly NewMessage[]): Promise<MessageId[]> {
+async function insertNumbering(tx: Tx, messages: readonly NewMessage[]): Promise<MessageId[]> {
+  const {text, bindings} = table(tx.dialect, messageTypes, messages.map(messageValues));
   const made = await rows<{id: MessageId; room_id: RoomId; seq: number}>(
     tx,
-    `insert into messages (room_id, seq, version, user_id, author_key, content, client_id, created_at)
-     values ${messages.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')} returning id, room_id, seq`,
-    messages.flatMap(each => [
-      each.roomId,
-      each.seq,
-      each.version,
-      each.userId,
-      each.userId ?? '',
-      each.content,
-      each.clientId,
-      each.createdAt,
-    ]),
+    `insert into messages (${messageColumns}) select * from ${text} returning id, room_id, seq`,
+    bindings,
   );
   const ids = new Map(made.map(row => [`${row.room_id} ${row.seq}`, row.id]));
   return messages.map(each => {
@@ -87,12 +132,16 @@ export interface PostedRoom {
 }
 
 export async function updatePostedRooms(tx: Tx, rooms: readonly PostedRoom[]): Promise<void> {
-  const value = `(${bigint}, ${bigint}, ${bigint}, ${bigint}, ${time(tx.dialect)})`;
+  const {text, bindings} = table(
+    tx.dialect,
+    ['bigint', 'bigint', 'bigint', 'bigint', 'timestamptz'],
+    rooms.map(each => [each.id, each.version, each.lastSeq, each.lastMessageId, each.bumpedAt]),
+  );
   await rows(
     tx,
-    `update rooms set version = v.column2, last_seq = v.column3, last_message_id = v.column4, bumped_at = v.column5
-     from (values ${rooms.map(() => value).join(', ')}) as v where rooms.id = v.column1`,
-    rooms.flatMap(each => [each.id, each.version, each.lastSeq, each.lastMessageId, each.bumpedAt]),
+    `update rooms set version = column2, last_seq = column3, last_message_id = column4, bumped_at = column5
+     from ${text} where rooms.id = column1`,
+    bindings,
   );
 }
 
@@ -102,18 +151,15 @@ export async function updateReadMarkers(
   markers: readonly {room: RoomId; user: UserId; seq: number}[],
 ): Promise<void> {
   if (markers.length === 0) return;
+  const {text, bindings} = table(
+    tx.dialect,
+    ['bigint', 'text', 'bigint'],
+    markers.map(({room, user, seq}) => [room, user, seq]),
+  );
   await rows(
     tx,
-    `update members set last_read_seq = v.column3
-     from (values ${markers.map(() => `(${bigint}, ?, ${bigint})`).join(', ')}) as v
-     where members.room_id = v.column1 and members.user_id = v.column2 and members.last_read_seq < v.column3`,
-    markers.flatMap(({room, user, seq}) => [room, user, seq]),
+    `update members set last_read_seq = column3 from ${text}
+     where members.room_id = column1 and members.user_id = column2 and members.last_read_seq < column3`,
+    bindings,
   );
-}
-
-// PostgreSQL takes the values of a list for text unless it is told otherwise.
-const bigint = 'cast(? as bigint)';
-
-function time({name}: Dialect): string {
-  return name === 'postgres' ? 'cast(? as timestamptz)' : '?';
 }

@@ -1,7 +1,7 @@
 import {ChatError} from '../core/errors.ts';
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {isUniqueViolation, marks, rows} from './rows.ts';
+import {among, isUniqueViolation, rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 export interface Room {
@@ -123,10 +123,11 @@ export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefin
 /** Many rooms by id, without their last messages. */
 export async function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
   if (ids.length === 0) return new Map();
+  const {text, bindings} = among(q.dialect, 'bigint', ids);
   const found = await rows<RoomFields>(
     q,
-    `select ${fieldNames.join(', ')} from rooms where id in (${marks(ids)}) and deleted_at is null`,
-    ids,
+    `select ${fieldNames.join(', ')} from rooms where id ${text} and deleted_at is null`,
+    bindings,
   );
   return new Map(found.map(row => [row.id, toBareRoom(row)]));
 }

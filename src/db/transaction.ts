@@ -5,10 +5,13 @@ import {setTimeout as delay} from 'node:timers/promises';
 import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import type {Db, Queryable} from './connect.ts';
+import {rows} from './rows.ts';
 
 export interface Tx extends Queryable {
   /** Runs once the commit has succeeded, and not at all otherwise. */
   afterCommit(callback: () => void): void;
+  /** A write whose answer the work does not need: where the database can, the commit goes out with it. */
+  last(write: Promise<unknown>): void;
 }
 
 export const busyLimitMs = 10_000;
@@ -17,36 +20,88 @@ const busyPauseMs = 4;
 /** Runs the work in one transaction: all of it or nothing. Rejects with database_busy when no turn came. */
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   const callbacks: (() => void)[] = [];
-  const tx = (sql: Knex): Tx => ({sql, dialect: db.dialect, afterCommit: callback => void callbacks.push(callback)});
-  const result = db.dialect.rowLocks
-    ? await inPostgres(db, trx => work(tx(trx)))
-    : await db.queue.run(() => inImmediate(db, () => work(tx(db.writer))));
+  const run = () =>
+    onOneConnection(db, async q => {
+      const open = {...transaction(q), afterCommit: (callback: () => void) => void callbacks.push(callback)};
+      return db.dialect.rowLocks ? inPostgres(db, open, work) : inImmediate(db, open, work);
+    });
+  const result = await (db.dialect.rowLocks ? run() : db.queue.run(run));
   if (!db.dryRun) for (const callback of callbacks) callback();
   return result;
 }
 
-async function inPostgres<T>(db: Db, work: (trx: Knex) => Promise<T>): Promise<T> {
-  const trx = await db.writer.transaction();
+/** A transaction with the writes that its work does not wait for. */
+interface OpenTransaction extends Tx {
+  writes: Promise<unknown>[];
+}
+
+function transaction(q: Queryable): OpenTransaction {
+  const writes: Promise<unknown>[] = [];
+  const last = (write: Promise<unknown>) => {
+    // Whoever ends the transaction looks at it, unless the work fails first.
+    write.catch(() => undefined);
+    writes.push(write);
+  };
+  return {...q, writes, last, afterCommit: () => {}};
+}
+
+/** A transaction for statements of Knex's own making, as migrations use them. */
+export async function changeSchema(db: Db, work: (sql: Knex) => Promise<void>): Promise<void> {
+  if (db.dialect.rowLocks) return db.writer.transaction(work);
+  // The pool holds one connection and the queue lets one transaction in, so plain statements are all inside it.
+  const open = transaction({sql: db.writer, dialect: db.dialect});
+  return db.queue.run(() => inImmediate(db, open, () => work(db.writer)));
+}
+
+async function onOneConnection<T>(db: Db, work: (q: Queryable) => Promise<T>): Promise<T> {
+  const pool = db.writer.client as ConnectionPool;
+  const connection = await pool.acquireConnection();
   try {
-    const result = await work(trx);
-    await (db.dryRun ? trx.rollback() : commit(trx));
+    return await work({sql: db.writer, dialect: db.dialect, connection});
+  } finally {
+    await pool.releaseConnection(connection);
+  }
+}
+
+/** What Knex's client has for those who hold a connection over several statements. */
+interface ConnectionPool {
+  acquireConnection(): Promise<{__knex__disposed?: string}>;
+  releaseConnection(connection: unknown): Promise<void>;
+}
+
+async function inPostgres<T>({dryRun}: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+  try {
+    // It goes out together with what the work asks first.
+    const [, result] = await Promise.all([rows(tx, 'BEGIN'), work(tx)]);
+    if (dryRun) await rollBack(tx);
+    else await commit(tx);
     return result;
   } catch (error) {
-    if (!trx.isCompleted()) await trx.rollback();
+    await rows(tx, 'ROLLBACK').catch(() => dispose(tx));
     throw error;
   }
 }
 
-async function commit(trx: Knex.Transaction): Promise<void> {
-  try {
-    await trx.commit();
-  } catch (cause) {
-    if (wasAnswered(cause)) throw cause;
+// A connection that may still be inside a transaction must not go back into the pool.
+function dispose({connection}: Tx): void {
+  (connection as {__knex__disposed?: string}).__knex__disposed = 'rollback failed';
+}
+
+async function rollBack(tx: OpenTransaction): Promise<void> {
+  await Promise.all(tx.writes);
+  await rows(tx, 'ROLLBACK');
+}
+
+/** The last writes and the commit in one go: after a write that PostgreSQL refused COMMIT rolls back. */
+async function commit(tx: OpenTransaction): Promise<void> {
+  const [committed, ...written] = await Promise.allSettled([rows(tx, 'COMMIT'), ...tx.writes]);
+  if (committed.status === 'rejected' && !wasAnswered(committed.reason)) {
     throw new ChatError('outcome_unknown', 'The connection to the database broke while the change was stored.', {
-      cause,
+      cause: committed.reason,
       hint: 'It may be stored or not. Send a post again with the same client_id; look before you repeat anything else.',
     });
   }
+  for (const each of [...written, committed]) if (each.status === 'rejected') throw each.reason;
 }
 
 /** PostgreSQL said what became of the commit: an SQLSTATE that is not about the connection or a shutdown. */
@@ -55,24 +110,24 @@ function wasAnswered(cause: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('08') && !code.startsWith('57');
 }
 
-// The pool holds one connection and the queue lets one transaction in, so plain statements are all inside it.
-async function inImmediate<T>({writer, dryRun}: Db, work: () => Promise<T>): Promise<T> {
-  await begin(writer);
+async function inImmediate<T>({dryRun}: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+  await begin(tx);
   try {
-    const result = await work();
-    await writer.raw(dryRun ? 'ROLLBACK' : 'COMMIT');
+    const result = await work(tx);
+    await Promise.all(tx.writes);
+    await rows(tx, dryRun ? 'ROLLBACK' : 'COMMIT');
     return result;
   } catch (error) {
-    await writer.raw('ROLLBACK').catch(() => undefined);
+    await rows(tx, 'ROLLBACK').catch(() => undefined);
     throw error;
   }
 }
 
-async function begin(writer: Knex): Promise<void> {
+async function begin(tx: Tx): Promise<void> {
   const deadline = performance.now() + busyLimitMs;
   for (;;) {
     try {
-      await writer.raw('BEGIN IMMEDIATE');
+      await rows(tx, 'BEGIN IMMEDIATE');
       return;
     } catch (error) {
       if (!isBusy(error)) throw error;

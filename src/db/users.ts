@@ -1,6 +1,6 @@
 import type {Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {marks, rows} from './rows.ts';
+import {among, rows, table} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 export interface User {
@@ -38,17 +38,20 @@ export async function findUser(q: Queryable, id: UserId): Promise<User | undefin
 
 export async function findUsers(q: Queryable, ids: readonly UserId[]): Promise<User[]> {
   if (ids.length === 0) return [];
-  return (await rows<UserRow>(q, `select ${columns} from users where id in (${marks(ids)})`, ids)).map(toUser);
+  const {text, bindings} = among(q.dialect, 'text', ids);
+  return (await rows<UserRow>(q, `select ${columns} from users where id ${text}`, bindings)).map(toUser);
 }
 
 /** Makes the rows that are missing, with the id as the name, and leaves the others as they are. */
 export async function insertMissingUsers(tx: Tx, ids: readonly UserId[], now: Timestamp): Promise<UserId[]> {
   if (ids.length === 0) return [];
-  const values = ids.map(() => '(?, ?, ?)').join(', ');
+  const values = ids.map(id => [id, id.slice(0, 150), now]);
+  const {text, bindings} = table(tx.dialect, ['text', 'text', 'timestamptz'], values);
   const made = await rows<{id: UserId}>(
     tx,
-    `insert into users (id, username, created_at) values ${values} on conflict (id) do nothing returning id`,
-    ids.flatMap(id => [id, id.slice(0, 150), now]),
+    `insert into users (id, username, created_at) select column1, column2, column3 from ${text} where true
+     on conflict (id) do nothing returning id`,
+    bindings,
   );
   return made.map(row => row.id);
 }

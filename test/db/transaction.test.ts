@@ -1,0 +1,73 @@
+import test from 'ava';
+import {rows, table, among} from '../../src/db/rows.ts';
+import {inTransaction} from '../../src/db/transaction.ts';
+import {openTestChat} from '../helpers/chat.ts';
+import {databases} from '../helpers/database.ts';
+
+const insert = "insert into users (id, username, created_at) values (?, ?, '2026-01-01T00:00:00.000Z')";
+
+for (const database of databases) {
+  test(`${database}: what fails among the last writes takes everything with it`, async t => {
+    const {db} = await openTestChat(t, database);
+    let told = false;
+    await t.throwsAsync(
+      inTransaction(db, async tx => {
+        tx.afterCommit(() => {
+          told = true;
+        });
+        await rows(tx, insert, ['alice', 'Alice']);
+        tx.last(rows(tx, insert, ['bob', 'Bob']));
+        tx.last(rows(tx, insert, ['alice', 'again']));
+      }),
+    );
+    t.false(told);
+    t.deepEqual(await rows(db, 'select id from users'), []);
+    await inTransaction(db, tx => rows(tx, insert, ['carol', 'Carol']));
+    t.deepEqual(await rows(db, 'select id from users'), [{id: 'carol'}]);
+  });
+
+  test(`${database}: work that fails leaves nothing, whatever it had under way`, async t => {
+    const {db} = await openTestChat(t, database);
+    await t.throwsAsync(
+      inTransaction(db, tx => {
+        tx.last(rows(tx, insert, ['alice', 'Alice']));
+        return Promise.reject(new Error('changed my mind'));
+      }),
+      {message: 'changed my mind'},
+    );
+    t.deepEqual(await rows(db, 'select id from users'), []);
+  });
+
+  test(`${database}: lists of values take what one may write, and nothing too`, async t => {
+    const {db} = await openTestChat(t, database);
+    const names = [`o'hara`, 'a,b', '{x}', '"q"', 'back\\slash', 'NULL', 'ü 🙂', ''];
+    const values = table(
+      db.dialect,
+      ['bigint', 'text'],
+      names.map((name, i) => [i, name]),
+    );
+    const found = await rows<{n: number; name: string}>(
+      db,
+      `select column1 as n, column2 as name from ${values.text} order by column1`,
+      values.bindings,
+    );
+    t.deepEqual(
+      found.map(row => row.name),
+      names,
+    );
+    const some = among(db.dialect, 'text', names.slice(0, 3));
+    t.is(
+      (
+        await rows(db, `select 1 from ${values.text} where column2 ${some.text}`, [
+          ...values.bindings,
+          ...some.bindings,
+        ])
+      ).length,
+      3,
+    );
+    const nulls = table(db.dialect, ['text'], [[null]]);
+    t.deepEqual(await rows(db, `select column1 as n from ${nulls.text}`, nulls.bindings), [{n: null}]);
+    const none = among(db.dialect, 'text', []);
+    t.deepEqual(await rows(db, `select id from users where id ${none.text}`, none.bindings), []);
+  });
+}
