@@ -123,7 +123,8 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
   const connection = {
     connectionString: target.url,
     types: postgresTypes,
-    options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000',
+    // A plan is kept for a statement's life: one made while a table was small must not read it whole when it is large.
+    options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000 -c enable_seqscan=off -c jit=off',
     application_name: 'chatctl',
     // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
     pipeline: true,

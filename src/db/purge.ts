@@ -1,5 +1,6 @@
 import type {RoomId} from '../core/ids.ts';
 import type {Db} from './connect.ts';
+import {findLowestWaiting} from './outbox.ts';
 import {rows} from './rows.ts';
 import {inTransaction} from './transaction.ts';
 
@@ -27,10 +28,8 @@ async function purgeSome(db: Db, table: keyof typeof someRows, room: RoomId): Pr
 
 /** Deleted rooms whose last event is delivered but whose rows are still there, as after a crash. */
 export async function listPurgeableRooms(db: Db): Promise<RoomId[]> {
-  const found = await rows<{id: RoomId}>(
-    db,
-    `select id from rooms where deleted_at is not null
-     and not exists (select 1 from outbox where outbox.room_id = rooms.id)`,
-  );
-  return found.map(row => row.id);
+  const deleted = await rows<{id: RoomId}>(db, 'select id from rooms where deleted_at is not null');
+  const purgeable: RoomId[] = [];
+  for (const {id} of deleted) if ((await findLowestWaiting(db, id)) === undefined) purgeable.push(id);
+  return purgeable;
 }

@@ -1,0 +1,130 @@
+// No hot statement reads a whole table: its plan is looked at while the tables are full.
+import test, {type ExecutionContext} from 'ava';
+import type {Db} from '../../src/db/connect.ts';
+import {rows} from '../../src/db/rows.ts';
+import type {RunningServer} from '../../src/serve.ts';
+import {apiToken, serviceToken} from '../helpers/chat.ts';
+import {databases} from '../helpers/database.ts';
+import {request, startTestServer} from '../helpers/server.ts';
+import {until} from '../helpers/until.ts';
+
+const size = {users: 20_000, rooms: 20_000};
+const tables = new Set(['users', 'rooms', 'members', 'messages', 'outbox']);
+/** An outbox that is drained whole is read from its start; and a limit ends it. */
+const readInOrder = /^select id, partition.* from outbox\s+order by id limit/s;
+
+/** Calls every hot route once, and lets the relay deliver. */
+async function beBusy(t: ExecutionContext, server: RunningServer): Promise<void> {
+  const [alice, bob] = [apiToken('alice'), apiToken('bob')];
+  const call = async (token: string, method: string, path: string, body?: object) => {
+    const answer = await request(server, token, method, path, body);
+    t.true(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`);
+    return {id: Number(answer.body['id'])};
+  };
+  await call(bob, 'GET', '/api/token/connection/');
+  const {id} = await call(serviceToken(), 'POST', '/api/rooms/', {name: 'busy', members: ['alice']});
+  const room = `/api/rooms/${id}`;
+  await call(bob, 'POST', `${room}/join/`);
+  const message = await call(alice, 'POST', `${room}/messages/`, {content: 'one', client_id: 'first'});
+  await call(alice, 'POST', `${room}/messages/`, {content: 'two'});
+  await call(bob, 'GET', '/api/rooms/');
+  await call(bob, 'GET', `${room}/`);
+  for (const query of ['', '?page=2', '?limit=5', `?before=${message.id + 1}`, `?after=${message.id}`]) {
+    await call(bob, 'GET', `${room}/messages/${query}`);
+  }
+  await call(bob, 'GET', `${room}/messages/${message.id}/`);
+  await call(bob, 'GET', `${room}/members/`);
+  await call(bob, 'POST', `${room}/read/`, {seq: 1});
+  await call(serviceToken(), 'POST', `${room}/members/`, {add: ['carol', 'dave']});
+  await call(alice, 'DELETE', `${room}/messages/${message.id}/`);
+  await call(bob, 'POST', `${room}/leave/`);
+  await until(() => server.relay.state().published >= 6, 'the events to be delivered');
+}
+
+if (databases.includes('postgres')) {
+  test('postgres: no hot statement reads a whole table', async t => {
+    const server = await startTestServer(t, 'postgres', {DATABASE_POOL_MAX: '2'});
+    const {db} = server.chat;
+    await fill(db);
+    await beBusy(t, server);
+    const plans = await preparedPlans(db);
+    t.true(plans.size > 20, `${plans.size} statements`);
+    for (const [statement, plan] of plans) t.deepEqual(wholeTables(plan), [], `${statement}\n${JSON.stringify(plan)}`);
+  });
+}
+
+test('sqlite: no hot statement reads a whole table', async t => {
+  const server = await startTestServer(t, 'sqlite');
+  const {db} = server.chat;
+  const statements = new Set<string>();
+  for (const knex of [db.sql, db.writer]) knex.on('query', ({sql}: {sql: string}) => statements.add(sql));
+  await beBusy(t, server);
+  t.true(statements.size > 20, `${statements.size} statements`);
+  for (const statement of statements) {
+    if (!/^(select|insert|update|delete)/i.test(statement) || readInOrder.test(statement)) continue;
+    const bindings = Array.from(statement.matchAll(/\?/g), () => null);
+    const plan = await rows<{detail: string}>(db, `explain query plan ${statement}`, bindings);
+    const scans = plan.filter(({detail}) => /^SCAN (users|rooms|members|messages|outbox|r|m|u|mine)\b/.test(detail));
+    t.deepEqual(scans, [], statement);
+  }
+});
+
+async function fill(db: Db): Promise<void> {
+  const time = "'2026-01-01T00:00:00Z'";
+  for (const text of [
+    `insert into users (id, username, created_at) select 'u' || n, 'u' || n, ${time} from generate_series(1, ${size.users}) n`,
+    `insert into rooms (name, name_key, visibility, created_at, bumped_at)
+     select 'r' || n, 'r' || n, 'public', ${time}, ${time} from generate_series(1, ${size.rooms}) n`,
+    `insert into members (room_id, user_id, role, joined_at, joined_version, last_read_seq)
+     select r.id, 'u' || (1 + (r.id * 7 + n) % ${size.users}), 'member', ${time}, 0, 0 from rooms r, generate_series(1, 3) n`,
+    `insert into messages (room_id, seq, version, user_id, author_key, content, created_at)
+     select r.id, n, n, 'u1', 'u1', 'hello', ${time} from rooms r, generate_series(1, 3) n`,
+    'analyze',
+  ]) {
+    await db.writer.raw(text);
+  }
+}
+
+/** It holds the deleted rooms only. */
+const partialIndex = 'rooms_deleted_idx';
+
+interface Plan {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  'Index Cond'?: string;
+  Plans?: Plan[];
+}
+
+/** The plans that do not depend on the values, of what the pool's connections have prepared. */
+async function preparedPlans(db: Db): Promise<Map<string, Plan>> {
+  const pool = db.sql.client as {acquireConnection(): Promise<object>; releaseConnection(c: object): Promise<void>};
+  const connections = [await pool.acquireConnection(), await pool.acquireConnection()];
+  const plans = new Map<string, Plan>();
+  for (const connection of connections) {
+    const q = {sql: db.sql, dialect: db.dialect, connection};
+    const found = await rows<{name: string; statement: string; arity: number}>(
+      q,
+      `select name, statement, coalesce(array_length(parameter_types, 1), 0) as arity from pg_prepared_statements
+       where statement ~* '^(select|insert|update|delete)' and statement !~ 'pg_prepared_statements'`,
+    );
+    await rows(q, 'set plan_cache_mode = force_generic_plan');
+    for (const {name, statement, arity} of found) {
+      if (readInOrder.test(statement)) continue;
+      const values = arity > 0 ? `(${Array.from({length: arity}, () => 'null').join(', ')})` : '';
+      const [row] = await rows<{'QUERY PLAN': [{Plan: Plan}]}>(q, `explain (format json) execute ${name}${values}`);
+      if (row) plans.set(statement, row['QUERY PLAN'][0].Plan);
+    }
+  }
+  await Promise.all(connections.map(each => pool.releaseConnection(each)));
+  return plans;
+}
+
+/** The tables that are read from end to end, be it by way of an index. */
+function wholeTables(plan: Plan): string[] {
+  const table = plan['Relation Name'] ?? '';
+  const scans = /^(Seq|Index|Index Only) Scan$/.test(plan['Node Type']);
+  const bounded = plan['Index Cond'] !== undefined || plan['Index Name'] === partialIndex;
+  const whole = scans && !bounded && tables.has(table);
+  return [...(whole ? [table] : []), ...(plan.Plans ?? []).flatMap(wholeTables)];
+}
