@@ -57,8 +57,12 @@ export function parseDatabaseUrl(url: string): DatabaseTarget {
     return {dialect: 'sqlite', path, label: `sqlite ${path}`};
   }
   if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) {
-    const {hostname, port, pathname} = new URL(url);
-    return {dialect: 'postgres', url, label: `postgres ${hostname}${port ? `:${port}` : ''}${pathname}`};
+    const target = new URL(url);
+    const {hostname, port, pathname} = target;
+    // What the driver makes of these modes in any case; it would warn of it with every start.
+    const sslmode = target.searchParams.get('sslmode') ?? '';
+    if (['prefer', 'require', 'verify-ca'].includes(sslmode)) target.searchParams.set('sslmode', 'verify-full');
+    return {dialect: 'postgres', url: target.href, label: `postgres ${hostname}${port ? `:${port}` : ''}${pathname}`};
   }
   throw new ChatError(
     'config_invalid',
@@ -176,11 +180,17 @@ function unavailable(target: DatabaseTarget, cause: unknown): ChatError {
   const reason = cause instanceof Error ? firstReason(cause) : String(cause);
   return new ChatError('database_unavailable', `The database ${target.label} cannot be opened: ${reason}.`, {
     cause,
-    hint:
-      target.dialect === 'sqlite'
-        ? 'Check the path, its owner and its permissions.'
-        : 'Check DATABASE_URL and that PostgreSQL is running.',
+    hint: target.dialect === 'sqlite' ? 'Check the path, its owner and its permissions.' : postgresHint(reason),
   });
+}
+
+function postgresHint(reason: string): string {
+  if (/no encryption/.test(reason)) return 'Add sslmode=verify-full to DATABASE_URL, for an encrypted connection.';
+  if (!/certificate/.test(reason)) return 'Check DATABASE_URL and that PostgreSQL is running.';
+  return (
+    'Add sslrootcert=<file> with the authority that signed it to DATABASE_URL, ' +
+    'or sslmode=no-verify to go without the check.'
+  );
 }
 
 function firstReason(error: Error): string {
