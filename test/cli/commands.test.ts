@@ -91,7 +91,10 @@ for (const database of databases) {
     t.is(posted.at('message.user.id'), 'alice');
     t.is(posted.at('message.seq'), 1);
     t.is(posted.at('event.type'), 'message_added');
-    t.is((await cli(['message', 'post', 'general', '-', '-o', 'id'], {stdin: 'from a pipe\n'})).stdout, '2\n');
+    // PostgreSQL draws an id for the refused post too, so that ids have gaps there.
+    const id = String(posted.at('message.id'));
+    const piped = (await cli(['message', 'post', 'general', '-', '-o', 'id'], {stdin: 'from a pipe\n'})).stdout.trim();
+    t.true(Number(piped) > Number(id));
     const key = ['message', 'post', 'general', 'once', '--idempotency-key', 'k1', '--json'];
     const first = await cli(key);
     const again = await cli(key);
@@ -100,10 +103,10 @@ for (const database of databases) {
 
     const listed = await cli(['message', 'list', 'general', '--fields', 'content']);
     t.is(listed.stdout, 'once\nfrom a pipe\nhi\n');
-    t.is((await cli(['message', 'list', 'general', '--from', 'alice', '-o', 'id'])).stdout, '1\n');
-    t.is((await cli(['message', 'list', 'general', '--before', '2', '-o', 'id'])).stdout, '1\n');
+    t.is((await cli(['message', 'list', 'general', '--from', 'alice', '-o', 'id'])).stdout, `${id}\n`);
+    t.is((await cli(['message', 'list', 'general', '--before', piped, '-o', 'id'])).stdout, `${id}\n`);
     t.is((await cli(['message', 'show', '99'])).code, 3);
-    t.is((await cli(['message', 'show', '1', '--json'])).at('message.content'), 'hi');
+    t.is((await cli(['message', 'show', id, '--json'])).at('message.content'), 'hi');
 
     const lines = ['message', 'post', 'general', '--lines', '--json'];
     t.is((await cli([...lines, '--idempotency-key', 'k'], {stdin: 'a'})).code, 2);
@@ -113,11 +116,11 @@ for (const database of databases) {
     t.is(many.at('results.1.message.content'), 'two');
     t.is(many.at('results.2.error.code'), 'too_long');
 
-    t.is((await cli(['message', 'delete', '1', '2'])).code, 2);
-    const deleted = await cli(['message', 'delete', '1', '99', '--yes', '--json']);
+    t.is((await cli(['message', 'delete', id, piped])).code, 2);
+    const deleted = await cli(['message', 'delete', id, '99', '--yes', '--json']);
     t.is(deleted.code, 7);
     t.is(deleted.at('results.0.event.type'), 'message_deleted');
-    t.is((await cli(['message', 'show', '1', '--json'])).at('message.content'), '');
+    t.is((await cli(['message', 'show', id, '--json'])).at('message.content'), '');
   });
 
   test(`${database}: users are made, shown with their rooms and deactivated`, async t => {
