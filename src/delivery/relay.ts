@@ -8,6 +8,9 @@
 // A row with very many receivers leaves the round and goes on by itself while its room counts as busy. A row that the
 // broker fails on for now leaves its room alone for a while; one it refuses for good is parked with the reason. When
 // the broker cannot be reached at all, everything waits and is tried again at growing intervals.
+//
+// Before each wave the claims are asked again: a process that was frozen in the middle of a round must not go on with
+// events of a room that another process is further with.
 import type {Broadcast, Broker} from '../core/broker.ts';
 import type {RoomId, Timestamp} from '../core/ids.ts';
 import type {Db} from '../db/connect.ts';
@@ -148,6 +151,8 @@ export function startRelay(options: RelayOptions): Relay {
     try {
       for (const wave of waves(rows)) {
         if (late()) break;
+        const held = claims.held();
+        for (const row of wave) if (!held.includes(row.partition)) failed.add(row.roomId);
         const eligible = wave.filter(row => !failed.has(row.roomId) && !busy.has(row.roomId));
         await deliverWave(eligible, done, failed);
       }

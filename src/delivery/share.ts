@@ -45,9 +45,10 @@ class Share implements Claims {
   readonly #target: Target;
   readonly #options: ShareOptions;
   #client: pg.Client | undefined;
-  #held: number[] = [];
+  // Never changed in place: whoever drains goes by the list that it was given.
+  #held: readonly number[] = [];
   /** Not drained any more, but something of it is under way still. */
-  #leaving: number[] = [];
+  #leaving: readonly number[] = [];
   readonly #uses = new Map<number, number>();
   #confirmedAt = -Infinity;
   #released = false;
@@ -166,7 +167,8 @@ class Share implements Claims {
     const {servers, taken} = await lookAround(client);
     this.#confirmedAt = askedAt;
     const share = Math.ceil(partitionCount / Math.max(servers, 1));
-    this.#leaving.push(...this.#held.splice(share));
+    this.#leaving = [...this.#leaving, ...this.#held.slice(share)];
+    this.#held = this.#held.slice(0, share);
     await this.#handOver(client);
     const free = everyPartition.filter(each => !taken.has(each));
     await this.#take(client, shuffled(free).slice(0, share - this.#held.length));
@@ -186,7 +188,7 @@ class Share implements Claims {
       [advisoryClass, wanted],
     );
     if (client !== this.#client) return;
-    this.#held.push(...rows.filter(row => row.got).map(row => row.partition));
+    this.#held = [...this.#held, ...rows.filter(row => row.got).map(row => row.partition)];
     // What the one before left behind must not wait for the next poll.
     this.#listener();
   }

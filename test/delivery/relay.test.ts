@@ -3,6 +3,7 @@ import {changeMembers, joinRoom, leaveRoom, removeMember} from '../../src/core/m
 import {postMessage} from '../../src/core/post-queue.ts';
 import {createRoom, deleteRoom, updateRoom} from '../../src/core/rooms.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
+import {claimEverything, everyPartition} from '../../src/delivery/claims.ts';
 import {outboxDepth} from '../../src/db/outbox.ts';
 import {rows} from '../../src/db/rows.ts';
 import type {RoomId} from '../../src/core/ids.ts';
@@ -225,6 +226,28 @@ for (const database of databases) {
       'personal:erin': {...common, you: 'added'},
       'personal:bob': {...common, you: 'removed'},
     });
+  });
+
+  test(`${database}: a partition that is taken away in the middle is left alone at once`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t);
+    const room = await newRoom(chat, ['alice']);
+    for (let i = 0; i < 9; i++) await post(chat, room.id, `m${i}`);
+    let held = everyPartition;
+    server.behave({
+      fault: received => {
+        if ((received.data.body['room'] as {version: number}).version === 4) held = [];
+        return undefined;
+      },
+    });
+    const claims = {...claimEverything(), held: () => held};
+    startTestRelay(t, chat, server.broker, claims);
+    await until(() => held.length === 0, 'the fourth event');
+    await until(async () => (await outboxDepth(chat.db)).waiting === 6, 'what was delivered to be deleted');
+    t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2, 3, 4]);
+    held = everyPartition;
+    await drained(chat);
+    t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
   test(`${database}: a deleted room tells its members and is gone from the database afterwards`, async t => {
