@@ -5,6 +5,8 @@ import {dirname, join, resolve} from 'node:path';
 import {inspect, parseEnv} from 'node:util';
 import {z} from 'zod';
 import {ChatError} from './core/errors.ts';
+import {algorithms} from './core/keys.ts';
+import {sampleSecrets, weaknessOf} from './core/secrets.ts';
 
 /** A value that does not print: not in logs, not in JSON, not in errors. */
 export class Secret {
@@ -36,6 +38,28 @@ const secret = z
   .string()
   .min(1)
   .transform(text => new Secret(text));
+const urlOfService = z
+  .url({protocol: /^https?$/, error: 'is not an http or https URL'})
+  .refine(text => isPlainUrl(text), 'must hold neither credentials nor a #');
+const listOfAlgorithms = z
+  .string()
+  .transform(text => text.split(/[\s,]+/).filter(Boolean))
+  .pipe(z.array(z.enum(algorithms)).min(1));
+/** Seconds since 1970. */
+const moment = z.iso.datetime({offset: true}).transform(text => Math.floor(Date.parse(text) / 1_000));
+const secondsOf = {s: 1, m: 60, h: 3_600, d: 86_400} as const;
+/** Seconds, or null for `none`. */
+const duration = z
+  .string()
+  .regex(/^(none|[1-9]\d{0,5}[smhd])$/, 'is not a duration such as 90s, 15m, 24h or 7d, nor none')
+  .transform(text =>
+    text === 'none' ? null : Number.parseInt(text) * secondsOf[text.slice(-1) as 's' | 'm' | 'h' | 'd'],
+  );
+
+function isPlainUrl(text: string): boolean {
+  const {username, password, hash} = URL.canParse(text) ? new URL(text) : {username: '', password: '', hash: ''};
+  return username + password + hash === '';
+}
 
 /** Every setting: how its text is read, and what it means. */
 export const settings = {
@@ -56,10 +80,43 @@ export const settings = {
   JWT_SECRET: {schema: secret, meaning: 'HS256 secret of API tokens'},
   SECRET_KEY: {schema: secret, meaning: 'used where JWT_SECRET is not set'},
   JWT_SECRET_PREVIOUS: {schema: secret, meaning: 'still accepted while the secret is rotated'},
+  JWT_SECRET_PREVIOUS_UNTIL: {
+    schema: moment,
+    meaning: 'until when the previous secret is accepted, 2026-12-01T00:00:00Z; else for as long as it is set',
+  },
+  JWT_PUBLIC_KEY: {
+    schema: secret,
+    meaning: 'public keys of API tokens in PEM form, for any kid: RSA (RS256), P-256 (ES256), Ed25519 (EdDSA)',
+  },
+  JWT_KEYS: {schema: secret, meaning: 'keys of API tokens by kid: a JWK set of public keys, or of secrets'},
+  JWT_JWKS_URL: {schema: urlOfService, meaning: 'where the primary service publishes its public keys as a JWK set'},
+  JWT_ALGORITHMS: {
+    schema: listOfAlgorithms,
+    fallback: algorithms.join(','),
+    meaning: 'algorithms of API tokens; keys of others are not used',
+  },
+  JWT_PRIVATE_KEY: {
+    schema: secret,
+    meaning: 'signs what `chatctl token jwt` mints, in place of the secret: PEM, or a JWK with its kid',
+  },
   JWT_REQUIRE_EXP: {schema: flag, meaning: 'refuse API tokens without exp; true in production, else false'},
+  JWT_MAX_AGE: {
+    schema: duration,
+    meaning: 'the longest life of an API token, exp - iat: 90s, 15m, 24h, 7d or none; 24h in production, else none',
+  },
   JWT_ISSUER: {schema: z.string().min(1), meaning: 'the iss that API tokens must have'},
   JWT_AUDIENCE: {schema: z.string().min(1), meaning: 'the aud that API tokens must have'},
+  JWT_TYPE: {schema: z.string().min(1), meaning: 'the typ that API tokens must have; else JWT, at+jwt or none'},
   JWT_SERVICE_SCOPE: {schema: z.string().min(1), fallback: 'chat:admin', meaning: 'scope of service tokens'},
+  AUTH_VERIFY_URL: {
+    schema: urlOfService,
+    meaning: 'the primary service’s check of a token, asked by POST with the caller’s Authorization header',
+  },
+  AUTH_ALLOW_LINK_LOCAL: {
+    schema: flag,
+    fallback: 'false',
+    meaning: 'let JWT_JWKS_URL and AUTH_VERIFY_URL lead to link-local and metadata addresses',
+  },
   CENTRIFUGO_TOKEN_SECRET: {schema: secret, meaning: 'signs connection and subscription tokens'},
   CENTRIFUGO_API_URL: {schema: url, meaning: 'a real Centrifugo, http://host:8000; without it the embedded endpoint'},
   CENTRIFUGO_API_KEY: {schema: secret, meaning: 'key of Centrifugo’s server API'},
@@ -171,25 +228,37 @@ function checked(config: Config): Config {
   return config;
 }
 
-/** What production does not start with: missing, short or shared secrets. Throws config_invalid. */
+/** Whether tokens may be verified with keys that are no secret of ours. */
+export function hasPublicKeys({JWT_PUBLIC_KEY, JWT_KEYS, JWT_JWKS_URL}: Config): boolean {
+  return [JWT_PUBLIC_KEY, JWT_KEYS, JWT_JWKS_URL].some(each => each !== undefined);
+}
+
+/** What production does not start with: missing, weak or shared secrets. Throws config_invalid. */
 export function mustBeFitForProduction(config: Config): void {
-  const secrets = {
-    [config.JWT_SECRET ? 'JWT_SECRET' : 'SECRET_KEY']: jwtSecret(config),
-    CENTRIFUGO_TOKEN_SECRET: centrifugoTokenSecret(config),
-  };
-  for (const [name, value] of Object.entries(secrets)) {
-    if (Buffer.byteLength(value) < 32) {
-      throw new ChatError('config_invalid', `${name} is shorter than 32 bytes.`, {
-        hint: 'Make one with: openssl rand -base64 32',
-      });
+  if (!hasPublicKeys(config)) jwtSecret(config);
+  centrifugoTokenSecret(config);
+  const [problem] = weakSecrets(config);
+  if (problem === undefined) return;
+  throw new ChatError('config_invalid', problem, {hint: 'Make a secret with: openssl rand -base64 32'});
+}
+
+/** What is wrong with the secrets, a sentence each: production refuses them, elsewhere they are warned about. */
+export function weakSecrets(config: Config): string[] {
+  const {JWT_SECRET, SECRET_KEY, JWT_SECRET_PREVIOUS, CENTRIFUGO_TOKEN_SECRET, CENTRIFUGO_API_KEY} = config;
+  const api = {...(JWT_SECRET ? {JWT_SECRET} : {SECRET_KEY}), JWT_SECRET_PREVIOUS};
+  const problems = Object.entries({...api, CENTRIFUGO_TOKEN_SECRET}).flatMap(([name, value]) => {
+    const weakness = value && weaknessOf(value.reveal());
+    return weakness ? [`${name} ${weakness}.`] : [];
+  });
+  if (sampleSecrets.includes(CENTRIFUGO_API_KEY?.reveal().toLowerCase() ?? '')) {
+    problems.push('CENTRIFUGO_API_KEY is printed in documentation or is a usual word.');
+  }
+  for (const [name, value] of Object.entries(api)) {
+    if (value && value.reveal() === CENTRIFUGO_TOKEN_SECRET?.reveal()) {
+      problems.push(`CENTRIFUGO_TOKEN_SECRET is the same as ${name}: a token of one kind would pass as the other.`);
     }
   }
-  if (jwtSecret(config) === centrifugoTokenSecret(config)) {
-    throw new ChatError(
-      'config_invalid',
-      'CENTRIFUGO_TOKEN_SECRET is the same as JWT_SECRET: a token of one kind would pass as the other.',
-    );
-  }
+  return problems;
 }
 
 function lookup(

@@ -1,16 +1,8 @@
 // A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint.
 import {createServer, type Server} from 'node:http';
-import {rememberTokens} from './core/token-cache.ts';
-import {apiTokenVerifier} from './core/tokens.ts';
+import {openApiAuth} from './auth.ts';
 import type {Broker} from './core/broker.ts';
-import {
-  centrifugoTokenSecret,
-  isProduction,
-  jwtSecret,
-  mustBeFitForProduction,
-  publicUrl,
-  type Config,
-} from './config.ts';
+import {centrifugoTokenSecret, isProduction, mustBeFitForProduction, publicUrl, type Config} from './config.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
@@ -69,14 +61,8 @@ async function start(
 ): Promise<RunningServer> {
   const {log} = options;
   const tokenSecret = centrifugoTokenSecret(config);
-  const verify = apiTokenVerifier({
-    secret: jwtSecret(config),
-    previousSecret: config.JWT_SECRET_PREVIOUS?.reveal(),
-    requireExp: config.JWT_REQUIRE_EXP ?? isProduction(config),
-    serviceScope: config.JWT_SERVICE_SCOPE,
-    issuer: config.JWT_ISSUER,
-    audience: config.JWT_AUDIENCE,
-  });
+  const auth = openApiAuth(config, problem => log.warn(problem));
+  stops.push(() => auth.close());
 
   const chat = await openChat(config, {migrate: options.migrate ?? false});
   stops.push(() => chat.close());
@@ -94,7 +80,7 @@ async function start(
   let boundPort = config.PORT;
   const app = httpApp({
     chat,
-    verifyApiToken: rememberTokens(verify),
+    verifyApiToken: auth.verify,
     centrifugoTokenSecret: tokenSecret,
     publicUrl: () => publicUrl(config, boundPort),
     corsOrigins: options.allowLocalOrigins ? [...config.CORS_ORIGINS, ...localOrigins] : config.CORS_ORIGINS,

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {inspect} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {centrifugoTokenSecret, jwtSecret, loadConfig, mustBeFitForProduction, publicUrl} from '../src/config.ts';
+import {makeSecret} from '../src/core/secrets.ts';
 import {temporaryDir} from './helpers/database.ts';
 
 const secret = 'canary-secret-0123456789-0123456789';
@@ -101,6 +102,15 @@ for (const [name, value] of [
   ['ROOM_CREATION', 'everybody'],
   ['LOG_LEVEL', 'loud'],
   ['TRUST_PROXY', '1.5'],
+  ['JWT_ALGORITHMS', 'HS512'],
+  ['JWT_ALGORITHMS', 'none'],
+  ['JWT_MAX_AGE', '24'],
+  ['JWT_MAX_AGE', '0h'],
+  ['JWT_SECRET_PREVIOUS_UNTIL', 'tomorrow'],
+  ['JWT_JWKS_URL', 'file:///etc/jwks.json'],
+  ['AUTH_VERIFY_URL', 'ftp://example.com/verify'],
+  ['AUTH_VERIFY_URL', 'https://user:password@example.com/verify'],
+  ['AUTH_VERIFY_URL', 'verify'],
 ] as const) {
   test(`${name}=${value} is refused by its name`, t => {
     t.regex(refusal(t, {[name]: value}), new RegExp(name));
@@ -119,13 +129,17 @@ test('an unknown key in the file is an error that names it', t => {
 test('production refuses secrets that are missing, short or the same', t => {
   const cwd = temporaryDir(t);
   const load = (env: Record<string, string>) => () => mustBeFitForProduction(loadConfig({env, cwd}));
-  const [a, b] = ['a'.repeat(32), 'b'.repeat(32)];
+  const [a, b] = [makeSecret(), makeSecret()];
   t.throws(load({}), {message: /JWT_SECRET/});
   t.throws(load({JWT_SECRET: a}), {message: /CENTRIFUGO_TOKEN_SECRET/});
   t.throws(load({JWT_SECRET: 'short', CENTRIFUGO_TOKEN_SECRET: b}), {message: /JWT_SECRET is shorter/});
   t.throws(load({SECRET_KEY: 'short', CENTRIFUGO_TOKEN_SECRET: b}), {message: /SECRET_KEY is shorter/});
   t.throws(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: a}), {message: /same/});
+  t.throws(load({JWT_SECRET: b, JWT_SECRET_PREVIOUS: a, CENTRIFUGO_TOKEN_SECRET: a}), {message: /same/});
+  t.throws(load({JWT_SECRET: a, JWT_SECRET_PREVIOUS: 'changeme', CENTRIFUGO_TOKEN_SECRET: b}), {message: /PREVIOUS/});
+  t.throws(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b, CENTRIFUGO_API_KEY: 'changeme'}), {message: /API_KEY/});
   t.notThrows(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b}));
+  t.notThrows(load({JWT_JWKS_URL: 'https://example.com/jwks', CENTRIFUGO_TOKEN_SECRET: b}));
   t.is(centrifugoTokenSecret(loadConfig({env: {CENTRIFUGO_TOKEN_SECRET: b}, cwd})), b);
 });
 

@@ -26,7 +26,15 @@ export interface Broker {
   channelsPerRequest: number;
   /** Publishes these in any order; one result for each. Rejects when the broker cannot be reached. */
   broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
+  /** Ends all connections of these users, telling why; an error or none for each. Rejects as `broadcast` does. */
+  disconnect(users: readonly string[], why: Disconnection): Promise<(BrokerError | undefined)[]>;
   close(): Promise<void>;
+}
+
+/** The code and the text of the WebSocket's close. */
+export interface Disconnection {
+  code: number;
+  reason: string;
 }
 
 /** One publication as a channel's stream keeps it. */

@@ -2,6 +2,7 @@
 // this looks closer, with all secrets at hand, for the person who stands before a 401.
 import {createHmac, timingSafeEqual} from 'node:crypto';
 import {UserIdInput} from './input.ts';
+import {sampleSecrets} from './secrets.ts';
 import {personalChannel} from './tokens.ts';
 import type {UserId} from './ids.ts';
 
@@ -26,25 +27,20 @@ export interface ExplainSettings {
   /** What the token is to be used for; guessed when absent. */
   kind?: TokenKind | undefined;
   apiSecrets: readonly string[];
+  /** Further keys of API tokens: their algorithms, and whether one of them signed this token. */
+  apiKeys: {algorithms: readonly string[]; signed: boolean};
   realtimeSecret: string | undefined;
   requireExp: boolean;
   serviceScope: string;
   issuer?: string | undefined;
   audience?: string | undefined;
+  maxAgeSeconds?: number | undefined;
   /** Whose token it should be, and for which channel. */
   user?: UserId | undefined;
   channel?: string | undefined;
   nowSeconds: number;
 }
 
-/** Secrets of other people's documentation. Whoever knows them can sign. */
-const sampleSecrets = [
-  'secret',
-  'your-256-bit-secret',
-  'a-string-secret-at-least-256-bits-long',
-  'bbe7d157-a253-4094-9759-06a8236543f9',
-  'changeme',
-];
 const leewaySeconds = 5;
 /** As seconds this is the year 5138; as milliseconds it is 1973. */
 const surelyMilliseconds = 1e11;
@@ -133,10 +129,16 @@ const secretNames: Record<TokenKind, string> = {
 
 function signature({token, header, kind, settings, mint}: Looked): TokenProblem[] {
   const {alg} = header;
-  const allowed = kind === 'api' ? ['HS256'] : Object.keys(hashes);
+  const {apiKeys} = settings;
+  const allowed = kind === 'api' ? [...new Set(['HS256', ...apiKeys.algorithms])] : Object.keys(hashes);
   if (typeof alg !== 'string' || !allowed.includes(alg)) {
     const message = `It is made with the algorithm ${JSON.stringify(alg ?? null)}, and ${allowed.join(', ')} is wanted.`;
     return [{code: 'wrong_algorithm', message, fix: mint}];
+  }
+  if (kind === 'api' && apiKeys.signed) return [];
+  if (kind === 'api' && alg !== 'HS256') {
+    const message = `It is not signed with any of the ${alg} keys that are known here, or names another one (kid).`;
+    return [{code: 'wrong_key', message, fix: mint}];
   }
   const signs = (secret: string) => isSignedWith(token, header, secret);
   const right = kind === 'api' ? settings.apiSecrets : [settings.realtimeSecret].filter(each => each !== undefined);
@@ -175,6 +177,11 @@ function times({claims, kind, settings, mint}: Looked): TokenProblem[] {
   if (typeof iat === 'number' && iat > now + leewaySeconds) {
     const message = `It was issued ${span(iat - now)} in the future (iat): the clocks of signer and server differ.`;
     problems.push({code: 'clock_skew', message, fix: 'Set the clocks, for example with NTP.'});
+  }
+  const {maxAgeSeconds = Infinity} = settings;
+  if (kind === 'api' && typeof exp === 'number' && exp - (typeof iat === 'number' ? iat : now) > maxAgeSeconds) {
+    const message = `It lives longer than the ${span(maxAgeSeconds)} that JWT_MAX_AGE allows.`;
+    problems.push({code: 'lives_too_long', message, fix: `${mint} --ttl ${maxAgeSeconds}s`});
   }
   return problems;
 }

@@ -12,6 +12,7 @@ import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import {combined} from './combine.ts';
+import {endConnections} from './disconnections.ts';
 import {ChatError} from './errors.ts';
 import type {UserId} from './ids.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
@@ -61,12 +62,13 @@ export async function upsertUser(
   });
 }
 
-/** From now on the user's tokens are refused. */
+/** From now on the user's tokens are refused, and their connections end. */
 export async function deactivateUser(chat: Chat, actor: Actor, id: UserId): Promise<User> {
   mustBeManager(actor, 'manage users');
   return inTransaction(chat.db, async tx => {
     await mustFind(tx, id);
     await updateDeactivated(tx, id, chat.now());
+    await endConnections(chat, tx, id);
     return mustFind(tx, id);
   });
 }

@@ -1,7 +1,7 @@
 // A real Centrifugo: its server HTTP API over a pool of connections. Every per-channel answer is read, because a
 // broadcast that succeeds as a whole can still hide failures of single channels.
 import {Pool} from 'undici';
-import type {Broadcast, BroadcastResult, Broker, BrokerError} from '../core/broker.ts';
+import type {Broadcast, BroadcastResult, Broker, BrokerError, Disconnection} from '../core/broker.ts';
 import {ChatError} from '../core/errors.ts';
 
 export interface CentrifugoOptions {
@@ -49,8 +49,7 @@ export function centrifugoBroker(options: CentrifugoOptions): Broker {
   async function broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]> {
     const answer = await post(`{"parallel":true,"commands":[${broadcasts.map(toCommand).join(',')}]}`);
     if (answer.status === 200) return results(broadcasts, answer.text, origin);
-    if (answer.status !== 400)
-      throw unreachable(origin, `it answered ${answer.status}${statusHints[answer.status] ?? ''}`);
+    if (answer.status !== 400) throw unexpected(origin, answer);
     // It could not read the batch. Alone, the one that is at fault shows.
     if (broadcasts.length === 1) return [refused(broadcasts[0]?.channels ?? [], {code: 400, message: 'Bad Request'})];
     const alone: BroadcastResult[] = [];
@@ -58,7 +57,18 @@ export function centrifugoBroker(options: CentrifugoOptions): Broker {
     return alone;
   }
 
-  return {name: origin, channelsPerRequest, broadcast, close: () => pool.close()};
+  async function disconnect(users: readonly string[], why: Disconnection): Promise<(BrokerError | undefined)[]> {
+    const commands = users.map(user => ({disconnect: {user, disconnect: why}}));
+    const answer = await post(JSON.stringify({parallel: true, commands}));
+    if (answer.status !== 200) throw unexpected(origin, answer);
+    return mustBeReplies(users.length, answer.text, origin).map(({error}) => error);
+  }
+
+  return {name: origin, channelsPerRequest, broadcast, disconnect, close: () => pool.close()};
+}
+
+function unexpected(origin: string, {status}: Answer): ChatError {
+  return unreachable(origin, `it answered ${status}${statusHints[status] ?? ''}`);
 }
 
 const statusHints: Record<number, string> = {
@@ -72,10 +82,14 @@ function toCommand({channels, data, idempotencyKey}: Broadcast): string {
 }
 
 function results(broadcasts: readonly Broadcast[], text: string, origin: string): BroadcastResult[] {
-  const replies = parseReplies(text);
-  if (replies?.length !== broadcasts.length)
-    throw unreachable(origin, 'it answered something that is not its protocol');
+  const replies = mustBeReplies(broadcasts.length, text, origin);
   return broadcasts.map(({channels}, i) => resultOf(channels, replies[i] ?? {}));
+}
+
+function mustBeReplies(count: number, text: string, origin: string): Reply[] {
+  const replies = parseReplies(text);
+  if (replies?.length === count) return replies;
+  throw unreachable(origin, 'it answered something that is not its protocol');
 }
 
 function parseReplies(text: string): Reply[] | undefined {

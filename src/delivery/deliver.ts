@@ -53,7 +53,10 @@ export async function publish(broker: Broker, rows: readonly (readonly Broadcast
     await breathe(turn);
   }
   let next = 0;
-  return rows.map(broadcasts => outcomeOf(results.slice(next, (next += broadcasts.length))));
+  return rows.map(broadcasts => {
+    const own = results.slice(next, (next += broadcasts.length));
+    return outcomeOf(own.flatMap(({errors}) => errors));
+  });
 }
 
 function requests(broadcasts: readonly Broadcast[], size: number): Broadcast[][] {
@@ -82,8 +85,8 @@ function breathe(turn: number): Promise<void> {
   });
 }
 
-function outcomeOf(results: readonly BroadcastResult[]): Outcome {
-  const errors = results.flatMap(result => result.errors);
+/** What becomes of a row whose channels had these errors. */
+export function outcomeOf(errors: BroadcastResult['errors']): Outcome {
   const passing = errors.find(({error}) => error.code === internalError);
   if (passing) return {kind: 'again', reason: reasonOf(passing, errors.length)};
   const final = errors[0];

@@ -19,6 +19,7 @@ import {purgeRoom} from '../db/purge.ts';
 import {inTransaction} from '../db/transaction.ts';
 import type {Logger} from '../log.ts';
 import {broadcastsOf, publish, type Outcome} from './deliver.ts';
+import {disconnectUsers, isDisconnection} from './disconnect.ts';
 import type {Claims} from './claims.ts';
 import {createRecipients} from './recipients.ts';
 import {pause, type Pause} from './pause.ts';
@@ -164,7 +165,9 @@ export function startRelay(options: RelayOptions): Relay {
 
   async function deliverWave(wave: readonly OutboxRow[], done: OutboxRow[], failed: Set<RoomId>): Promise<void> {
     const small: {row: OutboxRow; broadcasts: Broadcast[]}[] = [];
-    for (const row of wave) {
+    const ends = wave.filter(isDisconnection);
+    if (ends.length > 0) await settle(ends, await disconnectUsers(db, broker, ends), done, failed);
+    for (const row of wave.filter(each => !isDisconnection(each))) {
       const broadcasts = await broadcastsOf(row, recipients, broker.channelsPerRequest);
       const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
       if (receivers <= bigRoom) small.push({row, broadcasts});
@@ -176,8 +179,22 @@ export function startRelay(options: RelayOptions): Relay {
       broker,
       small.map(each => each.broadcasts),
     );
+    await settle(
+      small.map(each => each.row),
+      outcomes,
+      done,
+      failed,
+    );
+  }
+
+  async function settle(
+    rows: readonly OutboxRow[],
+    outcomes: readonly Outcome[],
+    done: OutboxRow[],
+    failed: Set<RoomId>,
+  ): Promise<void> {
     reached();
-    for (const [i, {row}] of small.entries()) {
+    for (const [i, row] of rows.entries()) {
       const outcome = outcomes[i];
       if (outcome?.kind === 'delivered') {
         resting.delete(row.roomId);

@@ -5,7 +5,7 @@ import type {Context, HttpOptions} from './context.ts';
 
 /** Who asks, by the bearer token; a user who is new here gets a row. Throws unauthenticated errors. */
 export async function authenticate(ctx: Context, {chat, verifyApiToken}: HttpOptions): Promise<Actor> {
-  const claims = verifyApiToken(bearerToken(ctx), Math.floor(Date.parse(chat.now()) / 1_000));
+  const claims = await verifyApiToken(bearerToken(ctx), Math.floor(Date.parse(chat.now()) / 1_000));
   if (claims.kind === 'service') return {kind: 'service', name: claims.name};
   const user = await provisionUser(chat, claims.id, claims.username);
   return {kind: 'user', id: user.id};

@@ -1,6 +1,6 @@
 import type Koa from 'koa';
 import type {Actor, Chat} from '../core/chat.ts';
-import type {VerifyApiToken} from '../core/tokens.ts';
+import type {VerifyApiToken} from '../core/api-token.ts';
 import type {Logger} from '../log.ts';
 
 /** What the REST door needs; src/serve makes it. */

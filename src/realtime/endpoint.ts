@@ -80,6 +80,10 @@ function brokerOf(hub: Hub): Broker {
     name: 'embedded',
     channelsPerRequest: channelsPerTurn,
     broadcast: broadcasts => Promise.resolve(broadcasts.map(each => ({errors: broadcast(hub, each)}))),
+    disconnect(users, why) {
+      for (const user of users) for (const session of hub.sessionsOf(user)) session.disconnect(why);
+      return Promise.resolve(users.map(() => undefined));
+    },
     close: () => Promise.resolve(),
   };
 }

@@ -29,15 +29,23 @@ export interface BatchServer {
   url: string;
   /** What channels took, in order. */
   taken: {channel: string; received: Received}[];
+  /** Whose connections were to be ended, in order. */
+  ended: {user: string; disconnect: {code: number; reason: string}}[];
   requests: () => number;
   behave(behaviour: Behaviour): void;
 }
 
+interface Command {
+  broadcast?: Received;
+  disconnect?: BatchServer['ended'][number];
+}
+
 export const batchServerKey = 'test-key';
 
-/** A server that speaks the batch and broadcast part of Centrifugo's server API over real HTTP, and fails on demand. */
+/** A server that speaks batch, broadcast and disconnect of Centrifugo's server API over real HTTP, and fails on demand. */
 export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 300): Promise<BatchServer> {
   const taken: BatchServer['taken'] = [];
+  const ended: BatchServer['ended'] = [];
   let behaviour: Behaviour = {};
   let requests = 0;
 
@@ -55,10 +63,11 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     if (request.headers['x-api-key'] !== batchServerKey) return void response.writeHead(401).end();
     if (behaviour.silent) return;
     if (behaviour.status) return void response.writeHead(behaviour.status).end('Bad Request');
-    const {commands} = JSON.parse(Buffer.concat(chunks).toString()) as {commands: {broadcast: Received}[]};
-    const replies = commands.map(({broadcast}) => ({
-      broadcast: {responses: broadcast.channels.map(channel => respond(channel, broadcast))},
-    }));
+    const {commands} = JSON.parse(Buffer.concat(chunks).toString()) as {commands: Command[]};
+    const replies = commands.map(({broadcast, disconnect}) => {
+      if (disconnect) ended.push(disconnect);
+      return broadcast ? {broadcast: {responses: broadcast.channels.map(each => respond(each, broadcast))}} : {};
+    });
     if (behaviour.cutAnswer) return void request.socket.destroy();
     response.writeHead(200, {'content-type': 'application/json'}).end(JSON.stringify({replies}));
   }
@@ -78,6 +87,7 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     broker,
     url,
     taken,
+    ended,
     requests: () => requests,
     behave(next) {
       behaviour = next;

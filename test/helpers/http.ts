@@ -4,7 +4,8 @@ import {setImmediate as turn} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import pino from 'pino';
 import type {SettingName} from '../../src/config.ts';
-import {apiTokenVerifier} from '../../src/core/tokens.ts';
+import {apiTokenVerifier} from '../../src/core/api-token.ts';
+import {keySource, secretKey} from '../../src/core/keys.ts';
 import {createRoom} from '../../src/core/rooms.ts';
 import {putMember} from '../../src/core/members.ts';
 import {CreateRoom, parse} from '../../src/core/input.ts';
@@ -13,6 +14,9 @@ import {httpApp} from '../../src/http/koa.ts';
 import type {OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testSecrets, userId} from './chat.ts';
 import type {Database} from './database.ts';
+
+/** What the tokens of helpers/chat are signed with. */
+export const testKeys = keySource([secretKey('JWT_SECRET', testSecrets.JWT_SECRET)]);
 
 export interface Api {
   url: string;
@@ -33,7 +37,7 @@ export async function startApi(
   const server = createServer();
   const app = httpApp({
     chat,
-    verifyApiToken: apiTokenVerifier({secret: testSecrets.JWT_SECRET, requireExp: true, serviceScope: 'chat:admin'}),
+    verifyApiToken: apiTokenVerifier({keys: testKeys, requireExp: true, serviceScope: 'chat:admin'}),
     centrifugoTokenSecret: testSecrets.CENTRIFUGO_TOKEN_SECRET,
     publicUrl: () => 'https://chat.example',
     corsOrigins: ['https://app.example', 'http://localhost:*'],

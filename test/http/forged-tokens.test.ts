@@ -1,14 +1,11 @@
 // Tokens made with care to pass where they must not, by a hand that knows how tokens are made.
 import {createHmac, generateKeyPairSync, sign} from 'node:crypto';
 import test from 'ava';
-import {
-  apiTokenVerifier,
-  mintConnectionToken,
-  mintSubscriptionToken,
-  type ApiTokenSettings,
-} from '../../src/core/tokens.ts';
+import {apiTokenVerifier, type ApiTokenSettings} from '../../src/core/api-token.ts';
+import {keySource, secretKey} from '../../src/core/keys.ts';
+import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import {apiToken, serviceToken, testSecrets, userId} from '../helpers/chat.ts';
-import {ask, mustBeUnauthenticated, startApi} from '../helpers/http.ts';
+import {ask, mustBeUnauthenticated, startApi, testKeys} from '../helpers/http.ts';
 
 const now = Math.floor(Date.now() / 1_000);
 const path = '/api/token/connection/';
@@ -25,7 +22,7 @@ function forge(header: unknown, payload: unknown, secret: string = testSecrets.J
 }
 
 const strict: ApiTokenSettings = {
-  secret: testSecrets.JWT_SECRET,
+  keys: testKeys,
   requireExp: true,
   serviceScope: 'chat:admin',
   issuer: 'primary',
@@ -171,8 +168,7 @@ test('both secrets are accepted while one is being replaced', async t => {
     ...strict,
     issuer: undefined,
     audience: undefined,
-    secret: 'n'.repeat(32),
-    previousSecret: testSecrets.JWT_SECRET,
+    keys: keySource([secretKey('new', 'n'.repeat(32)), secretKey('old', testSecrets.JWT_SECRET)]),
   });
   const api = await startApi(t, 'sqlite', {verifyApiToken});
   for (const secret of ['n'.repeat(32), testSecrets.JWT_SECRET]) {

@@ -1,9 +1,9 @@
 import {relative} from 'node:path';
-import {jwtSecret, type Config} from '../../config.ts';
+import {apiMinter} from '../../auth.ts';
+import type {Config} from '../../config.ts';
 import type {UserId} from '../../core/ids.ts';
 import {putMember} from '../../core/members.ts';
 import {createRoom} from '../../core/rooms.ts';
-import {mintApiToken} from '../../core/tokens.ts';
 import {provisionUser} from '../../core/users.ts';
 import {findRoomsByName, type Room} from '../../db/rooms.ts';
 import {createLog} from '../../log.ts';
@@ -38,7 +38,7 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
     const {room, kept} = await ensureDemo(cli, server, users);
     const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
     if (kept) cli.note('Going on with the data of an earlier start.');
-    tellReady(cli, config, server, room, users);
+    tellReady(cli, config, server, room, await tokensOf(config, users));
     const ended = await signal;
     forget();
     await server.close();
@@ -71,11 +71,16 @@ function isStream(cli: Cli): boolean {
   return cli.format === 'json' || cli.format === 'ndjson';
 }
 
-function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, users: readonly UserId[]): void {
+/** A token of each user, as long as the settings let one live. */
+async function tokensOf(config: Config, users: readonly UserId[]): Promise<Record<string, string>> {
+  const mint = apiMinter(config);
+  const ttl = Math.min(tokenTtlSeconds, config.JWT_MAX_AGE ?? Infinity);
   const now = Math.floor(Date.now() / 1_000);
-  const tokens = Object.fromEntries(
-    users.map(user => [user, mintApiToken(jwtSecret(config), {sub: user}, tokenTtlSeconds, now).token]),
-  );
+  const minted = await Promise.all(users.map(async user => [user, (await mint({sub: user}, ttl, now)).token] as const));
+  return Object.fromEntries(minted);
+}
+
+function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, tokens: Record<string, string>): void {
   const {apiUrl: api, realtimeUrl: realtime} = server;
   if (isStream(cli)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
   for (const line of [...movedPorts(config, server), ...readyLines(cli, server, room, tokens)])
@@ -123,7 +128,7 @@ function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<
     `curl ${auth} ${apiUrl}/api/token/connection/`,
     `curl ${auth} "${apiUrl}/api/token/subscription/?channel=personal:${poster}"`,
     '',
-    'API tokens, for 7 days:',
+    'API tokens:',
     '',
     ...names.map(name => `${name}  ${tokens[name]}`),
     '',

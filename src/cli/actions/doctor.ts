@@ -1,5 +1,6 @@
 // Everything a chat needs, checked one by one. A check that cannot be made because another failed says so.
-import {centrifugoTokenSecret, isProduction, jwtSecret, mustBeFitForProduction, type Config} from '../../config.ts';
+import {configuredKeys, openRemoteKeys, riskyAuth} from '../../auth.ts';
+import {centrifugoTokenSecret, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
@@ -30,6 +31,7 @@ const probe = 'chatctl-doctor' as UserId;
 
 const checks: Record<string, (cli: Cli) => Promise<Answer>> = {
   config: async cli => checkConfig(await cli.config()),
+  keys: async cli => checkKeys(await cli.config()),
   database: checkDatabase,
   delivery: checkDelivery,
   broker: async cli => checkBroker(await streamsOf(cli)),
@@ -67,16 +69,35 @@ async function attempt(cli: Cli, id: string): Promise<Answer> {
 
 function checkConfig(config: Config): Answer {
   if (isProduction(config)) mustBeFitForProduction(config);
-  if (jwtSecret(config) === centrifugoTokenSecret(config)) {
-    return warn(
-      'JWT_SECRET and CENTRIFUGO_TOKEN_SECRET are the same.',
-      'Set two secrets; production refuses one for both.',
-    );
-  }
-  if (Buffer.byteLength(jwtSecret(config)) < 32) {
-    return warn('JWT_SECRET is shorter than 32 bytes.', 'Make one with: openssl rand -base64 32');
-  }
+  centrifugoTokenSecret(config);
+  configuredKeys(config);
+  const risks = riskyAuth(config);
+  if (risks.length > 0) return warn(risks.join(' '), 'Make a secret with: openssl rand -base64 32');
   return ok(`settings are complete, Node ${process.versions.node}`);
+}
+
+/** Which keys API tokens are verified with, those by URL fetched, and whether an old secret goes on for ever. */
+async function checkKeys(config: Config): Promise<Answer> {
+  const problems: string[] = [];
+  const remote = openRemoteKeys(config, problem => problems.push(problem));
+  try {
+    const fetched = (await remote?.load().catch(() => [])) ?? [];
+    const [problem] = problems;
+    if (problem !== undefined) {
+      const fix = 'Tokens signed with those keys are refused until they can be had.';
+      return {status: fetched.length > 0 ? 'warn' : 'fail', message: problem, fix};
+    }
+    if (config.JWT_SECRET_PREVIOUS && config.JWT_SECRET_PREVIOUS_UNTIL === undefined) {
+      return warn(
+        'JWT_SECRET_PREVIOUS is accepted without end.',
+        'Set JWT_SECRET_PREVIOUS_UNTIL, or take the previous secret away once its tokens have ended.',
+      );
+    }
+    const keys = [...configuredKeys(config), ...fetched].map(({algorithm, name}) => `${name} (${algorithm})`);
+    return ok(`API tokens are verified with ${keys.join(', ')}`);
+  } finally {
+    await remote?.close();
+  }
 }
 
 async function checkDatabase(cli: Cli): Promise<Answer> {

@@ -1,10 +1,11 @@
 // Follows what is delivered to a user: connects, waits until the subscription stands, runs the command of --exec, and
 // ends when what was asked for has come, or has not.
 import {spawn} from 'node:child_process';
-import {centrifugoTokenSecret, jwtSecret} from '../../config.ts';
+import {apiMinter} from '../../auth.ts';
+import {centrifugoTokenSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
-import {mintApiToken, mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
+import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
 import type {PublicationContext, StreamPosition, SubscribedContext} from '../../realtime-client.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
 import {fetchToken} from '../api.ts';
@@ -76,11 +77,12 @@ async function tokensOf(cli: Cli, user: UserId, channel: string) {
   const now = () => Math.floor(Date.now() / 1_000);
   if (cli.globals.apiUrl !== undefined || cli.io.env['CHATCTL_API_URL']) {
     const base = await apiUrlOf(cli);
-    const apiToken = () => mintApiToken(jwtSecret(config), {sub: user}, 300, now()).token;
+    const mint = apiMinter(config);
+    const apiToken = async () => (await mint({sub: user}, 300, now())).token;
     const path = `/api/token/subscription/?channel=${encodeURIComponent(channel)}`;
     return {
-      connectionToken: async () => fetchToken(base, apiToken(), '/api/token/connection/'),
-      subscriptionToken: async () => fetchToken(base, apiToken(), path),
+      connectionToken: async () => fetchToken(base, await apiToken(), '/api/token/connection/'),
+      subscriptionToken: async () => fetchToken(base, await apiToken(), path),
     };
   }
   const secret = centrifugoTokenSecret(config);

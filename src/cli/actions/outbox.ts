@@ -27,7 +27,8 @@ function presentEvent(row: OutboxRow | ParkedRow) {
   return {
     id: row.id,
     type: row.type,
-    room: row.roomId,
+    // What ends a user's connections belongs to no room.
+    room: row.roomId > 0 ? row.roomId : null,
     version: row.version,
     partition: row.partition,
     created_at: row.createdAt,

@@ -1,6 +1,6 @@
 // Walks through the whole chat against a running server and says what does not hold.
 import {randomBytes} from 'node:crypto';
-import {jwtSecret} from '../../config.ts';
+import {apiMinter} from '../../auth.ts';
 import {ChatError} from '../../core/errors.ts';
 import {mintApiToken} from '../../core/tokens.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
@@ -30,6 +30,7 @@ interface StepResult {
 
 /** How long the whole walk may take. */
 const defaultLimitMs = 60_000;
+const tokenTtlSeconds = 600;
 
 export async function smoke(cli: Cli, options: SmokeOptions): Promise<void> {
   const wanted = wantedSteps(options);
@@ -78,26 +79,24 @@ async function createWorld(cli: Cli): Promise<World> {
   const config = await cli.config();
   const apiUrl = await apiUrlOf(cli);
   const mark = randomBytes(4).toString('hex');
-  const secret = jwtSecret(config);
-  const more = {
-    ...(config.JWT_ISSUER === undefined ? {} : {iss: config.JWT_ISSUER}),
-    ...(config.JWT_AUDIENCE === undefined ? {} : {aud: config.JWT_AUDIENCE}),
-  };
-  const mint = (sub: string, claims: object = {}, key = secret) =>
-    mintApiToken(key, {sub, ...more, ...claims}, 600, Math.floor(Date.now() / 1_000)).token;
-  const person = (name: string) => {
+  const mint = apiMinter(config);
+  const now = Math.floor(Date.now() / 1_000);
+  const tokenOf = async (sub: string, claims: object = {}) =>
+    (await mint({sub, ...claims}, tokenTtlSeconds, now)).token;
+  const person = async (name: string) => {
     const id = toUser(`smoke-${mark}-${name}`);
-    return createPerson(apiUrl, id, () => mint(id));
+    const token = await tokenOf(id);
+    return createPerson(apiUrl, id, () => token);
   };
-  const serviceToken = mint('chatctl', {scope: config.JWT_SERVICE_SCOPE});
+  const serviceToken = await tokenOf('chatctl', {scope: config.JWT_SERVICE_SCOPE});
   return {
     apiUrl,
     realtimeUrl: await realtimeUrlOf(cli),
-    alice: person('alice'),
-    bob: person('bob'),
-    outsider: person('outsider'),
+    alice: await person('alice'),
+    bob: await person('bob'),
+    outsider: await person('outsider'),
     service: (method, path, body) => callApi(apiUrl, method, path, {token: serviceToken, ...(body ? {body} : {})}),
-    forgedToken: mint('mallory', {}, randomBytes(32).toString('hex')),
+    forgedToken: mintApiToken(randomBytes(32).toString('hex'), {sub: 'mallory'}, tokenTtlSeconds, now).token,
     roomName: `smoke ${mark}`,
     version: 0,
   };

@@ -1,15 +1,11 @@
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
-import {centrifugoTokenSecret, isProduction, jwtSecret} from '../../config.ts';
+import {apiMinter, claimRules, configuredKeys, openRemoteKeys} from '../../auth.ts';
+import {centrifugoTokenSecret, hasPublicKeys, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {explainToken, type Explanation, type TokenKind} from '../../core/explain.ts';
-import {
-  mintApiToken,
-  mintConnectionToken,
-  mintSubscriptionToken,
-  personalChannel,
-  type Minted,
-} from '../../core/tokens.ts';
+import {isSignedBy} from '../../core/token-signature.ts';
+import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted} from '../../core/tokens.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
@@ -42,13 +38,14 @@ function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void 
 
 export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
-  printToken(cli, mintApiToken(jwtSecret(await cli.config()), {...options.claim, sub}, lifetime(options.ttl), now()));
+  const mint = apiMinter(await cli.config());
+  printToken(cli, await mint({...options.claim, sub}, lifetime(options.ttl), now()));
 }
 
 export async function mintService(cli: Cli, name: string | undefined, options: MintOptions): Promise<void> {
   const config = await cli.config();
   const claims = {...options.claim, sub: name ?? 'service', scope: config.JWT_SERVICE_SCOPE};
-  printToken(cli, mintApiToken(jwtSecret(config), claims, lifetime(options.ttl), now()));
+  printToken(cli, await apiMinter(config)(claims, lifetime(options.ttl), now()));
 }
 
 export async function mintConnection(
@@ -93,22 +90,39 @@ const tokenLimit = 64 * 1_024;
 export async function verifyToken(cli: Cli, argument: string | undefined, options: VerifyOptions): Promise<void> {
   const token = (await toToken(cli, argument, options.file)).trim();
   const config = await cli.config();
+  const {requireExp, serviceScope, issuer, audience, maxAgeSeconds} = claimRules(config);
   const explanation = explainToken(token, {
     apiSecrets: [config.JWT_SECRET ?? config.SECRET_KEY, config.JWT_SECRET_PREVIOUS].flatMap(
       secret => secret?.reveal() ?? [],
     ),
+    apiKeys: await furtherKeys(cli, config, token),
     realtimeSecret: config.CENTRIFUGO_TOKEN_SECRET?.reveal(),
-    issuer: config.JWT_ISSUER,
-    audience: config.JWT_AUDIENCE,
+    requireExp,
+    serviceScope,
+    issuer,
+    audience,
+    maxAgeSeconds,
     kind: options.for,
     user: options.user === undefined ? undefined : toUser(options.user),
     channel: options.channel,
-    requireExp: config.JWT_REQUIRE_EXP ?? isProduction(config),
-    serviceScope: config.JWT_SERVICE_SCOPE,
     nowSeconds: now(),
   });
   show(cli, explanation);
   if (!explanation.valid) throw new Exit(exits.refused);
+}
+
+/** Keys that are no secret of the settings: public ones, those by kid and those by URL. */
+async function furtherKeys(cli: Cli, config: Config, token: string): Promise<{algorithms: string[]; signed: boolean}> {
+  if (!hasPublicKeys(config)) return {algorithms: [], signed: false};
+  const remote = openRemoteKeys(config, problem => cli.note(problem));
+  try {
+    const fetched = (await remote?.load().catch(() => undefined)) ?? [];
+    const keys = [...configuredKeys(config), ...fetched].filter(({name}) => !/SECRET/.test(name));
+    const signed = await Promise.all(keys.map(async key => isSignedBy(token, key)));
+    return {algorithms: keys.map(key => key.algorithm), signed: signed.includes(true)};
+  } finally {
+    await remote?.close();
+  }
 }
 
 async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {

@@ -55,7 +55,8 @@ export async function upsertUser(cli: Cli, id: string | undefined, options: {use
 
 export async function deactivateUser(cli: Cli, id: string | undefined): Promise<void> {
   const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
-  if (!cli.globals.dryRun) await cli.ask.agree(`Refuse the tokens of ${wanted} from now on?`);
+  if (!cli.globals.dryRun)
+    await cli.ask.agree(`Refuse the tokens of ${wanted} from now on, and end their connections?`);
   const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
   tellEvents(cli, []);
   cli.note(`To take it back: chatctl user upsert ${wanted} --username ${JSON.stringify(user.username)}`);

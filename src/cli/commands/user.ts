@@ -35,7 +35,7 @@ export function declareUser(program: Command): void {
   }).option('--username <name>', 'the name to show; the id when it is left out');
   declare(user, {
     usage: 'deactivate <user>',
-    summary: 'Refuse a user’s tokens from now on',
+    summary: 'Refuse a user’s tokens from now on and end their connections',
     features: ['dry-run', 'yes', 'fields'],
     examples: ['user deactivate bob --yes'],
     exits: '3 no such user',

@@ -48,7 +48,7 @@ export const userRoutes: Route[] = [
   route({
     method: 'delete',
     path: '/api/users/{user}/',
-    summary: 'Deactivate a user: their tokens are refused from now on',
+    summary: 'Deactivate a user: their tokens are refused from now on, their connections end',
     answers: {204: null},
     refusals: [403, 404],
     async handle({chat, actor, userId}) {
