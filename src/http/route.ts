@@ -23,18 +23,22 @@ interface Described {
   answers: Record<number, z.ZodType | null>;
   /** Of the answers, where it is not JSON. */
   mediaType?: string;
-  /** Statuses of refusals, beyond 400 and 401 where a token is needed. */
+  /** Statuses of refusals, beyond those that every route may answer. */
   refusals: readonly number[];
 }
 
 /** A route that anybody may ask. */
 export interface OpenRoute extends Described {
   method: 'get';
+  /** Not counted by the rate limits. */
+  unlimited?: boolean;
   serve(ctx: Context, options: HttpOptions, params: PathParams): Promise<void> | void;
 }
 
 /** A route that needs a token. */
 export interface Route extends Described {
+  /** A rate limit beside the one for all that reads or changes. */
+  limit?: 'tokens' | 'messages';
   run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams): Promise<Reply>;
 }
 
@@ -64,6 +68,7 @@ type Parts<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject> = 
   headers?: H;
   body?: B;
   bodyLimit?: number;
+  limit?: 'tokens' | 'messages';
   handle: (call: Call<z.output<Q>, z.output<B>, z.output<H>>) => Promise<Reply>;
 };
 

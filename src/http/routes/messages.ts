@@ -39,6 +39,7 @@ export const messageRoutes: Route[] = [
     summary: 'Post a message; a repeat of client_id (or Idempotency-Key) answers the first one with 200',
     headers: z.object({'Idempotency-Key': ClientIdInput.optional()}),
     body: PostMessage,
+    limit: 'messages',
     answers: {200: schemas.Message, 201: schemas.Message},
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {

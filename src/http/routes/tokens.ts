@@ -11,6 +11,7 @@ export const tokenRoutes: Route[] = [
     path: '/api/token/connection/',
     summary: 'A token for the real-time connection',
     answers: {200: schemas.Token},
+    limit: 'tokens',
     refusals: [403],
     async handle({chat, actor, options}) {
       const user = mustBeUser(actor, 'connect');
@@ -24,6 +25,7 @@ export const tokenRoutes: Route[] = [
     summary: 'A token for the caller’s own channel, personal:<user_id>',
     query: z.strictObject({channel: z.string().min(1).meta({example: 'personal:alice'})}),
     answers: {200: schemas.Token},
+    limit: 'tokens',
     refusals: [403],
     async handle({chat, actor, query, options}) {
       const user = mustBeUser(actor, 'subscribe');
