@@ -9,6 +9,7 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/token/connection/',
+    rights: ['connect'],
     summary: 'A token for the real-time connection',
     answers: {200: schemas.Token},
     limit: 'tokens',
@@ -22,6 +23,7 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/token/subscription/',
+    rights: ['subscribe'],
     summary: 'A token for the caller’s own channel, personal:<user_id>',
     query: z.strictObject({channel: z.string().min(1).meta({example: 'personal:alice'})}),
     answers: {200: schemas.Token},
