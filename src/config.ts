@@ -7,6 +7,7 @@ import {z} from 'zod';
 import {ChatError} from './core/errors.ts';
 import {algorithms} from './core/keys.ts';
 import {sampleSecrets, weaknessOf} from './core/secrets.ts';
+import {parseRateLimits, rateLimits, type RateLimits} from './core/rate-limits.ts';
 
 /** A value that does not print: not in logs, not in JSON, not in errors. */
 export class Secret {
@@ -31,9 +32,16 @@ export class Secret {
 const port = z.coerce.number<string>().pipe(z.int().min(0).max(65_535));
 // A migration holds its lock on one connection and works on another.
 const poolSize = z.coerce.number<string>().pipe(z.int().min(2).max(1_000));
+const amount = z.coerce.number<string>().pipe(z.int().min(1).max(1_000_000));
 const flag = z.enum(['true', 'false', '1', '0']).transform(text => text === 'true' || text === '1');
 const url = z.url({protocol: /^https?$/, hostname: z.regexes.hostname});
 const origins = z.string().transform(text => text.split(/[\s,]+/).filter(Boolean));
+const limits = z.string().transform((text, context) => {
+  const parsed = parseRateLimits(text);
+  if (parsed !== undefined) return parsed;
+  context.addIssue('it is on, off, or figures such as `reads=200/10s messages=5/10s`');
+  return z.NEVER;
+});
 const secret = z
   .string()
   .min(1)
@@ -137,6 +145,14 @@ export const settings = {
     fallback: '0',
     meaning: 'proxies in front',
   },
+  RATE_LIMITS: {schema: limits, meaning: 'on, off, or figures: `reads=200/10s messages=5/10s`; on in production'},
+  RATE_LIMIT_STORE: {
+    schema: z.enum(['memory', 'database']),
+    fallback: 'memory',
+    meaning: 'where requests are counted; `database` for several servers on one PostgreSQL',
+  },
+  MAX_CONNECTIONS: {schema: amount, fallback: '10000', meaning: 'connections to the API at once; more are closed'},
+  MAX_IN_FLIGHT: {schema: amount, fallback: '1000', meaning: 'requests under way at once; more are answered 503'},
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     fallback: 'info',
@@ -219,6 +235,11 @@ export function isProduction(config: Config): boolean {
 export function publicUrl(config: Config, boundPort: number = config.PORT): string {
   const host = ['0.0.0.0', '127.0.0.1', '::', '::1'].includes(config.HOST) ? 'localhost' : config.HOST;
   return config.PUBLIC_URL ?? `http://${host}:${boundPort}`;
+}
+
+/** The limits in force, or null for none: on in production, and elsewhere when they are asked for. */
+export function rateLimitsOf(config: Config): RateLimits | null {
+  return config.RATE_LIMITS ?? (config.RATE_LIMITS === undefined && isProduction(config) ? rateLimits : null);
 }
 
 function checked(config: Config): Config {

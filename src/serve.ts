@@ -1,14 +1,23 @@
 // A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint.
-import {createServer, type Server} from 'node:http';
+import type {Server} from 'node:http';
 import {openApiAuth} from './auth.ts';
 import type {Broker} from './core/broker.ts';
-import {centrifugoTokenSecret, isProduction, mustBeFitForProduction, publicUrl, type Config} from './config.ts';
+import {
+  centrifugoTokenSecret,
+  isProduction,
+  mustBeFitForProduction,
+  publicUrl,
+  rateLimitsOf,
+  type Config,
+} from './config.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
 import {startRelay, type Relay} from './delivery/relay.ts';
 import {claimShare} from './delivery/share.ts';
 import {httpApp} from './http/koa.ts';
+import {createLimits} from './http/limits.ts';
+import {httpServer, serverLimits} from './http/server.ts';
 import {listen, onFreePort} from './listen.ts';
 import type {Logger} from './log.ts';
 import {createMetrics} from './metrics.ts';
@@ -78,6 +87,7 @@ async function start(
   stops.push(() => relay.stop());
 
   let boundPort = config.PORT;
+  const limits = rateLimitsOf(config) ?? undefined;
   const app = httpApp({
     chat,
     verifyApiToken: auth.verify,
@@ -85,12 +95,13 @@ async function start(
     publicUrl: () => publicUrl(config, boundPort),
     corsOrigins: options.allowLocalOrigins ? [...config.CORS_ORIGINS, ...localOrigins] : config.CORS_ORIGINS,
     trustProxy: config.TRUST_PROXY,
+    limits: limits && createLimits(limits, config.RATE_LIMIT_STORE, chat),
+    maxInFlight: config.MAX_IN_FLIGHT,
     log,
     ready: () => readiness(chat, relay),
     metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
   });
-  const answer = app.callback();
-  const server = httpServer((request, response) => void answer(request, response));
+  const server = httpServer(app, log, {...serverLimits, maxConnections: config.MAX_CONNECTIONS});
   boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);
   stops.push(() => closeServer(server));
 
@@ -164,23 +175,8 @@ async function readiness(chat: OpenChat, relay: Relay): Promise<{ok: boolean; ch
   return {ok: database === 'ok', checks: {database, realtime}};
 }
 
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 30_000;
-const keepAliveTimeoutMs = 65_000;
 const closeLimitMs = 8_000;
 const closeIdleIntervalMs = 20;
-
-function httpServer(listener: Parameters<typeof createServer>[1]): Server {
-  return createServer(
-    {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: headersTimeoutMs / 2,
-    },
-    listener,
-  );
-}
 
 /** Takes no new requests, lets those under way finish, and cuts what is left after a limit. */
 async function closeServer(server: Server): Promise<void> {

@@ -38,6 +38,8 @@ export const exitOfKind: Record<ErrorKind, number> = {
   not_found: exits.notFound,
   conflict: exits.conflict,
   too_large: exits.usage,
+  headers_too_large: exits.usage,
+  timeout: exits.unreachable,
   unsupported: exits.usage,
   method: exits.failure,
   limited: exits.unreachable,

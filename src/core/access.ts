@@ -1,11 +1,12 @@
-// Who may see and do what. A room that one may not see is answered as if it were not there.
+// Asks the table of core/rights. A room that one may not see is answered as if it were not there.
 import type {Queryable} from '../db/connect.ts';
 import {findMember, type Member} from '../db/members.ts';
 import {findRoom, lockRoom, type Room} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
-import {isManager, type Actor} from './chat.ts';
+import type {Actor} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
-import type {RoomId, UserId} from './ids.ts';
+import type {Role, RoomId, UserId} from './ids.ts';
+import {rights, type Action, type Right} from './rights.ts';
 
 /** A room and, where the actor is a user, the membership by which they see it. */
 export interface SeenRoom {
@@ -13,38 +14,48 @@ export interface SeenRoom {
   member: Member | undefined;
 }
 
-export async function mustSeeRoom(q: Queryable, actor: Actor, id: RoomId): Promise<SeenRoom> {
-  return seen(q, actor, id, await findRoom(q, id));
+/** What the table says for an actor, by their role where a room is meant and they are in it. */
+export function rightTo(action: Action, actor: Actor, role?: Role): Right {
+  return rights[action][actor.kind === 'user' ? (role ?? 'stranger') : actor.kind];
+}
+
+export async function mustSeeRoom(
+  q: Queryable,
+  actor: Actor,
+  id: RoomId,
+  action: Action = 'see a room',
+): Promise<SeenRoom> {
+  return seen(q, actor, id, await findRoom(q, id), action);
 }
 
 /** The same, with the room locked first, so that the membership is the one under which the change commits. */
 export async function mustLockRoom(tx: Tx, actor: Actor, id: RoomId): Promise<SeenRoom> {
-  return seen(tx, actor, id, await lockRoom(tx, id));
+  return seen(tx, actor, id, await lockRoom(tx, id), 'see a room');
 }
 
-async function seen(q: Queryable, actor: Actor, id: RoomId, room: Room | undefined): Promise<SeenRoom> {
-  if (!room) throw roomNotFound(id);
-  if (actor.kind !== 'user') return {room, member: undefined};
-  const member = await findMember(q, id, actor.id);
-  if (!member) throw roomNotFound(id);
+async function seen(q: Queryable, actor: Actor, id: RoomId, room: Room | undefined, action: Action): Promise<SeenRoom> {
+  // Also looked for in a room that is not there, which would otherwise be told sooner than one that is hidden.
+  const member = actor.kind === 'user' ? await findMember(q, id, actor.id) : undefined;
+  if (!room || rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
   return {room, member};
 }
 
-export function mustAdministerRoom(actor: Actor, {member}: SeenRoom, what: string): void {
-  if (isManager(actor) || member?.role === 'admin') return;
+export function mustAdministerRoom(actor: Actor, {member}: SeenRoom, what: Action): void {
+  if (rightTo(what, actor, member?.role) === 'yes') return;
   throw new ChatError('permission_denied', `Only an admin of the room may ${what}.`);
 }
 
-export function mustBeManager(actor: Actor, what: string): void {
-  if (isManager(actor)) return;
-  throw new ChatError('permission_denied', `Only the primary service may ${what}.`, {
+export function mustBeManager(actor: Actor, what: Action): void {
+  if (rightTo(what, actor) === 'yes') return;
+  const who = rights[what].service === 'yes' ? 'the primary service' : 'the operator';
+  throw new ChatError('permission_denied', `Only ${who} may ${what}.`, {
     hint: 'Use a service token, or the chatctl command line.',
   });
 }
 
 /** The id of the user who asks; a service or operator has none. */
-export function mustBeUser(actor: Actor, what: string): UserId {
-  if (actor.kind === 'user') return actor.id;
+export function mustBeUser(actor: Actor, what: Action): UserId {
+  if (actor.kind === 'user' && rightTo(what, actor) !== 'denied') return actor.id;
   throw new ChatError('permission_denied', `Only a user can ${what}.`, {
     hint: 'Use a token whose sub is a user id, without the service scope.',
   });

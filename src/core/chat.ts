@@ -26,11 +26,6 @@ export interface StoredEvent {
 /** Who asks: a user by API token, the primary service by service token, or the operator at the command line. */
 export type Actor = {kind: 'user'; id: UserId} | {kind: 'service'; name: string} | {kind: 'operator'; name: string};
 
-/** The primary service and the operator stand above rooms and their members. */
-export function isManager(actor: Actor): boolean {
-  return actor.kind !== 'user';
-}
-
 export function timestamp(date: Date): Timestamp {
   return date.toISOString() as Timestamp;
 }

@@ -12,7 +12,15 @@ import {
 import {lockRoom, updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {findUser, findUsers, type User} from '../db/users.ts';
-import {mustAdministerRoom, mustBeManager, mustBeOpen, mustBeUser, mustLockRoom, mustSeeRoom} from './access.ts';
+import {
+  mustAdministerRoom,
+  mustBeManager,
+  mustBeOpen,
+  mustBeUser,
+  mustLockRoom,
+  mustSeeRoom,
+  rightTo,
+} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {Role, RoomId, UserId} from './ids.ts';
@@ -31,7 +39,8 @@ export async function joinRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Me
   return inTransaction(chat.db, async tx => {
     const room = await lockRoom(tx, id);
     const member = room && (await findMember(tx, id, userId));
-    if (!room || (!member && room.visibility === 'private')) throw roomNotFound(id);
+    const action = room?.visibility === 'private' ? 'join a private room' : 'join a room';
+    if (!room || rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
     if (member) throw new ChatError('already_member', 'already a member');
     mustBeOpen(room);
     return admit(chat, tx, room, await getUserIn(tx, userId), 'member');
@@ -160,7 +169,7 @@ export async function listMembers(
   page: PageRequest,
   search?: string,
 ): Promise<Page<Member>> {
-  const {room} = await mustSeeRoom(chat.db, actor, id);
+  const {room} = await mustSeeRoom(chat.db, actor, id, 'list members');
   return numberedPage(page, await listRows(chat.db, id, {search, ...offsetOf(page)}), room.memberCount);
 }
 
@@ -173,7 +182,7 @@ export async function markRead(
 ): Promise<{lastReadSeq: number; unreadCount: number}> {
   const userId = mustBeUser(actor, 'read a room');
   return inTransaction(chat.db, async tx => {
-    await mustSeeRoom(tx, actor, id);
+    await mustSeeRoom(tx, actor, id, 'read a room');
     const marker = await updateLastRead(tx, id, userId, seq);
     if (!marker) throw roomNotFound(id);
     return {lastReadSeq: marker.lastReadSeq, unreadCount: marker.lastSeq - marker.lastReadSeq};

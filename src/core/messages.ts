@@ -7,15 +7,15 @@ import {
 } from '../db/messages.ts';
 import {updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {mustBeManager, mustLockRoom, mustSeeRoom} from './access.ts';
-import {isManager, type Actor, type Chat} from './chat.ts';
+import {mustBeManager, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {Page} from './pages.ts';
 import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
-  await mustSeeRoom(chat.db, actor, roomId);
+  await mustSeeRoom(chat.db, actor, roomId, 'read messages');
   const message = await findMessage(chat.db, roomId, id);
   if (!message) throw messageNotFound(id);
   return message;
@@ -36,7 +36,7 @@ export async function deleteMessage(chat: Chat, actor: Actor, roomId: RoomId, id
     const message = await findMessage(tx, roomId, id);
     if (!message) throw messageNotFound(id);
     const mine = actor.kind === 'user' && message.user?.id === actor.id;
-    if (!mine && !isManager(actor) && member?.role !== 'admin') {
+    if (rightTo(mine ? 'delete own messages' : 'delete messages of others', actor, member?.role) !== 'yes') {
       throw new ChatError('permission_denied', 'Only its author or an admin of the room may delete a message.');
     }
     if (message.deletedAt !== null) return message;
@@ -72,7 +72,7 @@ export async function listMessages(
   range: MessageRange,
   filter: MessageFilter = {},
 ): Promise<Page<Message>> {
-  const {room} = await mustSeeRoom(chat.db, actor, roomId);
+  const {room} = await mustSeeRoom(chat.db, actor, roomId, 'read messages');
   const items = await itemsOf(chat, roomId, room.lastSeq, range, filter);
   const newest = items[0];
   const oldest = items.at(-1);

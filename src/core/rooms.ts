@@ -21,8 +21,16 @@ import {
   type RoomChange,
 } from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {mustAdministerRoom, mustBeManager, mustBeUser, mustLockRoom, mustSeeRoom, type SeenRoom} from './access.ts';
-import {isManager, type Actor, type Chat} from './chat.ts';
+import {
+  mustAdministerRoom,
+  mustBeManager,
+  mustBeUser,
+  mustLockRoom,
+  mustSeeRoom,
+  rightTo,
+  type SeenRoom,
+} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
@@ -178,7 +186,8 @@ function own({room, member}: SeenRoom): Room | OwnRoom {
 }
 
 function mustBeAllowedToCreate(chat: Chat, actor: Actor): void {
-  if (isManager(actor) || chat.roomCreation === 'users') return;
+  const action = chat.roomCreation === 'users' ? 'create rooms where users may' : 'create rooms';
+  if (rightTo(action, actor) === 'yes') return;
   throw new ChatError('permission_denied', 'Only the primary service may create rooms here.', {
     hint: 'Set ROOM_CREATION=users to let users create rooms.',
   });

@@ -2,6 +2,7 @@ import type Koa from 'koa';
 import type {Actor, Chat} from '../core/chat.ts';
 import type {VerifyApiToken} from '../core/api-token.ts';
 import type {Logger} from '../log.ts';
+import type {Limits} from './limits.ts';
 
 /** What the REST door needs; src/serve makes it. */
 export interface HttpOptions {
@@ -15,6 +16,10 @@ export interface HttpOptions {
   corsOrigins: readonly string[];
   /** How many proxies stand in front and are believed about the caller's address. */
   trustProxy: number;
+  /** Rate limits, where there are any. */
+  limits?: Limits | undefined;
+  /** Requests under way at once at most; more are refused with 503. */
+  maxInFlight: number;
   log: Logger;
   ready: () => Promise<{ok: boolean; checks: Record<string, string>}>;
   metrics?: HttpMetrics | undefined;

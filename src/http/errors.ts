@@ -9,10 +9,12 @@ export const statuses: Record<ErrorKind, {status: number; title: string}> = {
   denied: {status: 403, title: 'Not permitted'},
   not_found: {status: 404, title: 'Not found'},
   method: {status: 405, title: 'Method not allowed'},
+  timeout: {status: 408, title: 'Request timeout'},
   conflict: {status: 409, title: 'Conflict'},
   too_large: {status: 413, title: 'Too large'},
   unsupported: {status: 415, title: 'Unsupported media type'},
   limited: {status: 429, title: 'Too many requests'},
+  headers_too_large: {status: 431, title: 'Headers too large'},
   internal: {status: 500, title: 'Internal error'},
   unavailable: {status: 503, title: 'Unavailable'},
 };
@@ -33,22 +35,32 @@ export function problems(log: Logger): Middleware {
 }
 
 function writeProblem(ctx: Context, error: ChatError): void {
-  const {status, title} = statuses[error.kind];
+  const {status} = statuses[error.kind];
   if (status === 401) {
     ctx.set('WWW-Authenticate', error.code === 'unauthenticated' ? 'Bearer' : 'Bearer error="invalid_token"');
   }
-  if (status === 503 || status === 429) ctx.set('Retry-After', String(retryAfterSeconds));
+  // The limits say themselves how long.
+  const wait = !ctx.res.hasHeader('Retry-After') && (status === 503 || status === 429);
+  if (wait) ctx.set('Retry-After', String(retryAfterSeconds));
   ctx.status = status;
-  ctx.body = JSON.stringify({
+  ctx.body = problemText(error, ctx.state.requestId);
+  ctx.type = problemType;
+}
+
+export const problemType = 'application/problem+json';
+
+/** The body of the refusal. */
+export function problemText(error: ChatError, requestId: string): string {
+  const {status, title} = statuses[error.kind];
+  return JSON.stringify({
     type: `urn:chatctl:problem:${error.code}`,
     title,
     status,
     detail: error.message,
     code: error.code,
     ...(error.fields.length > 0 && {errors: error.fields}),
-    request_id: ctx.state.requestId,
+    request_id: requestId,
   });
-  ctx.type = 'application/problem+json';
 }
 
 function toChatError(cause: unknown): ChatError {

@@ -5,7 +5,15 @@ import {ChatError} from '../core/errors.ts';
 import type {Context, Middleware} from './context.ts';
 
 const preflightSeconds = 600;
-const exposed = ['Allow', 'Idempotency-Replayed', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'];
+const exposed = [
+  'Allow',
+  'Idempotency-Replayed',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'WWW-Authenticate',
+  'X-Request-Id',
+];
 
 /** Helmet's rules, but plain http stays as it is: the documentation page is served over it too. */
 export function browserRules(): Middleware {
@@ -28,10 +36,12 @@ function allowedOrigin(origin: string, allowed: readonly string[]): string {
   return allowed.includes(origin) || allowed.includes(anyPort) ? origin : '';
 }
 
-/** Node keeps the first of several Host headers; a proxy in front may have gone by the last. */
+/** Node keeps the first of several Host headers; a proxy in front may have gone by the last. HTTP/1.0 needs none. */
 export async function oneHost(ctx: Context, next: () => Promise<unknown>): Promise<void> {
-  if ((ctx.req.headersDistinct['host'] ?? []).length > 1) {
-    throw new ChatError('invalid_input', 'The request has more than one Host header.');
+  const hosts = ctx.req.headersDistinct['host'] ?? [];
+  if (hosts.length > 1) throw new ChatError('invalid_input', 'The request has more than one Host header.');
+  if (hosts.length === 0 && ctx.req.httpVersion !== '1.0') {
+    throw new ChatError('invalid_input', 'The request has no Host header.');
   }
   await next();
 }

@@ -5,6 +5,7 @@ import {problems} from './errors.ts';
 import {browserRules, oneHost, originRules} from './headers.ts';
 import {accessLog} from './log.ts';
 import {openApiDocument} from './openapi.ts';
+import {shedLoad} from './overload.ts';
 import type {OpenRoute, Route} from './route.ts';
 import {serveRoutes} from './router.ts';
 import {docsRoutes} from './routes/docs.ts';
@@ -31,15 +32,16 @@ export const openRoutes: readonly OpenRoute[] = [
 ];
 
 export function httpApp(options: HttpOptions): Koa<State> {
-  const {log, metrics, corsOrigins, trustProxy} = options;
+  const {log, metrics, corsOrigins, trustProxy, maxInFlight} = options;
   const app = new Koa<State>({proxy: trustProxy > 0, maxIpsCount: trustProxy});
   // What happens below `problems` is told there. What reaches koa is a connection that broke.
   app.on('error', (error: unknown) => log.debug({err: error}, 'connection failed'));
   app.use(accessLog(log, metrics));
   app.use(problems(log));
-  app.use(oneHost);
   app.use(browserRules());
   app.use(originRules(corsOrigins));
+  app.use(oneHost);
+  app.use(shedLoad(maxInFlight));
   const table = metrics ? [...routes, ...openRoutes, metricsRoute(metrics)] : [...routes, ...openRoutes];
   for (const middleware of serveRoutes(table, options)) app.use(middleware);
   return app;

@@ -70,10 +70,17 @@ function successes({answers, mediaType}: Route | OpenRoute) {
   );
 }
 
+/** What every route that needs a token may answer: bad input, no token, too often, an accident, too much. */
+const everywhere = [400, 401, 429, 500, 503];
+
+function anybody({unlimited}: OpenRoute): number[] {
+  return unlimited ? [400, 500] : [400, 429, 500, 503];
+}
+
 function refusals(route: Route | OpenRoute) {
-  const statuses = 'serve' in route ? route.refusals : [400, 401, ...route.refusals];
+  const statuses = new Set([...('serve' in route ? anybody(route) : everywhere), ...route.refusals]);
   return Object.fromEntries(
-    statuses.map(status => [
+    [...statuses].map(status => [
       String(status),
       {description: 'Refused.', ...content(Problem, 'application/problem+json')},
     ]),

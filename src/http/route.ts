@@ -4,6 +4,7 @@ import type {Actor, Chat} from '../core/chat.ts';
 import {ChatError, roomNotFound} from '../core/errors.ts';
 import {MessageIdInput, parse, RoomIdInput, RoomKeyInput, UserIdInput} from '../core/input.ts';
 import type {MessageId, RoomId, UserId} from '../core/ids.ts';
+import type {Action} from '../core/rights.ts';
 import {bodyLimit, readBody} from './body.ts';
 import type {Context, HttpOptions} from './context.ts';
 
@@ -23,18 +24,24 @@ interface Described {
   answers: Record<number, z.ZodType | null>;
   /** Of the answers, where it is not JSON. */
   mediaType?: string;
-  /** Statuses of refusals, beyond 400 and 401 where a token is needed. */
+  /** Statuses of refusals, beyond those that every route may answer. */
   refusals: readonly number[];
 }
 
 /** A route that anybody may ask. */
 export interface OpenRoute extends Described {
   method: 'get';
+  /** Not counted by the rate limits. */
+  unlimited?: boolean;
   serve(ctx: Context, options: HttpOptions, params: PathParams): Promise<void> | void;
 }
 
 /** A route that needs a token. */
 export interface Route extends Described {
+  /** What of core/rights the caller may need; the use case asks, and the tests try it for every caller. */
+  rights: readonly [Action, ...Action[]];
+  /** A rate limit beside the one for all that reads or changes. */
+  limit?: 'tokens' | 'messages';
   run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams): Promise<Reply>;
 }
 
@@ -64,6 +71,8 @@ type Parts<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject> = 
   headers?: H;
   body?: B;
   bodyLimit?: number;
+  rights: Route['rights'];
+  limit?: 'tokens' | 'messages';
   handle: (call: Call<z.output<Q>, z.output<B>, z.output<H>>) => Promise<Reply>;
 };
 

@@ -1,5 +1,6 @@
 // The table of routes as a router, and what is answered to a method that a path does not have.
 import {Router} from '@koa/router';
+import type {Actor} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
 import {authenticate} from './auth.ts';
 import type {Context, HttpOptions, Middleware, State} from './context.ts';
@@ -13,22 +14,37 @@ export function serveRoutes(routes: readonly AnyRoute[], options: HttpOptions): 
   for (const route of routes) {
     router[route.method](routerPath(route), async function runRoute(ctx) {
       ctx.state.route = route.path;
-      await ('serve' in route ? route.serve(ctx, options, ctx.params) : answer(route, ctx, options, ctx.params));
+      await ('serve' in route ? serve(route, ctx, options, ctx.params) : answer(route, ctx, options, ctx.params));
     });
   }
   // The router's type asks for the `params` that it adds itself.
   return [router.routes() as unknown as Middleware, otherMethods(router)];
 }
 
+async function serve(route: OpenRoute, ctx: Context, options: HttpOptions, params: PathParams): Promise<void> {
+  await options.limits?.admitAnybody(ctx, route);
+  await route.serve(ctx, options, params);
+}
+
 async function answer(route: Route, ctx: Context, options: HttpOptions, params: PathParams): Promise<void> {
-  const actor = await authenticate(ctx, options);
+  const actor = await known(ctx, options);
   ctx.state.actor = actor;
+  await options.limits?.admit(ctx, route, actor, params);
   // Every answer is one caller's own.
   ctx.set('Cache-Control', 'no-store');
   const {status, body, headers} = await route.run(ctx, options, actor, params);
   ctx.status = status;
   ctx.set(headers ?? {});
   if (body) ctx.body = body;
+}
+
+async function known(ctx: Context, options: HttpOptions): Promise<Actor> {
+  try {
+    return await authenticate(ctx, options);
+  } catch (refusal) {
+    await options.limits?.refused(ctx, refusal);
+    throw refusal;
+  }
 }
 
 /** `/api/rooms/{room}/` for the router, which takes it with and without the last slash. */

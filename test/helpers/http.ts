@@ -1,4 +1,3 @@
-import {createServer} from 'node:http';
 import {connect, type AddressInfo} from 'node:net';
 import {setImmediate as turn} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
@@ -11,6 +10,9 @@ import {putMember} from '../../src/core/members.ts';
 import {CreateRoom, parse} from '../../src/core/input.ts';
 import type {HttpOptions} from '../../src/http/context.ts';
 import {httpApp} from '../../src/http/koa.ts';
+import {createLimits} from '../../src/http/limits.ts';
+import {httpServer, serverLimits, type ServerLimits} from '../../src/http/server.ts';
+import {rateLimits, type RateLimits} from '../../src/core/rate-limits.ts';
 import type {OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testSecrets, userId} from './chat.ts';
 import type {Database} from './database.ts';
@@ -26,15 +28,25 @@ export interface Api {
   logged: () => string;
 }
 
+type ApiOptions = Partial<Omit<HttpOptions, 'chat'>> & {
+  /** Of another server of the same database; one of its own when it is not given. */
+  chat?: OpenChat;
+  env?: Partial<Record<SettingName, string>>;
+  server?: Partial<ServerLimits>;
+  /** Turns the rate limits on, with these figures in place of the usual. */
+  rates?: Partial<RateLimits>;
+  rateStore?: 'memory' | 'database';
+};
+
 /** The REST door alone over real HTTP, without a relay; closed when the test ends. */
 export async function startApi(
   t: ExecutionContext,
   database: Database,
-  {env = {}, ...options}: Partial<HttpOptions> & {env?: Partial<Record<SettingName, string>>} = {},
+  {env = {}, server: limits, rates, rateStore = 'memory', ...options}: ApiOptions = {},
 ): Promise<Api> {
-  const chat = await openTestChat(t, database, env);
+  const chat = options.chat ?? (await openTestChat(t, database, env));
   const lines: string[] = [];
-  const server = createServer();
+  const log = pino({level: 'trace'}, {write: line => void lines.push(line)});
   const app = httpApp({
     chat,
     verifyApiToken: apiTokenVerifier({keys: testKeys, requireExp: true, serviceScope: 'chat:admin'}),
@@ -42,12 +54,13 @@ export async function startApi(
     publicUrl: () => 'https://chat.example',
     corsOrigins: ['https://app.example', 'http://localhost:*'],
     trustProxy: 0,
-    log: pino({level: 'trace'}, {write: line => void lines.push(line)}),
+    maxInFlight: 1_000,
+    log,
     ready: async () => ({ok: true, checks: {database: 'ok'}}),
+    limits: rates && createLimits({...rateLimits, ...rates}, rateStore, chat),
     ...options,
   });
-  const answer = app.callback();
-  server.on('request', (request, response) => void answer(request, response));
+  const server = httpServer(app, log, {...serverLimits, ...limits});
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   t.teardown(async () => {
     const closed = new Promise(resolve => server.close(resolve));
@@ -104,20 +117,28 @@ function inside(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-/** Sends bytes that fetch would not, and answers the first response of the connection. */
+/** Sends a head that fetch would not, and answers the first response of the connection. */
 export function sendRaw(api: Api, head: readonly string[], body = ''): Promise<Answer> {
+  return sendBytes(api, `${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Sends these bytes and answers the first response of the connection, once the server has closed it. */
+export async function sendBytes(api: Api, bytes: string | Buffer): Promise<Answer> {
+  const [top = '', ...rest] = (await exchange(api, bytes)).split('\r\n\r\n');
+  const [first = '', ...lines] = top.split('\r\n');
+  const headers = new Headers(lines.map(line => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1)]));
+  return answerOf(Number(first.split(' ')[1]), headers, rest.join('\r\n\r\n'));
+}
+
+/** Sends these bytes and answers all that came until the server closed the connection. */
+export function exchange(api: Api, bytes: string | Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(api.port, '127.0.0.1');
     let text = '';
     socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     socket.on('error', reject);
-    socket.on('close', () => {
-      const [top = '', ...rest] = text.split('\r\n\r\n');
-      const [first = '', ...lines] = top.split('\r\n');
-      const headers = new Headers(lines.map(line => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1)]));
-      resolve(answerOf(Number(first.split(' ')[1]), headers, rest.join('\r\n\r\n')));
-    });
-    socket.write(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`);
+    socket.on('close', () => resolve(text));
+    socket.write(bytes);
   });
 }
 

@@ -12,6 +12,7 @@ export const healthRoutes: OpenRoute[] = [
     summary: 'The process is alive',
     answers: {200: schemas.Health},
     refusals: [],
+    unlimited: true,
     serve(ctx) {
       ctx.body = {status: 'ok'};
     },
@@ -22,6 +23,7 @@ export const healthRoutes: OpenRoute[] = [
     summary: 'Fit to serve',
     answers: {200: schemas.Readiness, 503: schemas.Readiness},
     refusals: [],
+    unlimited: true,
     async serve(ctx, {ready}) {
       const {ok, checks} = await ready();
       ctx.status = ok ? 200 : 503;
@@ -39,6 +41,7 @@ export function metricsRoute(metrics: HttpMetrics): OpenRoute {
     answers: {200: z.string()},
     mediaType: 'text/plain',
     refusals: [401],
+    unlimited: true,
     async serve(ctx) {
       if (!isSameKey(ctx.get('Authorization'), `Bearer ${metrics.key}`)) {
         throw new ChatError('unauthenticated', 'The metrics need `Authorization: Bearer <METRICS_KEY>`.');

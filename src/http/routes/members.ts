@@ -13,6 +13,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'post',
     path: `${room}join/`,
+    rights: ['join a room', 'join a private room'],
     summary: 'Join a public room',
     answers: {200: schemas.Membership},
     refusals: [403, 404, 409],
@@ -23,6 +24,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'post',
     path: `${room}leave/`,
+    rights: ['leave a room'],
     summary: 'Leave a room',
     answers: {200: schemas.Membership},
     refusals: [403, 404],
@@ -33,6 +35,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'post',
     path: `${room}read/`,
+    rights: ['read a room'],
     summary: 'Move the read marker forward to a seq',
     body: MarkRead,
     answers: {200: schemas.ReadMarker},
@@ -45,6 +48,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'get',
     path: `${room}members/`,
+    rights: ['list members'],
     summary: 'The members by user id',
     query: z.strictObject({...pageQuery, q: SearchInput.optional()}),
     answers: {200: schemas.pageOf(schemas.Member, 'Member')},
@@ -61,6 +65,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'post',
     path: `${room}members/`,
+    rights: ['change many members at once'],
     summary: 'Add and remove many members as one change',
     body: ChangeMembers,
     bodyLimit: bulkBodyLimit,
@@ -75,6 +80,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'put',
     path: `${room}members/{user}/`,
+    rights: ['add members or change roles'],
     summary: 'Add a member, or change the role of one',
     body: PutMember,
     answers: {200: schemas.Membership, 201: schemas.Membership},
@@ -87,6 +93,7 @@ export const memberRoutes: Route[] = [
   route({
     method: 'delete',
     path: `${room}members/{user}/`,
+    rights: ['remove members'],
     summary: 'Remove a member',
     answers: {204: null},
     refusals: [403, 404],

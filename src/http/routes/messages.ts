@@ -22,6 +22,7 @@ export const messageRoutes: Route[] = [
   route({
     method: 'get',
     path,
+    rights: ['read messages'],
     summary: 'History, newest first, by page or from a message on',
     query: listQuery,
     answers: {200: schemas.pageOf(schemas.Message, 'Message')},
@@ -36,9 +37,11 @@ export const messageRoutes: Route[] = [
   route({
     method: 'post',
     path,
+    rights: ['post a message', 'post as somebody else'],
     summary: 'Post a message; a repeat of client_id (or Idempotency-Key) answers the first one with 200',
     headers: z.object({'Idempotency-Key': ClientIdInput.optional()}),
     body: PostMessage,
+    limit: 'messages',
     answers: {200: schemas.Message, 201: schemas.Message},
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {
@@ -51,6 +54,7 @@ export const messageRoutes: Route[] = [
   route({
     method: 'get',
     path: `${path}{message}/`,
+    rights: ['read messages'],
     summary: 'One message',
     answers: {200: schemas.Message},
     refusals: [404],
@@ -61,6 +65,7 @@ export const messageRoutes: Route[] = [
   route({
     method: 'delete',
     path: `${path}{message}/`,
+    rights: ['delete own messages', 'delete messages of others'],
     summary: 'Delete a message, which leaves a tombstone',
     answers: {204: null},
     refusals: [403, 404],

@@ -19,6 +19,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/rooms/',
+    rights: ['have rooms', 'list all rooms'],
     summary: 'Own rooms, newest first; a service lists all rooms with all=true',
     query: z.strictObject({...pageQuery, all: Flag.optional(), q: SearchInput.optional(), archived: Flag.optional()}),
     answers: {200: schemas.pageOf(eitherRoom, 'Room')},
@@ -43,6 +44,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'post',
     path: '/api/rooms/',
+    rights: ['create rooms', 'create rooms where users may'],
     summary: 'Create a room',
     body: CreateRoom,
     bodyLimit: bulkBodyLimit,
@@ -56,6 +58,7 @@ export const roomRoutes: Route[] = [
     route({
       method: 'get',
       path,
+      rights: ['search rooms'],
       summary: 'Public and own rooms by name',
       query: searchQuery,
       answers: {200: foundRooms},
@@ -69,6 +72,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'put',
     path: '/api/rooms/by-key/{key}/',
+    rights: ['put rooms by key'],
     summary:
       'Make the room of this key, or bring it to what the body says; members, when given, are then exactly these',
     body: PutRoom,
@@ -88,6 +92,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/rooms/by-key/{key}/',
+    rights: ['see a room'],
     summary: 'The room of this key',
     answers: {200: eitherRoom},
     refusals: [404],
@@ -96,6 +101,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/rooms/{room}/',
+    rights: ['see a room'],
     summary: 'One room',
     answers: {200: eitherRoom},
     refusals: [404],
@@ -104,6 +110,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'patch',
     path: '/api/rooms/{room}/',
+    rights: ['change it'],
     summary: 'Rename, rekey, open, close, archive or unarchive a room',
     body: UpdateRoom,
     answers: {200: eitherRoom},
@@ -113,6 +120,7 @@ export const roomRoutes: Route[] = [
   route({
     method: 'delete',
     path: '/api/rooms/{room}/',
+    rights: ['delete rooms'],
     summary: 'Delete a room with its messages and members',
     answers: {204: null},
     refusals: [403, 404],

@@ -9,8 +9,10 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/token/connection/',
+    rights: ['connect'],
     summary: 'A token for the real-time connection',
     answers: {200: schemas.Token},
+    limit: 'tokens',
     refusals: [403],
     async handle({chat, actor, options}) {
       const user = mustBeUser(actor, 'connect');
@@ -21,9 +23,11 @@ export const tokenRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/token/subscription/',
+    rights: ['subscribe'],
     summary: 'A token for the caller’s own channel, personal:<user_id>',
     query: z.strictObject({channel: z.string().min(1).meta({example: 'personal:alice'})}),
     answers: {200: schemas.Token},
+    limit: 'tokens',
     refusals: [403],
     async handle({chat, actor, query, options}) {
       const user = mustBeUser(actor, 'subscribe');

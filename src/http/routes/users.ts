@@ -13,6 +13,7 @@ export const userRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/users/',
+    rights: ['list users'],
     summary: 'The users by id',
     query: z.strictObject({...pageQuery, q: SearchInput.optional()}),
     answers: {200: schemas.pageOf(schemas.User, 'User')},
@@ -25,6 +26,7 @@ export const userRoutes: Route[] = [
   route({
     method: 'get',
     path: '/api/users/{user}/',
+    rights: ['see users'],
     summary: 'One user',
     answers: {200: schemas.User},
     refusals: [403, 404],
@@ -35,6 +37,7 @@ export const userRoutes: Route[] = [
   route({
     method: 'put',
     path: '/api/users/{user}/',
+    rights: ['manage users'],
     summary: 'Make a user or rename one; a deactivated user is active again',
     body: PutUser,
     answers: {200: schemas.User},
@@ -48,6 +51,7 @@ export const userRoutes: Route[] = [
   route({
     method: 'delete',
     path: '/api/users/{user}/',
+    rights: ['manage users'],
     summary: 'Deactivate a user: their tokens are refused from now on, their connections end',
     answers: {204: null},
     refusals: [403, 404],

@@ -1,0 +1,136 @@
+// Rate limits at the door: the counting by rate-limiter-flexible, the answers in the words of the IETF's RateLimit
+// header fields. In memory they are this process's own; in the database all servers share them, and while it cannot be
+// asked each counts for itself.
+import {hash} from 'node:crypto';
+import {isIPv4, isIPv6} from 'node:net';
+import {RateLimiterMemory, RateLimiterPostgres, RateLimiterRes, type RateLimiterAbstract} from 'rate-limiter-flexible';
+import type {Actor, Chat} from '../core/chat.ts';
+import {ChatError} from '../core/errors.ts';
+import type {RateLimitName, RateLimits} from '../core/rate-limits.ts';
+import type {Context} from './context.ts';
+import type {OpenRoute, PathParams, Route} from './route.ts';
+
+export interface Limits {
+  /** Counts a request whose caller is known. Throws rate_limited. */
+  admit(ctx: Context, route: Route, actor: Actor, params: PathParams): Promise<void>;
+  /** Counts one that needs no token. Throws rate_limited. */
+  admitAnybody(ctx: Context, route: OpenRoute): Promise<void>;
+  /** Counts one whose token was refused. Throws rate_limited instead of that refusal once there were too many. */
+  refused(ctx: Context, refusal: unknown): Promise<void>;
+}
+
+export function createLimits(limits: RateLimits, store: 'memory' | 'database', chat: Chat): Limits {
+  const names = Object.keys(limits) as RateLimitName[];
+  // SQLite has one server, whose memory is all there is to share.
+  const shared = store === 'database' && chat.db.dialect.name === 'postgres';
+  const counters = Object.fromEntries(names.map(name => [name, counterOf(name, limits[name], shared, chat)]));
+  const keyOf = (key: string) => (shared ? hash('sha256', key, 'base64url') : key);
+
+  async function count(ctx: Context, keys: Partial<Record<RateLimitName, string>>): Promise<void> {
+    const wanted = Object.entries(keys) as [RateLimitName, string][];
+    const counted = await Promise.all(
+      wanted.map(async ([name, key]) => ({name, limit: limits[name], ...(await consume(counters[name], keyOf(key)))})),
+    );
+    tell(ctx, counted);
+  }
+
+  return {
+    async admit(ctx, route, actor, params) {
+      if (actor.kind !== 'user') return;
+      const own = route.method === 'get' ? 'reads' : 'changes';
+      const special = {tokens: actor.id, messages: `${actor.id} ${params['room']}`};
+      await count(ctx, {
+        ...(route.limit && {[route.limit]: special[route.limit]}),
+        ...(route.limit !== 'tokens' && {[own]: actor.id}),
+        address: addressOf(ctx.ip),
+      });
+    },
+    async admitAnybody(ctx, route) {
+      if (!route.unlimited) await count(ctx, {address: addressOf(ctx.ip)});
+    },
+    async refused(ctx, refusal) {
+      const address = addressOf(ctx.ip);
+      // One that is expired or whose user is deactivated was ours: a whole office renews its tokens by such answers.
+      const forged = refusal instanceof ChatError && refusal.code === 'invalid_token';
+      await count(ctx, forged ? {failures: address, address} : {address});
+    },
+  };
+}
+
+function counterOf(
+  name: RateLimitName,
+  limit: RateLimits[RateLimitName],
+  shared: boolean,
+  {db}: Chat,
+): RateLimiterAbstract {
+  const options = {keyPrefix: name, points: limit.requests, duration: limit.seconds};
+  const memory = new RateLimiterMemory(options);
+  if (!shared) return memory;
+  return new RateLimiterPostgres({
+    ...options,
+    storeClient: db.sql,
+    storeType: 'knex',
+    tableName: 'rate_limits',
+    tableCreated: true,
+    insuranceLimiter: memory,
+    // Who is over the limit is refused from memory until the window ends.
+    inMemoryBlockOnConsumed: limit.requests + 1,
+  });
+}
+
+interface Counted {
+  name: RateLimitName;
+  limit: RateLimits[RateLimitName];
+  passed: boolean;
+  state: RateLimiterRes;
+}
+
+async function consume(
+  counter: RateLimiterAbstract | undefined,
+  key: string,
+): Promise<Pick<Counted, 'passed' | 'state'>> {
+  try {
+    return {passed: true, state: (await counter?.consume(key)) ?? new RateLimiterRes()};
+  } catch (refusal) {
+    if (refusal instanceof RateLimiterRes) return {passed: false, state: refusal};
+    throw refusal;
+  }
+}
+
+function tell(ctx: Context, counted: readonly Counted[]): void {
+  const list = (each: (one: Counted) => string) => counted.map(each).join(', ');
+  ctx.set(
+    'RateLimit-Policy',
+    list(({name, limit}) => `"${name}";q=${limit.requests};w=${limit.seconds}`),
+  );
+  ctx.set(
+    'RateLimit',
+    list(({name, state}) => `"${name}";r=${state.remainingPoints};t=${secondsLeft(state)}`),
+  );
+  const [over] = counted.filter(({passed}) => !passed).toSorted((a, b) => secondsLeft(b.state) - secondsLeft(a.state));
+  if (!over) return;
+  const seconds = secondsLeft(over.state);
+  ctx.set('Retry-After', String(seconds));
+  throw new ChatError(
+    'rate_limited',
+    `Too many requests (${over.name}: ${over.limit.requests} in ${over.limit.seconds} s); try again in ${seconds} s.`,
+  );
+}
+
+function secondsLeft({msBeforeNext}: RateLimiterRes): number {
+  return Math.max(Math.ceil(msBeforeNext / 1_000), 1);
+}
+
+/** The address to count by. A network of IPv6 is given out as a whole (/64), and has addresses without end. */
+export function addressOf(ip: string): string {
+  const v4 = ip.replace(/^::ffff:/i, '');
+  if (isIPv4(v4)) return v4;
+  if (!isIPv6(ip)) return 'unknown';
+  const [head = '', tail] = ip.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(':').length;
+  return [...groups, ...Array.from({length: Math.max(missing, 0)}, () => '0'), ...(tail?.split(':') ?? [])]
+    .slice(0, 4)
+    .map(group => group.toLowerCase().replace(/^0+(?=.)/, ''))
+    .join(':');
+}

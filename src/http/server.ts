@@ -1,0 +1,109 @@
+// The HTTP server around the app: limits of time, headers and connections, and what Node's parser refuses, told as
+// problems like everything else.
+import {randomUUID} from 'node:crypto';
+import {createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
+import type {Duplex} from 'node:stream';
+import type Koa from 'koa';
+import {ChatError, type ErrorCode} from '../core/errors.ts';
+import type {Logger} from '../log.ts';
+import type {State} from './context.ts';
+import {problemText, problemType, statuses} from './errors.ts';
+
+export interface ServerLimits {
+  /** From the first byte of a request to the end of its headers, and to its end. */
+  headersTimeoutMs: number;
+  requestTimeoutMs: number;
+  /** A proxy in front must give up an idle connection before this does. */
+  keepAliveTimeoutMs: number;
+  /** How often requests are looked at that may take too long. */
+  checkIntervalMs: number;
+  /** More connections than these are closed at once. */
+  maxConnections: number;
+}
+
+export const serverLimits: ServerLimits = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  checkIntervalMs: 5_000,
+  maxConnections: 10_000,
+};
+const maxHeaderSize = 16 * 1_024;
+const dropWarningMs = 60_000;
+
+/** The server, which does not listen yet. */
+export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = serverLimits): Server {
+  const answer = app.callback();
+  const server = createServer({
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    maxHeaderSize,
+    insecureHTTPParser: false,
+    // The app says it, with a body.
+    requireHostHeader: false,
+  });
+  server.maxConnections = limits.maxConnections;
+  const current = new WeakMap<Duplex, ServerResponse>();
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    current.set(request.socket, response);
+    void answer(request, response);
+  };
+  server.on('request', serve);
+  // An expectation that Node does not know would get an empty 417; it may be ignored.
+  server.on('checkExpectation', serve);
+  server.on('clientError', (error: Error & {code?: string}, socket: Duplex) => {
+    log.debug({err: error}, 'request could not be read');
+    refuse(socket, current.get(socket), refusalOf(error));
+  });
+  server.on('drop', dropWarning(log, limits.maxConnections));
+  return server;
+}
+
+const refusals: Record<string, [ErrorCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', `Request line and headers may have ${maxHeaderSize} bytes together.`],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['too_large', 'The body’s chunk extensions are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],
+};
+
+function refusalOf({code = ''}: {code?: string}): ChatError {
+  const [told, message] = refusals[code] ?? ['malformed_request', 'The request is not well-formed HTTP.'];
+  return new ChatError(told, message);
+}
+
+function refuse(socket: Duplex, response: ServerResponse | undefined, error: ChatError): void {
+  if (!socket.writable) return void socket.destroy();
+  if (response && !response.writableEnded) {
+    // A whole request before the bad bytes gets its answer; one that these bytes belong to cannot.
+    if (response.req.complete) return void response.once('finish', () => socket.destroy());
+    if (response.headersSent) return void socket.destroy();
+  }
+  socket.end(refusalText(error), () => socket.destroy());
+}
+
+function refusalText(error: ChatError): string {
+  const {status} = statuses[error.kind];
+  const requestId = randomUUID();
+  const body = problemText(error, requestId);
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    `Content-Type: ${problemType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'X-Content-Type-Options: nosniff',
+    `X-Request-Id: ${requestId}`,
+    '',
+    body,
+  ].join('\r\n');
+}
+
+/** Says once a minute that connections are turned away. */
+function dropWarning(log: Logger, maxConnections: number): () => void {
+  let said = -Infinity;
+  return () => {
+    if (performance.now() - said < dropWarningMs) return;
+    said = performance.now();
+    log.warn({max_connections: maxConnections}, 'too many connections: new ones are closed');
+  };
+}
