@@ -101,6 +101,7 @@ async function start(
     trustProxy: config.TRUST_PROXY,
     log,
     ready: () => readiness(chat, relay),
+    streams: broker,
     metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
   });
   const answer = app.callback();

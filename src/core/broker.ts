@@ -26,6 +26,8 @@ export interface Broker {
   channelsPerRequest: number;
   /** Publishes these in any order; one result for each. Rejects when the broker cannot be reached. */
   broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
+  /** Forgets these channels' publications, so that clients who come back are told to fetch anew. */
+  clear(channels: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,6 +45,6 @@ export interface Streams {
   ping(): Promise<{clock: Date | undefined}>;
   history(channel: string): Promise<{epoch: string; offset: number; entries: StreamEntry[]}>;
   publish(channel: string, data: string, tags: Record<string, string>): Promise<void>;
-  /** Forgets a channel's publications, so that clients who come back are told to fetch anew. */
-  clear(channel: string): Promise<void>;
+  /** Forgets these channels' publications, so that clients who come back are told to fetch anew. */
+  clear(channels: readonly string[]): Promise<void>;
 }

@@ -7,6 +7,7 @@ import {accessLog} from './log.ts';
 import {openApiDocument} from './openapi.ts';
 import type {OpenRoute, Route} from './route.ts';
 import {serveRoutes} from './router.ts';
+import {auditRoutes} from './routes/audit.ts';
 import {docsRoutes} from './routes/docs.ts';
 import {healthRoutes, metricsRoute} from './routes/health.ts';
 import {memberRoutes} from './routes/members.ts';
@@ -22,6 +23,7 @@ export const routes: readonly Route[] = [
   ...messageRoutes,
   ...memberRoutes,
   ...userRoutes,
+  ...auditRoutes,
 ];
 
 /** What needs none. */

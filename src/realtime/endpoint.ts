@@ -80,6 +80,10 @@ function brokerOf(hub: Hub): Broker {
     name: 'embedded',
     channelsPerRequest: channelsPerTurn,
     broadcast: broadcasts => Promise.resolve(broadcasts.map(each => ({errors: broadcast(hub, each)}))),
+    clear(channels) {
+      for (const channel of channels) hub.streams.clear(channel);
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
   };
 }
