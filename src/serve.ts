@@ -99,6 +99,7 @@ async function start(
     maxInFlight: config.MAX_IN_FLIGHT,
     log,
     ready: () => readiness(chat, relay),
+    streams: broker,
     metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
   });
   const server = httpServer(app, log, {...serverLimits, maxConnections: config.MAX_CONNECTIONS});

@@ -58,6 +58,9 @@ const table: Record<string, Row> = {
   'get /api/users/{user}/': {statuses: [401, 403, 403, 403, 200]},
   'put /api/users/{user}/': {statuses: [401, 403, 403, 403, 200], body: {username: 'Other'}},
   'delete /api/users/{user}/': {statuses: [401, 403, 403, 403, 204]},
+  'get /api/users/{user}/export/': {statuses: [401, 403, 403, 403, 200]},
+  'post /api/users/{user}/erase/': {statuses: [401, 403, 403, 403, 200], body: {messages: 'redact'}},
+  'get /api/audit/': {statuses: [401, 403, 403, 403, 200]},
 };
 
 const nameOf = ({method, path}: Route) => `${method} ${path}`;

@@ -37,7 +37,7 @@ export interface Cli extends Printer {
   io: Io;
   globals: Globals;
   ask: Prompter;
-  /** Who acts: the operator, by the name of CHATCTL_ACTOR. */
+  /** Who acts: the operator, by the name of CHATCTL_ACTOR or of the system's user. */
   actor: Actor;
   /** The settings; with flags of the command's own they are read anew. */
   config(flags?: Partial<Record<SettingName, string>>): Promise<Config>;
@@ -88,7 +88,7 @@ export function createCli(io: Io, globals: Globals): Cli {
       yes: globals.yes ?? false,
       confirm: globals.confirm,
     }),
-    actor: {kind: 'operator', name: io.env['CHATCTL_ACTOR'] ?? 'chatctl'},
+    actor: {kind: 'operator', name: operatorName(io)},
     config: readConfig,
     chat: () => (chat ??= open()),
     events() {
@@ -104,6 +104,12 @@ export function createCli(io: Io, globals: Globals): Cli {
       await (await chat?.catch(() => undefined))?.close();
     },
   };
+}
+
+/** What the environment says; it is a name for the log and proves nothing. */
+function operatorName({env}: Io): string {
+  const names = [env['CHATCTL_ACTOR'], env['SUDO_USER'], env['USER'], env['LOGNAME']];
+  return names.find(name => name?.trim()) ?? 'chatctl';
 }
 
 function colorWish({color}: Globals): ColorWish {

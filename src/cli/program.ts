@@ -1,5 +1,6 @@
 // The tree of commands.
 import {Command, Option} from 'commander';
+import {declareAudit} from './commands/audit.ts';
 import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
@@ -52,6 +53,7 @@ export function createProgram(): Command {
   declareMember(program);
   declareMessage(program);
   declareUser(program);
+  declareAudit(program);
   program.commandsGroup('Tokens and delivery');
   declareToken(program);
   declareRealtime(program);

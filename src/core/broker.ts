@@ -28,6 +28,8 @@ export interface Broker {
   broadcast(broadcasts: readonly Broadcast[]): Promise<BroadcastResult[]>;
   /** Ends all connections of these users, telling why; an error or none for each. Rejects as `broadcast` does. */
   disconnect(users: readonly string[], why: Disconnection): Promise<(BrokerError | undefined)[]>;
+  /** Forgets these channels' publications, so that clients who come back are told to fetch anew. */
+  clear(channels: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,6 @@ export interface Streams {
   ping(): Promise<{clock: Date | undefined}>;
   history(channel: string): Promise<{epoch: string; offset: number; entries: StreamEntry[]}>;
   publish(channel: string, data: string, tags: Record<string, string>): Promise<void>;
-  /** Forgets a channel's publications, so that clients who come back are told to fetch anew. */
-  clear(channel: string): Promise<void>;
+  /** Forgets these channels' publications, so that clients who come back are told to fetch anew. */
+  clear(channels: readonly string[]): Promise<void>;
 }

@@ -2,7 +2,7 @@
 // line's parsing; a door parses once and everything below believes the types.
 import {z} from 'zod';
 import {ChatError, errorCodes, type ErrorCode, type FieldError} from './errors.ts';
-import type {MessageId, RoomId, UserId} from './ids.ts';
+import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 
 export const maxContentLength = 10_000;
 export const maxBulkMembers = 10_000;
@@ -162,6 +162,23 @@ export const ChangeMembers = z
   });
 export type ChangeMembers = z.output<typeof ChangeMembers>;
 export const PutUser = z.strictObject({username: UsernameInput});
+
+/** What becomes of an erased user's messages. */
+export const MessageFateInput = z.enum(['keep', 'redact', 'delete']).meta({
+  description:
+    '`keep` leaves the content under the erased id; `redact` empties it and tells each room once; `delete` empties it and tells of every message.',
+});
+export const EraseUser = z.strictObject({messages: MessageFateInput});
+export type MessageFate = z.output<typeof MessageFateInput>;
+
+/** A moment with its offset from UTC, from the years that both databases can hold. */
+export const TimeInput = z.iso
+  .datetime({offset: true})
+  .transform(value => new Date(value).toISOString())
+  .pipe(text(shaped(/^(19|[2-9]\d)\d\d-/, 'must be between the years 1900 and 9999.')))
+  .transform(value => value as Timestamp);
+export const AuditIdInput = idInput();
+export const AuditActorInput = text(oneLine, atMost(220)).meta({example: 'service:primary', maxLength: 220});
 
 /** Parses what came in at a door, or throws a ChatError that names every field at fault. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what = 'input'): z.output<S> {

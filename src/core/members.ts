@@ -11,7 +11,7 @@ import {
 } from '../db/members.ts';
 import {lockRoom, updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {findUser, findUsers, type User} from '../db/users.ts';
+import {findErasedUsers, findUser, type User} from '../db/users.ts';
 import {
   mustAdministerRoom,
   mustBeManager,
@@ -21,6 +21,7 @@ import {
   mustSeeRoom,
   rightTo,
 } from './access.ts';
+import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {Role, RoomId, UserId} from './ids.ts';
@@ -43,7 +44,9 @@ export async function joinRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Me
     if (!room || rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
     if (member) throw new ChatError('already_member', 'already a member');
     mustBeOpen(room);
-    return admit(chat, tx, room, await getUserIn(tx, userId), 'member');
+    const joined = await admit(chat, tx, room, await getUserIn(tx, userId), 'member');
+    audit(chat, tx, actor, {action: 'member.join', room: id, user: userId});
+    return joined;
   });
 }
 
@@ -51,6 +54,7 @@ export async function leaveRoom(chat: Chat, actor: Actor, id: RoomId): Promise<M
   const userId = mustBeUser(actor, 'leave a room');
   return inTransaction(chat.db, async tx => {
     const {room} = await mustLockRoom(tx, actor, id);
+    audit(chat, tx, actor, {action: 'member.leave', room: id, user: userId});
     return dismiss(chat, tx, room, await getUserIn(tx, userId));
   });
 }
@@ -75,10 +79,11 @@ export async function putMember(
     const seen = await mustLockRoom(tx, actor, id);
     mustAdministerRoom(actor, seen, 'add members or change roles');
     const member = await findMember(tx, id, userId);
-    if (member) return updateMember(chat, tx, seen.room, member, options.role ?? member.role);
+    if (member) return updateMember(chat, tx, actor, seen.room, member, options.role ?? member.role);
     const made = await ensureUsers(chat, tx, [userId], options.existingUsers);
     const role = options.role ?? 'member';
     const membership = await admit(chat, tx, seen.room, await getUserIn(tx, userId), role);
+    audit(chat, tx, actor, {action: 'member.add', room: id, user: userId, detail: {role}});
     return {...membership, role, created: true, userCreated: made.length > 0};
   });
 }
@@ -90,6 +95,8 @@ export async function removeMember(chat: Chat, actor: Actor, id: RoomId, userId:
     if (seen.member?.user.id !== userId) mustAdministerRoom(actor, seen, 'remove members');
     const member = await findMember(tx, id, userId);
     if (!member) throw memberNotFound(id, userId);
+    const own = actor.kind === 'user' && actor.id === userId;
+    audit(chat, tx, actor, {action: own ? 'member.leave' : 'member.remove', room: id, user: userId});
     return dismiss(chat, tx, seen.room, member.user);
   });
 }
@@ -122,8 +129,16 @@ export async function changeMembers(
     const present = await presentAmong(tx, id, [...change.add, ...change.remove]);
     const add = [...new Set(change.add)].filter(user => !present.has(user));
     const remove = [...new Set(change.remove)].filter(user => present.has(user));
-    return applyMembers(chat, tx, room, {add, remove});
+    const changed = await applyMembers(chat, tx, room, {add, remove});
+    auditMembers(chat, tx, actor, changed);
+    return changed;
   });
+}
+
+/** One line for a change of many; who they are is with the members, and a line has no place for 10,000 ids. */
+export function auditMembers(chat: Chat, tx: Tx, actor: Actor, {room, added, removed}: MembersChanged): void {
+  if (added + removed === 0) return;
+  audit(chat, tx, actor, {action: 'members.change', room: room.id, detail: {added, removed}});
 }
 
 /** Writes a change of members whose users are known to be absent or present. The caller holds the room's lock. */
@@ -190,7 +205,7 @@ export async function markRead(
 }
 
 async function admit(chat: Chat, tx: Tx, room: Room, user: User, role: Role): Promise<Membership> {
-  if (user.erasedAt) throw erased(user.id);
+  await mustNotBeErased(tx, [user.id]);
   await insertMembers(tx, room.id, [user.id], {
     role,
     joinedAt: chat.now(),
@@ -202,19 +217,33 @@ async function admit(chat: Chat, tx: Tx, room: Room, user: User, role: Role): Pr
   return {room: changed, user};
 }
 
-async function dismiss(chat: Chat, tx: Tx, room: Room, user: {id: UserId; username: string}): Promise<Membership> {
+/** Takes a member out of the room and tells the others. The caller holds the room's lock. */
+export async function dismiss(
+  chat: Chat,
+  tx: Tx,
+  room: Room,
+  user: {id: UserId; username: string},
+): Promise<Membership> {
   await deleteMembers(tx, room.id, [user.id]);
   const changed = await countedRoom(tx, room, -1);
   await broadcast(chat, tx, userLeft(changed, user));
   return {room: changed, user};
 }
 
-async function updateMember(chat: Chat, tx: Tx, room: Room, member: Member, role: Role): Promise<PutMemberResult> {
+async function updateMember(
+  chat: Chat,
+  tx: Tx,
+  actor: Actor,
+  room: Room,
+  member: Member,
+  role: Role,
+): Promise<PutMemberResult> {
   const kept = {user: member.user, role, created: false, userCreated: false};
   if (member.role === role) return {...kept, room};
   await updateRole(tx, room.id, member.user.id, role);
   const changed = {...room, version: await updateRoom(tx, room, {})};
   await broadcast(chat, tx, memberUpdated(changed, member.user, role));
+  audit(chat, tx, actor, {action: 'member.role', room: room.id, user: member.user.id, detail: {role}});
   return {...kept, room: changed};
 }
 
@@ -238,8 +267,8 @@ async function presentAmong(tx: Tx, room: RoomId, users: readonly UserId[]): Pro
 
 async function mustNotBeErased(tx: Tx, users: readonly UserId[]): Promise<void> {
   for (const chunk of chunks(users)) {
-    const gone = (await findUsers(tx, chunk)).find(user => user.erasedAt !== null);
-    if (gone) throw erased(gone.id);
+    const [gone] = await findErasedUsers(tx, chunk);
+    if (gone !== undefined) throw erased(gone);
   }
 }
 

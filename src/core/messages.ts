@@ -8,6 +8,7 @@ import {
 import {updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
+import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
@@ -40,6 +41,7 @@ export async function deleteMessage(chat: Chat, actor: Actor, roomId: RoomId, id
       throw new ChatError('permission_denied', 'Only its author or an admin of the room may delete a message.');
     }
     if (message.deletedAt !== null) return message;
+    audit(chat, tx, actor, {action: 'message.delete', room: roomId, user: message.user?.id, detail: {message: id}});
     return entomb(chat, tx, room, message);
   });
 }

@@ -11,6 +11,7 @@ import {
 } from '../db/outbox.ts';
 import {inTransaction} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
+import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 
@@ -56,6 +57,7 @@ export async function retryEvent(chat: Chat, actor: Actor, id: number): Promise<
   await inTransaction(chat.db, async tx => {
     const room = await unpark(tx, id);
     if (room === undefined) throw eventNotFound(id);
+    audit(chat, tx, actor, {action: 'event.retry', room, detail: {event: id}});
     tx.afterCommit(() => chat.wakeRelay([room]));
   });
 }
@@ -65,6 +67,7 @@ export async function dropEvent(chat: Chat, actor: Actor, id: number): Promise<v
   mustBeManager(actor, 'drop events');
   await inTransaction(chat.db, async tx => {
     if (!(await deleteParked(tx, id))) throw eventNotFound(id);
+    audit(chat, tx, actor, {action: 'event.drop', detail: {event: id}});
   });
 }
 

@@ -17,6 +17,7 @@ import type {Message, NewMessage} from '../db/messages.ts';
 import {findBareRooms, type Room} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen, rightTo} from './access.ts';
+import {auditAll} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
@@ -41,6 +42,7 @@ export type Outcome = {kind: 'posted'; posted: Posted} | {kind: 'refused'; error
 type Author = {id: UserId; username: string} | null;
 
 interface Accepted {
+  actor: Actor;
   row: NewMessage;
   author: Author;
   /** The room right after this post. */
@@ -119,7 +121,7 @@ function decide(
       return {kind: 'accepted', at: mustBeSameRow(accepted, first, post.input), repeated: true};
     if (first) return {kind: 'posted', posted: {message: mustBeSame(first, post.input), repeated: true}};
     mustBeOpen(room);
-    const at = accepted.push(accept(chat, room, author, post.input)) - 1;
+    const at = accepted.push(accept(chat, room, author, post)) - 1;
     if (key !== undefined) known.set(key, at);
     return {kind: 'accepted', at, repeated: false};
   } catch (error) {
@@ -129,7 +131,7 @@ function decide(
 }
 
 /** Moves the room on by one post. */
-function accept(chat: Chat, room: Room, author: Author, input: PostMessage): Accepted {
+function accept(chat: Chat, room: Room, author: Author, {actor, input}: Post): Accepted {
   room.lastSeq += 1;
   room.version += 1;
   room.bumpedAt = notBefore(room.bumpedAt, chat.now());
@@ -142,7 +144,7 @@ function accept(chat: Chat, room: Room, author: Author, input: PostMessage): Acc
     clientId: input.client_id ?? null,
     createdAt: room.bumpedAt,
   };
-  return {row, author, room: {...room}};
+  return {actor, row, author, room: {...room}};
 }
 
 // The wall clock may be set back; inside a room time does not run backwards.
@@ -211,7 +213,17 @@ async function store(
   tx.last(updatePostedRooms(tx, lastOfEach(messages)));
   tx.last(updateReadMarkers(tx, readMarkers(messages)));
   tx.last(broadcastAll(chat, tx, publications));
+  auditAll(chat, tx, postedForOthers(accepted, messages));
   return messages;
+}
+
+/** What a manager posted, as the system or in a member's name. A user's own post is its own record. */
+function postedForOthers(accepted: readonly Accepted[], messages: readonly Message[]) {
+  return messages.flatMap(({id, roomId, user}, i) => {
+    const actor = accepted[i]?.actor;
+    if (actor === undefined || actor.kind === 'user') return [];
+    return [{actor, action: 'message.post' as const, room: roomId, user: user?.id, detail: {message: id}}];
+  });
 }
 
 function lastOfEach(messages: readonly Message[]) {

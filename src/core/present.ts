@@ -1,9 +1,11 @@
 // What leaves this program as JSON, over HTTP, in events and from the command line alike: snake_case, keys in the
 // contract's order, and nothing that belongs to another reader.
+import type {AuditRow} from '../db/audit.ts';
 import type {Member} from '../db/members.ts';
 import type {Message} from '../db/messages.ts';
 import type {FoundRoom} from '../db/room-lists.ts';
 import type {LastMessage, OwnRoom, Room} from '../db/rooms.ts';
+import type {User} from '../db/users.ts';
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from './ids.ts';
 
 export interface UserJson {
@@ -124,4 +126,37 @@ function presentLastMessage(message: LastMessage): LastMessageJson {
     user: message.user && presentUser(message.user),
     created_at: message.createdAt,
   };
+}
+
+/** A user as those see them who manage users. */
+export interface UserRecordJson extends UserJson {
+  created_at: Timestamp;
+  deactivated_at: Timestamp | null;
+  erased_at: Timestamp | null;
+}
+
+export function presentUserRecord(user: User): UserRecordJson {
+  return {
+    ...presentUser(user),
+    created_at: user.createdAt,
+    deactivated_at: user.deactivatedAt,
+    erased_at: user.erasedAt,
+  };
+}
+
+export interface AuditJson {
+  id: number;
+  at: Timestamp;
+  actor: string;
+  door: string;
+  action: string;
+  room_id: RoomId | null;
+  user_id: UserId | null;
+  detail: Record<string, unknown>;
+}
+
+export function presentAudit(row: AuditRow): AuditJson {
+  const {id, at, actor, door, action} = row;
+  const detail = JSON.parse(row.detail) as Record<string, unknown>;
+  return {id, at, actor, door, action, room_id: row.roomId, user_id: row.userId, detail};
 }

@@ -40,6 +40,9 @@ export const rights = {
   'see users':                         row('denied', 'denied', 'denied', 'yes',    'yes'),
   'list users':                        row('denied', 'denied', 'denied', 'yes',    'yes'),
   'manage users':                      row('denied', 'denied', 'denied', 'yes',    'yes'),
+  'export users':                      row('denied', 'denied', 'denied', 'yes',    'yes'),
+  'erase users':                       row('denied', 'denied', 'denied', 'yes',    'yes'),
+  'read the audit log':                row('denied', 'denied', 'denied', 'yes',    'yes'),
 
   // What has no door but the command line.
   'name rooms':                        row('denied', 'denied', 'denied', 'denied', 'yes'),

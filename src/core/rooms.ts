@@ -30,11 +30,12 @@ import {
   rightTo,
   type SeenRoom,
 } from './access.ts';
+import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
-import {applyMembers, differenceTo} from './members.ts';
+import {applyMembers, auditMembers, differenceTo} from './members.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 import {broadcast, roomDeleted, roomUpdated} from './publications.ts';
 
@@ -60,10 +61,12 @@ export async function putRoom(
     const made = (await findRoomIdByKey(tx, key)) === undefined && (await create(chat, tx, actor, {...input, key}));
     if (made) return {room: made, created: true};
     const room = await mustLockByKey(tx, key);
-    const changed = await change(chat, tx, room, {name: input.name, visibility: input.visibility});
+    const changed = await change(chat, tx, actor, room, {name: input.name, visibility: input.visibility});
     if (!input.members) return {room: changed, created: false};
     const wanted = await differenceTo(tx, changed, input.members);
-    return {room: (await applyMembers(chat, tx, changed, wanted)).room, created: false};
+    const applied = await applyMembers(chat, tx, changed, wanted);
+    auditMembers(chat, tx, actor, applied);
+    return {room: applied.room, created: false};
   });
 }
 
@@ -121,7 +124,7 @@ export async function updateRoom(chat: Chat, actor: Actor, id: RoomId, input: Up
     const seen = await mustLockRoom(tx, actor, id);
     mustAdministerRoom(actor, seen, 'change it');
     if (input.key && input.key !== seen.room.key) await mustBeFree(tx, input.key);
-    return own({...seen, room: await change(chat, tx, seen.room, input)});
+    return own({...seen, room: await change(chat, tx, actor, seen.room, input)});
   });
 }
 
@@ -140,6 +143,8 @@ export async function deleteRoom(chat: Chat, actor: Actor, id: RoomId): Promise<
     const version = await updateRow(tx, room, {deletedAt, key: null});
     const deleted = {...room, version, deletedAt};
     await broadcast(chat, tx, roomDeleted(deleted));
+    const detail = {members: room.memberCount, messages: room.lastSeq};
+    audit(chat, tx, actor, {action: 'room.delete', room: id, detail});
     return {room: deleted, members: room.memberCount, messages: room.lastSeq};
   });
 }
@@ -222,12 +227,15 @@ async function create(chat: Chat, tx: Tx, actor: Actor, input: CreateRoom): Prom
   const room = await mustLock(tx, id);
   const admins: UserId[] = actor.kind === 'user' ? [actor.id] : [];
   const add = [...new Set(input.members ?? [])].filter(user => !admins.includes(user));
-  return (await applyMembers(chat, tx, room, {add, remove: [], admins})).room;
+  const applied = await applyMembers(chat, tx, room, {add, remove: [], admins});
+  audit(chat, tx, actor, {action: 'room.create', room: id, detail: {members: applied.added}});
+  return applied.room;
 }
 
 async function change(
   chat: Chat,
   tx: Tx,
+  actor: Actor,
   room: Room,
   input: {[K in keyof UpdateRoom]?: UpdateRoom[K] | undefined},
 ): Promise<Room> {
@@ -242,5 +250,15 @@ async function change(
   const version = await updateRow(tx, room, changes);
   const updated = {...room, ...changes, version};
   await broadcast(chat, tx, roomUpdated(updated));
+  audit(chat, tx, actor, {action: 'room.update', room: room.id, detail: toldOf(updated, changes)});
   return updated;
+}
+
+/** Which fields, and the new values of those that are no text of people's. */
+function toldOf(room: Room, changes: RoomChange) {
+  return {
+    changed: Object.keys(changes).map(name => (name === 'archivedAt' ? 'archived' : name)),
+    ...(changes.visibility !== undefined && {visibility: changes.visibility}),
+    ...(changes.archivedAt !== undefined && {archived: room.archivedAt !== null}),
+  };
 }

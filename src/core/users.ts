@@ -10,6 +10,7 @@ import {
 } from '../db/users.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
+import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {combined} from './combine.ts';
 import {endConnections} from './disconnections.ts';
@@ -23,7 +24,9 @@ export async function provisionUser(chat: Chat, id: UserId, username: string | u
   if (known) return mustBeActive(known);
   return inTransaction(chat.db, async tx => {
     const raced = await findUser(tx, id);
-    return raced ? mustBeActive(raced) : upsertRow(tx, id, username ?? id.slice(0, 150), chat.now(), false);
+    const user = raced ?? (await upsertRow(tx, id, username ?? id.slice(0, 150), chat.now(), false));
+    if (!user) throw erased(id);
+    return mustBeActive(user);
   });
 }
 
@@ -57,8 +60,12 @@ export async function upsertUser(
   mustBeManager(actor, 'manage users');
   return inTransaction(chat.db, async tx => {
     const known = await findUser(tx, id);
-    if (known?.erasedAt) throw erased(id);
-    return {user: await upsertRow(tx, id, username, chat.now(), true), created: known === undefined};
+    const user = await upsertRow(tx, id, username, chat.now(), true);
+    if (!user) throw erased(id);
+    const created = known === undefined;
+    const detail = {created, reactivated: Boolean(known?.deactivatedAt)};
+    audit(chat, tx, actor, {action: 'user.upsert', user: id, detail});
+    return {user, created};
   });
 }
 
@@ -66,9 +73,12 @@ export async function upsertUser(
 export async function deactivateUser(chat: Chat, actor: Actor, id: UserId): Promise<User> {
   mustBeManager(actor, 'manage users');
   return inTransaction(chat.db, async tx => {
-    await mustFind(tx, id);
+    const user = await mustFind(tx, id);
+    if (user.erasedAt) throw erased(id);
+    if (user.deactivatedAt) return user;
     await updateDeactivated(tx, id, chat.now());
     await endConnections(chat, tx, id);
+    audit(chat, tx, actor, {action: 'user.deactivate', user: id});
     return mustFind(tx, id);
   });
 }

@@ -11,7 +11,9 @@ import {listMemberships, type Membership} from '../db/members.ts';
 import {findMessageByVersion} from '../db/messages.ts';
 import {findLowestWaiting} from '../db/outbox.ts';
 import {findRoom, type Room} from '../db/rooms.ts';
+import {inTransaction} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
+import {audit} from './audit.ts';
 import type {Streams} from './broker.ts';
 import type {Actor, Chat} from './chat.ts';
 import type {RoomId, UserId} from './ids.ts';
@@ -144,7 +146,7 @@ export async function repairStreams(
 ): Promise<{published: number; cleared: number}> {
   mustBeManager(actor, 'repair streams');
   const spoilt = new Set([...found.repeated, ...found.disordered].map(each => each.user));
-  for (const user of spoilt) await streams.clear(personalChannel(user));
+  await streams.clear([...spoilt].map(personalChannel));
   const mendable = found.missing.filter(each => !spoilt.has(each.user));
   let published = 0;
   for (const {user, room, version} of mendable) {
@@ -153,7 +155,9 @@ export async function repairStreams(
     await streams.publish(personalChannel(user), data, {[repairTag]: 'missing'});
     published += 1;
   }
-  return {published, cleared: spoilt.size};
+  const done = {published, cleared: spoilt.size};
+  await inTransaction(chat.db, async tx => audit(chat, tx, actor, {action: 'streams.repair', detail: done}));
+  return done;
 }
 
 /** The event of this version as it can be told today: the message of then, or the room as it is now. */

@@ -1,6 +1,6 @@
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {rows, type Binding} from './rows.ts';
+import {among, rows, type Binding} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 export interface Message {
@@ -59,6 +59,18 @@ export interface NewMessage {
 export async function findMessage(q: Queryable, room: RoomId, id: MessageId): Promise<Message | undefined> {
   const [row] = await rows<MessageRow>(q, `select ${columns} ${from} where m.room_id = ? and m.id = ?`, [room, id]);
   return row && toMessage(row);
+}
+
+/** Many messages of a room, by id. */
+export async function findMessages(q: Queryable, room: RoomId, ids: readonly MessageId[]): Promise<Message[]> {
+  if (ids.length === 0) return [];
+  const {text, bindings} = among(q.dialect, 'bigint', ids);
+  const found = await rows<MessageRow>(
+    q,
+    `select ${columns} ${from} where m.room_id = ? and m.id ${text} order by m.id`,
+    [room, ...bindings],
+  );
+  return found.map(toMessage);
 }
 
 /** For the operator, who knows a message by its id alone. */

@@ -3,7 +3,8 @@
 import type {Knex} from 'knex';
 import * as rooms from '../../migrations/0001-rooms.ts';
 import * as outbox from '../../migrations/0002-outbox.ts';
-import * as rateLimits from '../../migrations/0009-rate-limits.ts';
+import * as audit from '../../migrations/0003-audit.ts';
+import * as rateLimits from '../../migrations/0004-rate-limits.ts';
 import {ChatError} from '../core/errors.ts';
 import type {Db} from './connect.ts';
 import {lockMigrations, type Unlock} from './locks.ts';
@@ -12,7 +13,8 @@ import {changeSchema} from './transaction.ts';
 export const migrations: readonly {name: string; migration: Knex.Migration}[] = [
   {name: '0001-rooms', migration: rooms},
   {name: '0002-outbox', migration: outbox},
-  {name: '0009-rate-limits', migration: rateLimits},
+  {name: '0003-audit', migration: audit},
+  {name: '0004-rate-limits', migration: rateLimits},
 ];
 
 /** For `knexfile.ts` and for the commands below: the same names from source and from the package. */

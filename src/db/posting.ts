@@ -35,7 +35,7 @@ export async function findAuthors(
   const found = await rows<{room_id: RoomId; user_id: UserId; username: string}>(
     tx,
     `select m.room_id, m.user_id, u.username from ${text}
-     join members m on m.room_id = column1 and m.user_id = column2 join users u on u.id = m.user_id`,
+     join members m on m.room_id = column1 and m.user_id = column2 join users u on u.id = m.user_id and u.erased_at is null`,
     bindings,
   );
   return new Map(found.map(row => [memberKey(row.room_id, row.user_id), {id: row.user_id, username: row.username}]));

@@ -56,23 +56,52 @@ export async function insertMissingUsers(tx: Tx, ids: readonly UserId[], now: Ti
   return made.map(row => row.id);
 }
 
-/** Makes the row or gives it this name; a deactivated user stays so unless `reactivate`. */
+/** Makes the row or gives it this name; a deactivated user stays so unless `reactivate`. Undefined for an erased one. */
 export async function upsertUser(
   tx: Tx,
   id: UserId,
   username: string,
   now: Timestamp,
   reactivate: boolean,
-): Promise<User> {
+): Promise<User | undefined> {
   const [row] = await rows<UserRow>(
     tx,
     `insert into users (id, username, created_at) values (?, ?, ?)
      on conflict (id) do update set username = excluded.username${reactivate ? ', deactivated_at = null' : ''}
+       where users.erased_at is null
      returning ${columns}`,
     [id, username, now],
   );
-  if (!row) throw new Error(`upsert of user ${id} gave no row`);
-  return toUser(row);
+  return row && toUser(row);
+}
+
+/** Those of these users who were erased. Where rows can be locked they are: nobody is erased until the change is in. */
+export async function findErasedUsers(tx: Tx, ids: readonly UserId[]): Promise<UserId[]> {
+  if (ids.length === 0) return [];
+  const {text, bindings} = among(tx.dialect, 'text', ids);
+  const lock = tx.dialect.rowLocks ? ' order by id for key share' : '';
+  const found = await rows<{id: UserId; erased_at: Timestamp | null}>(
+    tx,
+    `select id, erased_at from users where id ${text}${lock}`,
+    bindings,
+  );
+  return found.filter(row => row.erased_at !== null).map(row => row.id);
+}
+
+/** Takes the row for itself: whoever is about to make this user a member ends first, or finds them erased. */
+export async function lockUser(tx: Tx, id: UserId): Promise<User | undefined> {
+  if (tx.dialect.rowLocks) await rows(tx, 'select id from users where id = ? for update', [id]);
+  return findUser(tx, id);
+}
+
+/** Leaves a tombstone: the id stays, so that it is refused, under a name that says nothing. */
+export async function updateErased(tx: Tx, id: UserId, name: string, now: Timestamp): Promise<void> {
+  await rows(
+    tx,
+    `update users set username = ?, erased_at = coalesce(erased_at, ?), deactivated_at = coalesce(deactivated_at, ?)
+     where id = ?`,
+    [name, now, now, id],
+  );
 }
 
 export async function updateDeactivated(tx: Tx, id: UserId, now: Timestamp): Promise<void> {

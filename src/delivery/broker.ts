@@ -14,6 +14,8 @@ export interface CentrifugoOptions {
 const connections = 8;
 /** Measured on 100,000 channels: 1,000 at a time 609 ms, 5,000 548 ms, 20,000 456 ms, all at once 675 ms. */
 const channelsPerRequest = 5_000;
+/** A command each, where a broadcast is one for all of its channels. */
+const clearsPerRequest = 1_000;
 const defaultRequestTimeoutMs = 5_000;
 
 interface Answer {
@@ -64,7 +66,16 @@ export function centrifugoBroker(options: CentrifugoOptions): Broker {
     return mustBeReplies(users.length, answer.text, origin).map(({error}) => error);
   }
 
-  return {name: origin, channelsPerRequest, broadcast, disconnect, close: () => pool.close()};
+  async function clear(channels: readonly string[]): Promise<void> {
+    for (let start = 0; start < channels.length; start += clearsPerRequest) {
+      const commands = channels.slice(start, start + clearsPerRequest).map(channel => ({history_remove: {channel}}));
+      const {status, text} = await post(JSON.stringify({parallel: true, commands}));
+      const failed = status === 200 ? parseReplies(text)?.find(each => each.error)?.error : undefined;
+      if (status !== 200 || failed) throw unreachable(origin, failed?.message ?? `it answered ${status}`);
+    }
+  }
+
+  return {name: origin, channelsPerRequest, broadcast, disconnect, clear, close: () => pool.close()};
 }
 
 function unexpected(origin: string, {status}: Answer): ChatError {

@@ -3,6 +3,7 @@ import type {StreamEntry, Streams} from '../core/broker.ts';
 import {ChatError} from '../core/errors.ts';
 
 const timeoutMs = 5_000;
+const clearsPerRequest = 1_000;
 
 interface ApiAnswer {
   result?: {
@@ -11,6 +12,8 @@ interface ApiAnswer {
     publications?: {offset?: number; data?: unknown; tags?: Record<string, string>}[];
   };
   error?: {code: number; message: string};
+  /** Of a batch. */
+  replies?: {error?: {code: number; message: string}}[];
 }
 
 export function openStreams(url: string, apiKey: string): Streams {
@@ -48,8 +51,13 @@ export function openStreams(url: string, apiKey: string): Streams {
     async publish(channel, data, tags) {
       await call('publish', {channel, data: JSON.parse(data) as unknown, tags});
     },
-    async clear(channel) {
-      await call('history_remove', {channel});
+    async clear(channels) {
+      for (let start = 0; start < channels.length; start += clearsPerRequest) {
+        const commands = channels.slice(start, start + clearsPerRequest).map(channel => ({history_remove: {channel}}));
+        const {answer} = await call('batch', {parallel: true, commands});
+        const failed = answer.replies?.find(each => each.error)?.error;
+        if (failed) throw refused(origin, `${failed.code} ${failed.message}`);
+      }
     },
   };
 }

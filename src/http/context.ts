@@ -1,6 +1,7 @@
 import type Koa from 'koa';
 import type {Actor, Chat} from '../core/chat.ts';
 import type {VerifyApiToken} from '../core/api-token.ts';
+import type {Streams} from '../core/broker.ts';
 import type {Logger} from '../log.ts';
 import type {Limits} from './limits.ts';
 
@@ -23,6 +24,8 @@ export interface HttpOptions {
   log: Logger;
   ready: () => Promise<{ok: boolean; checks: Record<string, string>}>;
   metrics?: HttpMetrics | undefined;
+  /** The broker's streams, from which an erased user goes. */
+  streams?: Pick<Streams, 'clear'> | undefined;
 }
 
 export interface HttpMetrics {

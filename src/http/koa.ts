@@ -8,6 +8,7 @@ import {openApiDocument} from './openapi.ts';
 import {shedLoad} from './overload.ts';
 import type {OpenRoute, Route} from './route.ts';
 import {serveRoutes} from './router.ts';
+import {auditRoutes} from './routes/audit.ts';
 import {docsRoutes} from './routes/docs.ts';
 import {healthRoutes, metricsRoute} from './routes/health.ts';
 import {memberRoutes} from './routes/members.ts';
@@ -23,6 +24,7 @@ export const routes: readonly Route[] = [
   ...messageRoutes,
   ...memberRoutes,
   ...userRoutes,
+  ...auditRoutes,
 ];
 
 /** What needs none. */

@@ -4,6 +4,7 @@ import {z} from 'zod';
 import {errorCodes} from '../core/errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {
+  AuditJson,
   LastMessageJson,
   MemberJson,
   MembershipJson,
@@ -12,6 +13,7 @@ import type {
   RoomJson,
   RoomSearchJson,
   UserJson,
+  UserRecordJson,
 } from '../core/present.ts';
 
 /** The type without the brands of its ids. */
@@ -91,6 +93,60 @@ export const Health = z.strictObject({status: z.string()}).meta({id: 'Health'});
 export const Readiness = z
   .strictObject({status: z.string(), checks: z.record(z.string(), z.string())})
   .meta({id: 'Readiness'});
+
+export const Audit = shapeOf<AuditJson>()(
+  z
+    .strictObject({
+      id,
+      at: time,
+      actor: z.string().meta({example: 'service:primary'}),
+      door: z.string().meta({example: 'rest'}),
+      action: z.string().meta({example: 'member.add'}),
+      room_id: id.nullable(),
+      user_id: z.string().nullable().meta({description: 'Whom it was done to, or in whose name.'}),
+      detail: z.record(z.string(), z.unknown()),
+    })
+    .meta({id: 'Audit'}),
+);
+
+export const UserRecord = shapeOf<UserRecordJson>()(
+  z
+    .strictObject({
+      id: z.string(),
+      username: z.string(),
+      created_at: time,
+      deactivated_at: time.nullable(),
+      erased_at: time.nullable(),
+    })
+    .meta({id: 'UserRecord'}),
+);
+
+export const UserExport = z
+  .strictObject({
+    user: UserRecord,
+    memberships: z.array(
+      z.strictObject({
+        room: z.strictObject({id, name: z.string(), key: z.string().nullable()}),
+        role: z.enum(['member', 'admin']),
+        joined_at: time,
+        last_read_seq: whole,
+      }),
+    ),
+    messages: z.array(Message),
+    audit: z.array(Audit),
+  })
+  .meta({id: 'UserExport', description: 'Everything that the chat holds of one user.'});
+
+export const Erasure = z
+  .strictObject({
+    user: z.string(),
+    mode: z.enum(['keep', 'redact', 'delete']),
+    memberships: whole.meta({description: 'Memberships that ended.'}),
+    messages: whole.meta({description: 'Messages that lost their content.'}),
+    events: whole.meta({description: 'Events on their way that were rewritten.'}),
+    streams: whole.nullable().meta({description: 'Streams that were cleared; null when the broker was away.'}),
+  })
+  .meta({id: 'Erasure'});
 
 export function pageOf(item: z.ZodType, name: string) {
   return z

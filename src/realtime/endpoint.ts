@@ -84,6 +84,10 @@ function brokerOf(hub: Hub): Broker {
       for (const user of users) for (const session of hub.sessionsOf(user)) session.disconnect(why);
       return Promise.resolve(users.map(() => undefined));
     },
+    clear(channels) {
+      for (const channel of channels) hub.streams.clear(channel);
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
   };
 }

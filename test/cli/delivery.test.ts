@@ -86,7 +86,7 @@ for (const database of databases) {
         ['stream', 'ok'],
       ],
     );
-    await openStreams(streamUrl(server), key).clear('personal:bob');
+    await openStreams(streamUrl(server), key).clear(['personal:bob']);
     const lost = await cli(['trace', String(message), '--user', 'bob', '--json']);
     t.is(lost.code, 8);
     t.is(json(lost).hops.at(-1).state, 'missing');
@@ -218,6 +218,6 @@ type Entries = Awaited<ReturnType<Streams['history']>>['entries'];
 /** Puts other publications in the place of a channel's. */
 async function replay(streams: Streams, channel: string, change: (entries: Entries) => Entries): Promise<void> {
   const {entries} = await streams.history(channel);
-  await streams.clear(channel);
+  await streams.clear([channel]);
   for (const {data} of change(entries)) await streams.publish(channel, JSON.stringify(data), {});
 }

@@ -1,7 +1,9 @@
 // The table of rights against the use cases themselves, which both doors call: every action by everybody who gets as far
 // as this, the operator of the command line among them.
 import test from 'ava';
+import {listAudit} from '../../src/core/audit.ts';
 import type {Actor} from '../../src/core/chat.ts';
+import {eraseUser} from '../../src/core/erasure.ts';
 import {ChatError} from '../../src/core/errors.ts';
 import type {MessageId, RoomId, UserId} from '../../src/core/ids.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
@@ -12,6 +14,7 @@ import {mustBeManager, mustBeUser} from '../../src/core/access.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {rights, type Action, type Caller} from '../../src/core/rights.ts';
 import * as rooms from '../../src/core/rooms.ts';
+import {exportUser} from '../../src/core/user-export.ts';
 import * as users from '../../src/core/users.ts';
 import type {OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testUser, userId} from '../helpers/chat.ts';
@@ -63,6 +66,9 @@ const uses: Record<Action, (world: World) => unknown> = {
   'see users': ({chat, actor, lee}) => users.getUser(chat, actor, lee),
   'list users': ({chat, actor}) => users.listUsers(chat, actor, undefined, page),
   'manage users': ({chat, actor, lee}) => users.upsertUser(chat, actor, lee, 'Lee'),
+  'export users': ({chat, actor, lee}) => exportUser(chat, actor, lee),
+  'erase users': ({chat, actor}) => eraseUser(chat, actor, userId('gus'), 'keep'),
+  'read the audit log': ({chat, actor}) => listAudit(chat, actor, {}, {limit: 1}),
   'name rooms': ({chat, actor, room}) => rooms.resolveRoom(chat, actor, `id:${room}`),
   'name a message without its room': ({chat, actor, message}) => messages.getRoomOfMessage(chat, actor, message),
   'see the outbox': ({chat, actor}) => outbox.listEvents(chat, actor, 0, 1),
@@ -115,7 +121,7 @@ async function outcome(use: () => unknown): Promise<string> {
 for (const database of databases) {
   test(`${database}: every use case answers everybody as the table of rights says`, async t => {
     const chat = await openTestChat(t, database);
-    for (const name of ['sam', 'eve', 'mia', 'ann', 'lee']) await testUser(chat, name);
+    for (const name of ['sam', 'eve', 'mia', 'ann', 'lee', 'gus']) await testUser(chat, name);
     const kept = new Map<Inside, World>();
     for (const [action, use] of Object.entries(uses) as [Action, (world: World) => unknown][]) {
       for (const caller of insiders) {

@@ -39,6 +39,8 @@ interface Try {
   /** A success that is another status for some. */
   status?: Partial<Record<HttpCaller, number>>;
   creation?: 'users';
+  /** The user in the path, where it is not lee. */
+  user?: string;
 }
 
 const already = {member: 409, admin: 409};
@@ -82,6 +84,9 @@ const tries: Record<string, Try[]> = {
   'get /api/users/{user}/': [{action: 'see users'}],
   'put /api/users/{user}/': [{action: 'manage users', body: {username: 'Other'}}],
   'delete /api/users/{user}/': [{action: 'manage users'}],
+  'get /api/users/{user}/export/': [{action: 'export users'}],
+  'post /api/users/{user}/erase/': [{action: 'erase users', body: {messages: 'keep'}, user: 'gus'}],
+  'get /api/audit/': [{action: 'read the audit log'}],
 };
 
 const nameOf = ({method, path}: Route) => `${method} ${path}`;
@@ -113,13 +118,20 @@ async function newRoom(
 
 async function apiOfAll(t: ExecutionContext, database: (typeof databases)[number], creation: 'service' | 'users') {
   const api = await startApi(t, database, {env: {ROOM_CREATION: creation}});
-  for (const name of ['dora', 'lee', 'eve', 'mia', 'ann', 'sam']) await testUser(api.chat, name);
+  for (const name of ['dora', 'lee', 'eve', 'mia', 'ann', 'sam', 'gus']) await testUser(api.chat, name);
   await deactivateUser(api.chat, operator, userId('dora'));
   return api;
 }
 
-function send(api: Api, caller: HttpCaller, {method, path}: Route, {query, body}: Try, values: Record<string, string>) {
-  const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, name: string) => values[name] ?? '');
+function send(
+  api: Api,
+  caller: HttpCaller,
+  {method, path}: Route,
+  {query, body, user}: Try,
+  values: Record<string, string>,
+) {
+  const known = user === undefined ? values : {...values, user};
+  const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, name: string) => known[name] ?? '');
   const text = body === undefined ? '' : JSON.stringify(body);
   return exchange(
     api,
@@ -147,7 +159,8 @@ function mustBe(
   bytes: string,
 ) {
   const status = Number(bytes.split(' ')[1]);
-  const body = bytes.slice(bytes.indexOf('\r\n\r\n') + 4);
+  const sent = bytes.slice(bytes.indexOf('\r\n\r\n') + 4);
+  const body = /^transfer-encoding: chunked/im.test(bytes) ? joined(sent) : sent;
   if (right === 'yes') {
     const wanted = each.status?.[caller];
     t.true(wanted === undefined ? status in route.answers : status === wanted, `${what}: ${bytes}`);
@@ -158,6 +171,14 @@ function mustBe(
   t.true([400, 401, 429, 500, 503, ...route.refusals].includes(status), `${what}: ${status} is described`);
   Problem.parse(JSON.parse(body));
   t.false(bytes.includes('classified'), what);
+}
+
+/** The text of a chunked body, of ASCII as it is here. */
+function joined(chunks: string): string {
+  const size = parseInt(chunks, 16);
+  if (!size) return '';
+  const start = chunks.indexOf('\r\n') + 2;
+  return chunks.slice(start, start + size) + joined(chunks.slice(start + size + 2));
 }
 
 for (const database of databases) {

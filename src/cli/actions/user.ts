@@ -1,5 +1,5 @@
 import {PutUser} from '../../core/input.ts';
-import {presentRoom} from '../../core/present.ts';
+import {presentRoom, presentUserRecord} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
@@ -8,20 +8,9 @@ import {listPages, tellEvents, toInput, toKnownUser, toUser, type ListOptions} f
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
-/** An operator sees more of a user than the API's other callers. */
-function presentUserRow(user: User) {
-  return {
-    id: user.id,
-    username: user.username,
-    created_at: user.createdAt,
-    deactivated_at: user.deactivatedAt,
-    erased_at: user.erasedAt,
-  };
-}
-
 function printUser(cli: Cli, user: User, more: object): void {
   cli.print({
-    items: [presentUserRow(user)],
+    items: [presentUserRecord(user)],
     columns,
     id: 'id',
     single: true,
@@ -32,7 +21,7 @@ function printUser(cli: Cli, user: User, more: object): void {
 export async function listUsers(cli: Cli, options: ListOptions & {search?: string}): Promise<void> {
   const chat = await cli.chat();
   const {items, next} = await listPages(cli, options, page => users.listUsers(chat, cli.actor, options.search, page));
-  cli.print({items: items.map(presentUserRow), columns, id: 'id', json: found => ({users: found, next})});
+  cli.print({items: items.map(presentUserRecord), columns, id: 'id', json: found => ({users: found, next})});
 }
 
 export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {

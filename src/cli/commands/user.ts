@@ -1,11 +1,13 @@
-import type {Command} from 'commander';
+import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
 import {count} from '../values.ts';
 
 const act = () => import('../actions/user.ts');
 
 export function declareUser(program: Command): void {
-  const user = program.command('user').description('Users as they are known here: list, show, upsert, deactivate');
+  const user = program
+    .command('user')
+    .description('Users as they are known here: list, show, upsert, deactivate, export, erase');
   declare(user, {
     usage: 'list',
     summary: 'List users by id',
@@ -41,4 +43,29 @@ export function declareUser(program: Command): void {
     exits: '3 no such user',
     load: async () => (await act()).deactivateUser,
   });
+  declare(user, {
+    usage: 'export <user> [file]',
+    summary: 'Everything that the chat holds of a user, as one JSON document',
+    examples: ['user export alice alice.json'],
+    exits: '3 no such user, 4 the file is there already',
+    load: async () => (await import('../actions/user-erase.ts')).exportUser,
+  });
+  declare(user, {
+    usage: 'erase <user>',
+    summary: 'Erase a user for good: name, memberships and, where you say so, messages',
+    features: ['dry-run', 'confirm', 'realtime-url', 'fields'],
+    examples: [
+      'user erase alice --messages redact --confirm alice',
+      'user erase bob --messages keep --export bob.json --confirm bob',
+    ],
+    exits: '3 no such user, 4 the export is there already',
+    load: async () => (await import('../actions/user-erase.ts')).eraseUser,
+  })
+    .addOption(
+      new Option(
+        '--messages <fate>',
+        'what becomes of the messages: redact tells each room, delete each message',
+      ).choices(['keep', 'redact', 'delete']),
+    )
+    .option('--export <file>', 'write what there is of the user to this file first');
 }

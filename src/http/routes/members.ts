@@ -70,7 +70,7 @@ export const memberRoutes: Route[] = [
     body: ChangeMembers,
     bodyLimit: bulkBodyLimit,
     answers: {200: schemas.MembersChanged},
-    refusals: [403, 404, 413, 415],
+    refusals: [403, 404, 409, 413, 415],
     async handle({chat, actor, roomId, body}) {
       const change = {add: body.add ?? [], remove: body.remove ?? []};
       const changed = await members.changeMembers(chat, actor, roomId(), change);
@@ -84,7 +84,7 @@ export const memberRoutes: Route[] = [
     summary: 'Add a member, or change the role of one',
     body: PutMember,
     answers: {200: schemas.Membership, 201: schemas.Membership},
-    refusals: [403, 404, 413, 415],
+    refusals: [403, 404, 409, 413, 415],
     async handle({chat, actor, roomId, userId, body}) {
       const put = await members.putMember(chat, actor, roomId(), userId(), {role: body.role});
       return {status: put.created ? 201 : 200, body: presentMembership(put)};

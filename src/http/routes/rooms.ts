@@ -78,7 +78,7 @@ export const roomRoutes: Route[] = [
     body: PutRoom,
     bodyLimit: bulkBodyLimit,
     answers: {200: schemas.Room, 201: schemas.Room},
-    refusals: [403, 413, 415],
+    refusals: [403, 409, 413, 415],
     async handle({chat, actor, body, params}) {
       const {key} = parse(KeyInPath, params);
       const {key: named, ...input} = body;

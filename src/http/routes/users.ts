@@ -1,6 +1,9 @@
+import {Readable} from 'node:stream';
 import {z} from 'zod';
-import {parse, PutUser, SearchInput, UserIdInput} from '../../core/input.ts';
+import {eraseUser} from '../../core/erasure.ts';
+import {EraseUser, parse, PutUser, SearchInput, UserIdInput} from '../../core/input.ts';
 import {presentUser} from '../../core/present.ts';
+import {exportUser} from '../../core/user-export.ts';
 import * as users from '../../core/users.ts';
 import {pageQuery, presentPage} from '../pages.ts';
 import {route, type Route} from '../route.ts';
@@ -54,10 +57,38 @@ export const userRoutes: Route[] = [
     rights: ['manage users'],
     summary: 'Deactivate a user: their tokens are refused from now on, their connections end',
     answers: {204: null},
-    refusals: [403, 404],
+    refusals: [403, 404, 409],
     async handle({chat, actor, userId}) {
       await users.deactivateUser(chat, actor, userId());
       return {status: 204};
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/api/users/{user}/export/',
+    rights: ['export users'],
+    summary: 'Everything that the chat holds of a user',
+    answers: {200: schemas.UserExport},
+    refusals: [403, 404],
+    async handle({chat, actor, userId}) {
+      const pieces = await exportUser(chat, actor, userId());
+      return {
+        status: 200,
+        body: Readable.from(pieces),
+        headers: {'Content-Type': 'application/json; charset=utf-8', 'Content-Disposition': 'attachment'},
+      };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/api/users/{user}/erase/',
+    rights: ['erase users'],
+    summary: 'Erase a user for good; asking once more finishes what was left',
+    body: EraseUser,
+    answers: {200: schemas.Erasure},
+    refusals: [403, 404, 413, 415],
+    async handle({chat, actor, userId, body, options}) {
+      return {status: 200, body: await eraseUser(chat, actor, userId(), body.messages, options.streams)};
     },
   }),
 ];

@@ -1,0 +1,79 @@
+import {auditActions, listAudit as read} from '../../core/audit.ts';
+import {timestamp} from '../../core/chat.ts';
+import {ChatError} from '../../core/errors.ts';
+import type {Timestamp} from '../../core/ids.ts';
+import {AuditActorInput, AuditIdInput, maxPageSize, RoomIdInput, TimeInput} from '../../core/input.ts';
+import {presentAudit} from '../../core/present.ts';
+import type {AuditFilter, AuditRow} from '../../db/audit.ts';
+import type {Cli} from '../context.ts';
+import {nearest} from '../nearest.ts';
+import {toInput, toKnownUser, toRoom} from './parse.ts';
+
+interface AuditOptions {
+  since?: string;
+  until?: string;
+  actor?: string;
+  action?: string;
+  room?: string;
+  user?: string;
+  limit: number;
+  after?: string;
+  all?: boolean;
+}
+
+export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> {
+  const chat = await cli.chat();
+  const filter: AuditFilter = {
+    since: toMoment(options.since, '--since', chat.now()),
+    until: toMoment(options.until, '--until', chat.now()),
+    actor: options.actor === undefined ? undefined : toInput(AuditActorInput, options.actor, '--actor'),
+    action: toAction(options.action),
+    room: await toRoomId(cli, options.room),
+    user: options.user === undefined ? undefined : await toKnownUser(cli, options.user),
+  };
+  const wanted = options.all ? Infinity : options.limit;
+  const items: AuditRow[] = [];
+  let before = options.after === undefined ? undefined : toInput(AuditIdInput, options.after, '--after');
+  let more = true;
+  while (more && items.length < wanted) {
+    const page = await read(chat, cli.actor, filter, {before, limit: Math.min(wanted - items.length, maxPageSize)});
+    items.push(...page.items);
+    more = page.next !== null;
+    before = items.at(-1)?.id;
+  }
+  const next = more ? String(before) : null;
+  if (next !== null) cli.note(`There is more: --after ${next}, or --all.`);
+  cli.print({
+    items: items.map(presentAudit),
+    columns: ['id', 'at', 'actor', 'door', 'action', 'room_id', 'user_id', 'detail'],
+    id: 'id',
+    json: found => ({entries: found, next}),
+  });
+}
+
+const units: Record<string, number> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
+
+/** `2h` ago, or a time as the log itself shows it. */
+function toMoment(text: string | undefined, flag: string, now: Timestamp): Timestamp | undefined {
+  if (text === undefined) return undefined;
+  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (amount !== undefined) return timestamp(new Date(Date.parse(now) - Number(amount) * (units[unit] ?? 0)));
+  const time = TimeInput.safeParse(text);
+  if (time.success) return time.data;
+  throw new ChatError('bad_format', `${flag} must be how long ago, such as 2h or 7d, or a time like ${now}.`);
+}
+
+function toAction(text: string | undefined): string | undefined {
+  if (text === undefined || auditActions.some(each => each === text)) return text;
+  const near = nearest(text, auditActions);
+  throw new ChatError('unknown_value', `There is no action ${text}.`, {
+    hint: `${near === undefined ? '' : `Did you mean ${near}? `}The actions are ${auditActions.join(', ')}.`,
+  });
+}
+
+/** A room that was deleted is still in the log, by its id. */
+async function toRoomId(cli: Cli, text: string | undefined): Promise<AuditFilter['room']> {
+  if (text === undefined) return undefined;
+  const id = RoomIdInput.safeParse(text.replace(/^id:/, ''));
+  return id.success ? id.data : (await toRoom(cli, text)).id;
+}

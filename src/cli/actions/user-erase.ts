@@ -1,0 +1,97 @@
+import {closeSync, constants, fsyncSync, openSync, rmSync, writeSync} from 'node:fs';
+import {resolve} from 'node:path';
+import type {Streams} from '../../core/broker.ts';
+import {countForErasure, eraseUser as erase} from '../../core/erasure.ts';
+import {ChatError} from '../../core/errors.ts';
+import type {UserId} from '../../core/ids.ts';
+import {MessageFateInput, type MessageFate} from '../../core/input.ts';
+import {exportUser as exported} from '../../core/user-export.ts';
+import type {Cli} from '../context.ts';
+import {tellEvents, toInput, toKnownUser} from './parse.ts';
+import {streamsOf} from './streams.ts';
+
+/** To a file that only its owner can read, or to standard output. */
+export async function exportUser(cli: Cli, id: string | undefined, file: string | undefined): Promise<void> {
+  const user = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  if (file !== undefined && file !== '-') return writeExport(cli, user, file);
+  for await (const piece of await exported(await cli.chat(), cli.actor, user)) await written(cli, piece);
+}
+
+/** A reader that is slow is waited for; one that is gone is no failure. */
+function written(cli: Cli, piece: string): Promise<void> {
+  return new Promise(done => {
+    if (cli.io.stdout.write(piece) || cli.io.stdout.destroyed) done();
+    else cli.io.stdout.once('drain', done).once('close', done);
+  });
+}
+
+interface EraseOptions {
+  messages?: MessageFate;
+  export?: string;
+}
+
+export async function eraseUser(cli: Cli, id: string | undefined, options: EraseOptions): Promise<void> {
+  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const fate = await cli.ask.text(
+    options.messages,
+    '--messages <keep|redact|delete>',
+    'Messages: keep, redact or delete?',
+  );
+  const mode = toInput(MessageFateInput, fate, '--messages');
+  const chat = await cli.chat();
+  const {user, memberships, messages} = await countForErasure(chat, cli.actor, wanted);
+  if (!cli.globals.dryRun) {
+    const what =
+      `This erases ${user.id} "${user.username}" from ${chat.db.target.label} for good: ` +
+      `${memberships} membership(s), ${messages} message(s) (${mode}). The id cannot be used again.`;
+    await cli.ask.agreeByName(what, user.id);
+    if (options.export !== undefined) await writeExport(cli, wanted, options.export);
+  }
+  const erased = await erase(chat, cli.actor, wanted, mode, await streamsIfAny(cli));
+  tellEvents(cli, cli.events());
+  if (erased.streams === null && !cli.globals.dryRun) {
+    cli.note('No broker was reached: copies in members’ streams age out there within 10 minutes.');
+  }
+  const counts = {memberships: erased.memberships, messages: erased.messages, mode};
+  cli.print({
+    items: [{user: user.id, ...counts}],
+    columns: ['user', 'memberships', 'messages', 'mode'],
+    id: 'user',
+    single: true,
+    json: () => ({erased: counts, user: user.id, rewritten_events: erased.events, cleared_streams: erased.streams}),
+  });
+}
+
+/** Without a key there is no way to the streams, and they age out by themselves. */
+async function streamsIfAny(cli: Cli): Promise<Pick<Streams, 'clear'> | undefined> {
+  if ((await cli.config()).CENTRIFUGO_API_KEY === undefined) return undefined;
+  return streamsOf(cli);
+}
+
+/** A new file, never through a link, and whole or not there. */
+async function writeExport(cli: Cli, user: UserId, file: string): Promise<void> {
+  const pieces = await exported(await cli.chat(), cli.actor, user);
+  const path = resolve(cli.io.cwd, file);
+  const out = openNew(path);
+  try {
+    for await (const piece of pieces) writeSync(out, piece);
+    fsyncSync(out);
+  } catch (error) {
+    rmSync(path, {force: true});
+    throw error;
+  } finally {
+    closeSync(out);
+  }
+  cli.note(`Written to ${path}.`);
+}
+
+function openNew(path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    throw new ChatError('file_exists', `The file ${path} is there already, or cannot be written.`, {
+      cause,
+      hint: 'Remove it, or name another.',
+    });
+  }
+}
