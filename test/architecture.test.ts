@@ -41,7 +41,20 @@ function layerOf(path: string): string {
 
 const allowed: Record<string, readonly string[]> = {
   bin: ['cli'],
-  cli: ['core', 'db', 'open.ts', 'serve.ts', 'config.ts', 'log.ts', 'version.ts', 'realtime-client.ts', 'listen.ts'],
+  cli: [
+    'core',
+    'db',
+    'open.ts',
+    'serve.ts',
+    'config.ts',
+    'log.ts',
+    'version.ts',
+    'realtime-client.ts',
+    'listen.ts',
+    'api.ts',
+    'follow.ts',
+    'inbox.ts',
+  ],
   http: ['core', 'db', 'log.ts', 'version.ts'],
   delivery: ['core', 'db', 'log.ts'],
   realtime: ['core'],
@@ -69,6 +82,10 @@ const allowed: Record<string, readonly string[]> = {
   'log.ts': [],
   'version.ts': [],
   'realtime-client.ts': [],
+  'api.ts': ['core'],
+  'follow.ts': ['core', 'realtime-client.ts'],
+  'inbox.ts': [],
+  'testing.ts': ['core', 'config.ts', 'serve.ts', 'log.ts', 'api.ts', 'follow.ts', 'inbox.ts'],
 };
 
 for (const layer of Object.keys(allowed)) {

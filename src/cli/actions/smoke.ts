@@ -4,7 +4,7 @@ import {jwtSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {mintApiToken} from '../../core/tokens.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
-import {callApi} from '../api.ts';
+import {callApi} from '../../api.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';

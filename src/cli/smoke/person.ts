@@ -2,9 +2,9 @@
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {personalChannel} from '../../core/tokens.ts';
-import {callApi, fetchToken, type ApiAnswer} from '../api.ts';
+import {callApi, fetchToken, type ApiAnswer} from '../../api.ts';
 import {deliveryOf, type Delivery} from '../delivery.ts';
-import {follow, type Follower} from '../follow.ts';
+import {follow, type Follower} from '../../follow.ts';
 import {StepFailure} from './failure.ts';
 
 export interface Person {

@@ -1,6 +1,6 @@
 // The walk through the whole chat, step by step. A step fails by throwing; those that need it are then skipped.
 import {personalChannel} from '../../core/tokens.ts';
-import {callApi, type ApiAnswer} from '../api.ts';
+import {callApi, type ApiAnswer} from '../../api.ts';
 import type {Delivery} from '../delivery.ts';
 import {mustBe, StepFailure} from './failure.ts';
 import type {Person} from './person.ts';
