@@ -49,6 +49,30 @@ try {
   mustHold(chatctl(['--version']).trim() === version, 'chatctl --version');
   mustHold(chatctl(['--help']).includes('room'), 'chatctl --help');
 
+  // The fixture, as a suite of somebody else's imports it: it works, and its types are there.
+  const suite = `import {startChat, type MessageJson} from 'chatctl/testing';
+const chat = await startChat();
+const room = await chat.room({members: ['alice', 'bob']});
+const posted: MessageJson = await chat.post('alice', room, 'hi');
+const received = await chat.expect('bob', 'message_added', body => body.content === 'hi');
+console.log(JSON.stringify(posted) === JSON.stringify(received));
+// @ts-expect-error there is no such event
+chat.expect('bob', 'message_lost').catch(() => undefined);
+// @ts-expect-error an added message has no such field
+received.colour;
+await chat.close();
+`;
+  writeFileSync(join(folder, 'suite.mts'), suite);
+  const tsc = resolve('node_modules/typescript/bin/tsc');
+  const types = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+  const roots = ['--typeRoots', resolve('node_modules/@types')];
+  execFileSync(process.execPath, [tsc, ...types, ...roots, '--skipLibCheck', 'suite.mts'], {
+    cwd: folder,
+    stdio: 'inherit',
+  });
+  const said = execFileSync(process.execPath, ['suite.mjs'], {...quiet, cwd: folder, env: {}});
+  mustHold(said === 'true\n', "chatctl/testing in somebody else's suite, with its types");
+
   const server = spawn(process.execPath, ['node_modules/chatctl/dist/bin/chatctl.js', 'dev', '--json'], {
     cwd: folder,
     env: {...process.env, PORT: '0', REALTIME_PORT: '0'},

@@ -13,6 +13,8 @@ export interface OpenOptions {
   migrate?: boolean;
   /** Roll every transaction back at its end. */
   dryRun?: boolean;
+  /** The database is gone with the process, so that nothing waits for the disk. */
+  throwaway?: boolean;
   now?: () => Date;
 }
 
@@ -24,11 +26,15 @@ export interface OpenChat extends Chat {
 }
 
 /** Opens the database alone, for migrations, which may create it. */
-export function openDatabase(config: Config, {migrate = false, dryRun = false}: OpenOptions = {}): Promise<Db> {
+export function openDatabase(
+  config: Config,
+  {migrate = false, dryRun = false, throwaway = false}: OpenOptions = {},
+): Promise<Db> {
   return connect(parseDatabaseUrl(config.DATABASE_URL), {
     poolMax: config.DATABASE_POOL_MAX,
     create: migrate,
     dryRun,
+    throwaway,
     ...(config.SQLITE_DRIVER ? {sqliteDriver: config.SQLITE_DRIVER} : {}),
   });
 }

@@ -41,6 +41,8 @@ export interface ServeOptions {
   migrate?: boolean;
   /** Take the next port where one is taken. */
   nextFreePort?: boolean;
+  /** The database is gone with the server, so that nothing waits for the disk. */
+  throwaway?: boolean;
   /** Let browser pages of this machine in, as a developer needs it. */
   allowLocalOrigins?: boolean;
 }
@@ -73,16 +75,24 @@ async function start(
   const auth = openApiAuth(config, problem => log.warn(problem));
   stops.push(() => auth.close());
 
-  const chat = await openChat(config, {migrate: options.migrate ?? false});
+  const chat = await openChat(config, {migrate: options.migrate ?? false, throwaway: options.throwaway ?? false});
   stops.push(() => chat.close());
   const claims = await claim(config, chat, log);
   stops.push(() => claims.release());
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);
   stops.push(closeBroker);
   for (const room of await listPurgeableRooms(chat.db)) await purgeRoom(chat.db, room);
-  const metrics = createMetrics();
-  const relay = startRelay({db: chat.db, broker, claims, log, now: chat.now, onDelivered: metrics.delivered});
-  metrics.watch(chat, relay);
+  // They watch the whole process, so that there are none where nobody can ask for them.
+  const metrics = config.METRICS_KEY ? {...createMetrics(), key: config.METRICS_KEY.reveal()} : undefined;
+  const relay = startRelay({
+    db: chat.db,
+    broker,
+    claims,
+    log,
+    now: chat.now,
+    ...(metrics && {onDelivered: metrics.delivered}),
+  });
+  metrics?.watch(chat, relay);
   chat.onOutbox(relay.wake);
   stops.push(() => relay.stop());
 
@@ -100,7 +110,7 @@ async function start(
     log,
     ready: () => readiness(chat, relay),
     streams: broker,
-    metrics: config.METRICS_KEY && {...metrics, key: config.METRICS_KEY.reveal()},
+    metrics,
   });
   const server = httpServer(app, log, {...serverLimits, maxConnections: config.MAX_CONNECTIONS});
   boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);

@@ -52,6 +52,9 @@ const allowed: Record<string, readonly string[]> = {
     'version.ts',
     'realtime-client.ts',
     'listen.ts',
+    'api.ts',
+    'follow.ts',
+    'inbox.ts',
   ],
   http: ['core', 'db', 'log.ts', 'version.ts'],
   delivery: ['core', 'db', 'log.ts'],
@@ -83,6 +86,10 @@ const allowed: Record<string, readonly string[]> = {
   'log.ts': [],
   'version.ts': [],
   'realtime-client.ts': [],
+  'api.ts': ['core'],
+  'follow.ts': ['core', 'realtime-client.ts'],
+  'inbox.ts': [],
+  'testing.ts': ['core', 'config.ts', 'serve.ts', 'log.ts', 'api.ts', 'follow.ts', 'inbox.ts'],
 };
 
 for (const layer of Object.keys(allowed)) {

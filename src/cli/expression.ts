@@ -106,7 +106,8 @@ function contains(found: unknown, text: string): boolean {
   return isPlain(found) && String(found).toLowerCase().includes(text.toLowerCase());
 }
 
-function valueAt(value: unknown, path: readonly string[]): unknown {
+/** What lies at this path, or undefined. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (part, key) =>
       typeof part === 'object' && part !== null && Object.hasOwn(part, key) ? Reflect.get(part, key) : undefined,

@@ -1,5 +1,6 @@
 // Help that belongs to no single command: chatctl help <topic>
 import {exitMeanings, exits} from './exit.ts';
+import {scenarioGuide} from './smoke/guide.ts';
 
 const names = Object.keys(exits) as (keyof typeof exits)[];
 
@@ -33,6 +34,7 @@ The server's settings are in the README. The command line also knows
 
 A room is named by id, by exact name, or as id:7, name:7, key:order-1. Nothing waits for an answer without a terminal.
 Errors with --json are one line on stderr: {"error":{"code","message","hint","exit_code","docs"}}.`,
+  scenarios: () => scenarioGuide,
   danger: () => `mild       it is done, and the way back is printed
 moderate   yes or no is asked; --yes answers
 severe     the name must be typed; --confirm <name> answers, --yes does not

@@ -6,17 +6,30 @@ import type {Room} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import type {Chat} from './chat.ts';
 import type {Role, UserId} from './ids.ts';
-import {presentMembership, presentMessage, presentRoom, presentUser} from './present.ts';
+import {
+  presentMembership,
+  presentMessage,
+  presentRoom,
+  presentUser,
+  type MembershipJson,
+  type MessageJson,
+  type RoomJson,
+  type UserJson,
+} from './present.ts';
 
-export type EventType =
-  | 'message_added'
-  | 'message_deleted'
-  | 'user_joined'
-  | 'user_left'
-  | 'members_changed'
-  | 'member_updated'
-  | 'room_updated'
-  | 'room_deleted';
+/** What a member receives with each. */
+export interface EventBodies {
+  message_added: MessageJson;
+  message_deleted: MessageJson;
+  user_joined: MembershipJson;
+  user_left: MembershipJson;
+  members_changed: {room: RoomJson; added: number; removed: number; you: 'added' | 'removed' | null};
+  member_updated: {room: RoomJson; user: UserJson; role: Role};
+  room_updated: {room: RoomJson};
+  room_deleted: {room: RoomJson};
+}
+
+export type EventType = keyof EventBodies;
 
 export interface Publication {
   type: EventType;

@@ -80,6 +80,8 @@ export interface ConnectOptions {
   create?: boolean;
   /** Roll every transaction back at its end. */
   dryRun?: boolean;
+  /** It is gone with its process, so that nothing waits for the disk. */
+  throwaway?: boolean;
   /** Which SQLite driver; the first that loads when it is not said. */
   sqliteDriver?: SqliteDriverName;
 }
@@ -100,7 +102,8 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
   prepareFile(target.path, options.create ?? false);
   const driver = await sqliteDriver(options.sqliteDriver);
   const open = (...pragmas: string[]) => knex({...driver.config(target.path, pragmas), log: silent});
-  const writer = open('busy_timeout=0', ...writerPragmas);
+  const safety = options.throwaway ? 'synchronous=OFF' : 'synchronous=FULL';
+  const writer = open('busy_timeout=0', 'journal_mode=WAL', safety, 'foreign_keys=ON');
   const queue = writerQueue();
   try {
     // The writer goes first: it turns WAL on, which the reader then finds.
@@ -117,8 +120,6 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
   const {sqliteDriver: driverName, dryRun = false} = options;
   return {sql: reader, writer, queue, target, sqliteDriver: driverName, dialect: dialects.sqlite, dryRun, close};
 }
-
-const writerPragmas = ['journal_mode=WAL', 'synchronous=FULL', 'foreign_keys=ON'];
 
 // Knex prints a refused connection with its stack; whoever asked for the connection gets the error anyway.
 const silent = {warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined};

@@ -1,7 +1,7 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {bareCli, startProcess, testCli, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, testCli, type TestCli} from '../helpers/cli.ts';
 
 /** The lines that `--help` shows, command by command. */
 async function examples(cli: TestCli): Promise<string[]> {
@@ -46,19 +46,16 @@ test('every example in the help of a command for the database works', async t =>
 });
 
 test('every example of listen and smoke works beside a server', async t => {
-  const cli = await bareCli(t, 'sqlite');
+  const {cli, chat} = await cliBesideChat(t);
+  cli.env['CHATCTL_API_URL'] = chat.apiUrl;
   const lines = (await examples(cli)).filter(line => /^(listen|smoke)\b/.test(line));
   t.true(lines.length >= 3);
-  const server = startProcess(t, cli, ['dev', '--json']);
-  const {tokens, api, room} = JSON.parse(await server.line('"ready"')) as {
-    tokens: Record<string, string>;
-    api: string;
-    room: number;
-  };
+  const room = await chat.room({members: ['alice', 'bob']});
   const post = `#!/bin/sh
-curl -s -X POST -H "Authorization: Bearer ${tokens['alice']}" -H 'Content-Type: application/json' -d '{"content":"hi"}' ${api}/api/rooms/${room}/messages/
+curl -s -X POST -H "Authorization: Bearer ${chat.token('alice')}" -H 'Content-Type: application/json' -d '{"content":"hi"}' ${chat.apiUrl}/api/rooms/${room.id}/messages/
 `;
   writeFileSync(join(cli.cwd, 'post.sh'), post, {mode: 0o755});
+  writeFileSync(join(cli.cwd, 'scenario.json'), '{"steps": [{"request": "GET /readyz", "status": 200}]}');
   cli.env['PATH'] = process.env['PATH'] ?? '';
   for (const line of lines) {
     const {code, stderr} = await cli(words(line));

@@ -6,6 +6,7 @@ import {PassThrough, Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {run} from '../../src/cli/run.ts';
+import {startChat, type TestChat} from '../../src/testing.ts';
 import {driver, testSecrets} from './chat.ts';
 import {emptyDatabase, temporaryDir, type Database} from './database.ts';
 
@@ -58,6 +59,20 @@ export async function bareCli(t: ExecutionContext, database: Database): Promise<
     return ended(code, stdout.text(), stderr.text());
   };
   return Object.assign(call, {cwd, env});
+}
+
+/** A command line and a chat over one database, with the same secrets; the server runs in this process. */
+export async function cliBesideChat(t: ExecutionContext): Promise<{cli: TestCli; chat: TestChat}> {
+  const cli = await bareCli(t, 'sqlite');
+  const chat = await startChat({
+    jwtSecret: testSecrets.JWT_SECRET,
+    realtimeSecret: testSecrets.CENTRIFUGO_TOKEN_SECRET,
+    ...(cli.env['DATABASE_URL'] && {databaseUrl: cli.env['DATABASE_URL']}),
+    ...(driver.SQLITE_DRIVER && {sqliteDriver: 'node:sqlite'}),
+  });
+  t.teardown(() => chat.close());
+  cli.env['CHATCTL_REALTIME_URL'] = chat.realtimeUrl;
+  return {cli, chat};
 }
 
 function collector(tty = false): {stream: PassThrough & {isTTY?: boolean}; text(): string} {

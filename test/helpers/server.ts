@@ -4,8 +4,9 @@ import {WebSocket} from 'ws';
 import type {SettingName} from '../../src/config.ts';
 import {createLog} from '../../src/log.ts';
 import {startServer, type RunningServer} from '../../src/serve.ts';
-import {apiToken, serviceToken, testConfig} from './chat.ts';
-import type {Database} from './database.ts';
+import {startChat, type TestChat} from '../../src/testing.ts';
+import {apiToken, driver, serviceToken, testConfig} from './chat.ts';
+import {emptyDatabase, type Database} from './database.ts';
 
 /** A whole server of the test's own on free ports, closed when the test ends. */
 export async function startTestServer(
@@ -19,6 +20,17 @@ export async function startTestServer(
   });
   t.teardown(() => server.close());
   return server;
+}
+
+/** The published fixture on a database of the test's own, closed when the test ends. */
+export async function startTestChat(t: ExecutionContext, database: Database): Promise<TestChat> {
+  const {SQLITE_DRIVER: sqliteDriver} = driver;
+  const chat = await startChat({
+    ...(database === 'postgres' && {databaseUrl: await emptyDatabase(t, database)}),
+    ...(sqliteDriver && {sqliteDriver: sqliteDriver as 'node:sqlite'}),
+  });
+  t.teardown(() => chat.close());
+  return chat;
 }
 
 export interface Answer {

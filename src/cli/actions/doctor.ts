@@ -10,7 +10,7 @@ import {realtimeUrlOf} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
-import {follow} from '../follow.ts';
+import {follow} from '../../follow.ts';
 import {streamsOf} from './streams.ts';
 
 interface Check {

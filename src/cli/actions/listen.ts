@@ -8,12 +8,12 @@ import type {UserId} from '../../core/ids.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
 import type {PublicationContext, StreamPosition, SubscribedContext} from '../../realtime-client.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
-import {fetchToken} from '../api.ts';
+import {fetchToken} from '../../api.ts';
 import type {Cli} from '../context.ts';
 import {deliveryOf, readable, type Delivery} from '../delivery.ts';
 import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
-import {follow} from '../follow.ts';
+import {follow} from '../../follow.ts';
 import {toUser} from './parse.ts';
 
 interface ListenOptions {

@@ -1,63 +1,57 @@
-// Walks through the whole chat against a running server and says what does not hold.
-import {randomBytes} from 'node:crypto';
-import {apiMinter} from '../../auth.ts';
+// Walks through the whole chat, or through a scenario of one's own, and says what does not hold.
+import {resolve} from 'node:path';
 import {ChatError} from '../../core/errors.ts';
-import {mintApiToken} from '../../core/tokens.ts';
-import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
-import {callApi} from '../api.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {StepFailure} from '../smoke/failure.ts';
-import {createPerson} from '../smoke/person.ts';
-import {steps, type Step, type World} from '../smoke/steps.ts';
+import {playOf} from '../smoke/play.ts';
+import {documentOf, prepareReports, writeReports, type Report} from '../smoke/reports/write.ts';
+import {readScenario} from '../smoke/scenario.ts';
+import {createStage, type OpenStage} from '../smoke/stage.ts';
+import type {Run, Step, StepResult} from '../smoke/step.ts';
+import {targetOf} from '../smoke/target.ts';
+import {walk} from '../smoke/walk.ts';
 import {inCell} from '../text.ts';
-import {toUser} from './parse.ts';
 
 interface SmokeOptions {
   only?: string[];
   keep?: boolean;
   list?: boolean;
-}
-
-interface StepResult {
-  id: string;
-  /** Null for a step that did not run. */
-  ok: boolean | null;
-  ms: number;
-  error: string | null;
+  spawn?: boolean;
+  report?: Report[];
 }
 
 /** How long the whole walk may take. */
 const defaultLimitMs = 60_000;
-const tokenTtlSeconds = 600;
 
-export async function smoke(cli: Cli, options: SmokeOptions): Promise<void> {
-  const wanted = wantedSteps(options);
+export async function smoke(cli: Cli, file: string | undefined, options: SmokeOptions): Promise<void> {
+  const {name, steps} = await stepsOf(cli, file);
+  const wanted = wantedSteps(steps, options);
   if (options.list) return listSteps(cli, wanted);
-  const world = await createWorld(cli);
+  const reports = options.report ?? [];
+  // Its lines then go to stderr.
+  const aside = prepareReports(cli, reports);
   const interrupt = interruption(cli);
-  const results: StepResult[] = [];
-  let code: number = exits.ok;
   try {
-    for (const step of wanted) {
-      const blocked = !step.needs.every(need => results.some(({id, ok}) => id === need && ok));
-      const {result, exit} = blocked ? skipped(step) : await runStep(step, world, interrupt.raised);
-      if (code === exits.ok) code = exit;
-      results.push(result);
-      tellStep(cli, result);
-    }
+    const run = await runAll(cli, name, wanted, {aside, spawn: options.spawn ?? false, interruption: interrupt});
+    writeReports(cli, reports, run);
+    tellEnd(cli, run, aside);
+    if (options.keep) cli.note(`Kept what it made, under the names of this run.`);
+    if (run.exitCode !== exits.ok) throw new Exit(run.exitCode);
   } finally {
     interrupt.end();
-    for (const person of [world.alice, world.bob]) person.close();
   }
-  tellEnd(cli, results);
-  if (options.keep && world.roomId !== undefined) cli.note(`Kept: room ${world.roomId} "${world.roomName}".`);
-  if (code !== exits.ok) throw new Exit(code);
+}
+
+async function stepsOf(cli: Cli, file: string | undefined): Promise<{name: string; steps: Step[]}> {
+  if (file === undefined) return {name: 'smoke', steps: walk()};
+  const scenario = await readScenario(resolve(cli.io.cwd, file));
+  return {name: scenario.name, steps: playOf(scenario)};
 }
 
 /** The steps asked for with those they need; cleaning up is always asked for unless `--keep`. */
-function wantedSteps({only, keep}: SmokeOptions): Step[] {
+function wantedSteps(steps: readonly Step[], {only, keep}: SmokeOptions): Step[] {
   const known = steps.map(step => step.id);
   const wrong = only?.find(id => !known.includes(id));
   if (wrong !== undefined) {
@@ -65,8 +59,10 @@ function wantedSteps({only, keep}: SmokeOptions): Step[] {
   }
   const wanted = new Set(only ?? known);
   for (const step of steps.toReversed()) if (wanted.has(step.id)) for (const need of step.needs) wanted.add(need);
-  if (wanted.has('room')) wanted.add('clean');
-  if (keep) wanted.delete('clean');
+  for (const {id, always, needs} of steps) {
+    if (always && needs.every(need => wanted.has(need))) wanted.add(id);
+    if (always && keep) wanted.delete(id);
+  }
   return steps.filter(step => wanted.has(step.id));
 }
 
@@ -75,45 +71,25 @@ function listSteps(cli: Cli, wanted: readonly Step[]): void {
   cli.print({items, columns: ['id', 'about'], id: 'id', json: each => ({steps: each})});
 }
 
-async function createWorld(cli: Cli): Promise<World> {
-  const config = await cli.config();
-  const apiUrl = await apiUrlOf(cli);
-  const mark = randomBytes(4).toString('hex');
-  const mint = apiMinter(config);
-  const now = Math.floor(Date.now() / 1_000);
-  const tokenOf = async (sub: string, claims: object = {}) =>
-    (await mint({sub, ...claims}, tokenTtlSeconds, now)).token;
-  const person = async (name: string) => {
-    const id = toUser(`smoke-${mark}-${name}`);
-    const token = await tokenOf(id);
-    return createPerson(apiUrl, id, () => token);
-  };
-  const serviceToken = await tokenOf('chatctl', {scope: config.JWT_SERVICE_SCOPE});
-  return {
-    apiUrl,
-    realtimeUrl: await realtimeUrlOf(cli),
-    alice: await person('alice'),
-    bob: await person('bob'),
-    outsider: await person('outsider'),
-    service: (method, path, body) => callApi(apiUrl, method, path, {token: serviceToken, ...(body ? {body} : {})}),
-    forgedToken: mintApiToken(randomBytes(32).toString('hex'), {sub: 'mallory'}, tokenTtlSeconds, now).token,
-    roomName: `smoke ${mark}`,
-    version: 0,
-  };
-}
-
 interface Interruption {
   raised: Promise<never>;
+  /** What raised it, once something did. */
+  error(): Error | undefined;
   end(): void;
 }
 
 /** Ctrl-C, SIGTERM or the end of the time; the step under way then fails, and cleaning up is still tried. */
 function interruption(cli: Cli): Interruption {
-  let raise: (error: Error) => void = () => undefined;
-  const raised = new Promise<never>((_, reject) => {
-    raise = reject;
+  let raisedBy: Error | undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const raised = new Promise<never>((_, refuse) => {
+    reject = refuse;
   });
   raised.catch(() => undefined);
+  const raise = (error: Error) => {
+    raisedBy ??= error;
+    reject(error);
+  };
   const limit = cli.globals.timeout ?? defaultLimitMs;
   const late = () => raise(new StepFailure('timeout', `The walk took longer than ${limit / 1_000} s.`));
   const timer = setTimeout(late, limit);
@@ -123,6 +99,7 @@ function interruption(cli: Cli): Interruption {
   ];
   return {
     raised,
+    error: () => raisedBy,
     end() {
       clearTimeout(timer);
       for (const off of offs) off();
@@ -130,17 +107,70 @@ function interruption(cli: Cli): Interruption {
   };
 }
 
-async function runStep(step: Step, world: World, raised: Promise<never>): Promise<{result: StepResult; exit: number}> {
+interface How {
+  aside: boolean;
+  spawn: boolean;
+  interruption: Interruption;
+}
+
+async function runAll(cli: Cli, name: string, steps: readonly Step[], how: How): Promise<Run> {
+  const startedAt = new Date();
+  const started = performance.now();
+  const target = await targetOf(cli, how.spawn);
+  try {
+    const stage = createStage(target, cli.io);
+    try {
+      const results = await runSteps(cli, steps, stage, how);
+      const ended = how.interruption.error();
+      const first = results.find(({exit_code}) => exit_code !== exits.ok)?.exit_code ?? exits.ok;
+      const exitCode = ended instanceof Exit ? ended.code : first;
+      return {name, startedAt, ms: performance.now() - started, results, exitCode};
+    } finally {
+      stage.close();
+    }
+  } finally {
+    await target.close();
+  }
+}
+
+async function runSteps(cli: Cli, steps: readonly Step[], stage: OpenStage, how: How): Promise<StepResult[]> {
+  const results: StepResult[] = [];
+  for (const step of steps) {
+    const blocked = !step.needs.every(need => results.some(({id, ok}) => id === need && ok));
+    const over = step.always ? undefined : how.interruption.error();
+    const isTold = results.some(({ok}) => ok === false);
+    if (over && !isTold) results.push(failureOf(step, 0, over));
+    else if (over || blocked) results.push(resultOf(step, {ok: null}));
+    else results.push(await runStep(step, stage, how.interruption.raised));
+    const result = results.at(-1);
+    if (result) tellStep(cli, result, how.aside);
+  }
+  return results;
+}
+
+async function runStep(step: Step, stage: OpenStage, raised: Promise<never>): Promise<StepResult> {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
   try {
-    const work = step.run(world);
-    await (step.id === 'clean' ? work : Promise.race([work, raised]));
-    return {result: {id: step.id, ok: true, ms: ms(), error: null}, exit: exits.ok};
+    const work = step.run(stage);
+    // When the other side of the race is lost, nobody looks at it any more.
+    work.catch(() => undefined);
+    await (step.always ? work : Promise.race([raised, work]));
+    return resultOf(step, {ok: true, ms: ms()});
   } catch (error) {
-    return {result: {id: step.id, ok: false, ms: ms(), error: messageOf(error)}, exit: exitOf(error)};
+    return failureOf(step, ms(), error);
   }
 }
+
+function failureOf(step: Step, ms: number, error: unknown): StepResult {
+  return resultOf(step, {ok: false, ms, error: messageOf(error), exit_code: exitOf(error)});
+}
+
+function resultOf(step: Step, {ok, ms = 0, error = null, exit_code = exits.ok}: Outcome): StepResult {
+  return {id: step.id, about: step.about, ok, ms, error, exit_code};
+}
+
+type Outcome = Partial<StepResult> & Pick<StepResult, 'ok'>;
 
 function messageOf(error: unknown): string {
   if (error instanceof Exit) return 'Interrupted.';
@@ -151,30 +181,29 @@ function messageOf(error: unknown): string {
 function exitOf(error: unknown): number {
   if (error instanceof Exit) return error.code;
   if (error instanceof StepFailure) return error.kind === 'timeout' ? exits.timeout : exits.checkFailed;
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_ASSERTION') return exits.checkFailed;
   const {exit} = told(error);
-  return exit === exits.unreachable ? exit : exits.checkFailed;
+  return exit === exits.unreachable || exit === exits.usage || exit === exits.failure ? exit : exits.checkFailed;
 }
 
-function skipped(step: Step): {result: StepResult; exit: number} {
-  return {result: {id: step.id, ok: null, ms: 0, error: null}, exit: exits.ok};
-}
-
-function tellStep(cli: Cli, result: StepResult): void {
+function tellStep(cli: Cli, result: StepResult, aside: boolean): void {
   if (cli.format === 'ndjson') cli.line({type: 'step', ...result});
   if (cli.format === 'json' || cli.format === 'ndjson') return;
   const word = result.ok === null ? 'skip' : result.ok ? 'ok' : 'fail';
-  const about = steps.find(step => step.id === result.id)?.about ?? '';
-  const parts = [word.padEnd(4), result.id.padEnd(8), `${result.ms} ms`.padStart(8), result.error ?? about];
-  cli.io.stdout.write(`${parts.map(inCell).join('  ')}\n`);
+  const parts = [word.padEnd(4), result.id.padEnd(8), `${result.ms} ms`.padStart(8), result.error ?? result.about];
+  tell(cli, parts.map(inCell).join('  '), aside);
 }
 
-function tellEnd(cli: Cli, results: readonly StepResult[]): void {
-  const count = (ok: boolean | null) => results.filter(result => result.ok === ok).length;
-  const counts = {passed: count(true), failed: count(false), skipped: count(null)};
-  const ok = counts.failed === 0;
-  if (cli.format === 'json') return cli.line({ok, ...counts, steps: results});
-  if (cli.format === 'ndjson') return cli.line({type: 'end', ok, ...counts});
-  cli.io.stdout.write(
-    `${ok ? 'ok' : 'failed'}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
-  );
+function tell(cli: Cli, line: string, aside: boolean): void {
+  if (aside) cli.note(line);
+  else cli.io.stdout.write(`${line}\n`);
+}
+
+function tellEnd(cli: Cli, run: Run, aside: boolean): void {
+  const document = documentOf(run);
+  if (cli.format === 'json') return cli.line(document);
+  const {steps: _, ...counts} = document;
+  if (cli.format === 'ndjson') return cli.line({type: 'end', ...counts});
+  const {ok, passed, failed, skipped} = counts;
+  tell(cli, `${ok ? 'ok' : 'failed'}: ${passed} passed, ${failed} failed, ${skipped} skipped`, aside);
 }

@@ -1,5 +1,6 @@
 import type {Command} from 'commander';
 import {declare} from '../command.ts';
+import {report} from '../smoke/reports/write.ts';
 import {collect, count, duration, list} from '../values.ts';
 
 export function declareRealtime(program: Command): void {
@@ -21,14 +22,16 @@ export function declareRealtime(program: Command): void {
     .option('--recover <offset:epoch>', 'go on from this position')
     .option('--raw', 'print publications as they came');
   declare(program, {
-    usage: 'smoke',
-    summary: 'Walk through the whole chat against a running server',
+    usage: 'smoke [file]',
+    summary: 'Walk through the whole chat, or through a scenario file, against a running server or one of its own',
     features: ['timeout', 'realtime-url', 'api-url'],
-    examples: ['smoke --list'],
-    exits: '8 a step failed, 9 an event did not come',
+    examples: ['smoke --list', 'smoke --spawn --report junit=smoke.xml', 'smoke scenario.json --spawn'],
+    exits: '8 a check failed, 9 an event did not come; a file: see chatctl help scenarios',
     load: async () => (await import('../actions/smoke.ts')).smoke,
   })
+    .option('--spawn', 'start a server for it, on a fresh database and free ports, and end it')
+    .option('--report <format[=file]>', 'tap, junit or json, to a file or stdout; may be repeated', report)
     .option('--only <steps>', 'these steps, and what they need', list)
-    .option('--keep', 'leave the room and the users behind')
+    .option('--keep', 'leave out the steps that clean up')
     .option('--list', 'list the steps');
 }

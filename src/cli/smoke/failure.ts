@@ -10,3 +10,11 @@ export class StepFailure extends Error {
 export function mustBe(condition: boolean, message: string): asserts condition {
   if (!condition) throw new StepFailure('check', message);
 }
+
+const shown = 400;
+
+/** A value as a failure tells of it. */
+export function briefly(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > shown ? `${text.slice(0, shown)}…` : text;
+}

@@ -1,5 +1,5 @@
 // The REST API as a client calls it, for the commands that look at a running server from outside.
-import {ChatError} from '../core/errors.ts';
+import {ChatError} from './core/errors.ts';
 
 export interface ApiAnswer {
   status: number;

@@ -1,5 +1,4 @@
 import test from 'ava';
-import {startBatchServer} from '../helpers/batch-server.ts';
 import {bareCli, startProcess, type TestCli} from '../helpers/cli.ts';
 import type {ExecutionContext} from 'ava';
 
@@ -73,46 +72,3 @@ async function apiOf(cli: TestCli): Promise<string> {
   const {readFileSync} = await import('node:fs');
   return (JSON.parse(readFileSync(`${cli.cwd}/.chatctl/server.json`, 'utf8')) as {api_url: string}).api_url;
 }
-
-test('smoke passes against a good server and leaves nothing behind', async t => {
-  const cli = await withServer(t);
-  const {code, stdout, at} = await cli(['smoke', '--json']);
-  t.is(code, 0, stdout);
-  t.is(at('passed'), 11);
-  t.is((await cli(['room', 'list', '--fields', 'name'])).stdout, 'general\n');
-  const kept = await cli(['smoke', '--only', 'post', '--keep', '--json']);
-  t.deepEqual(
-    (kept.at('steps') as {id: string}[]).map(step => step.id),
-    ['api', 'tokens', 'room', 'connect', 'join', 'post'],
-  );
-  t.regex((await cli(['room', 'list', '--fields', 'name'])).stdout, /^smoke /m);
-  t.is((await cli(['smoke', '--list', '-o', 'ndjson'])).stdout.trim().split('\n').length, 11);
-  t.is((await cli(['smoke', '--only', 'nonsense'])).code, 2);
-});
-
-test('smoke tells a wrong secret, a missing endpoint and a missing server apart', async t => {
-  const cli = await withServer(t);
-  const foreign = {JWT_SECRET: 'another-secret-0123456789-0123456789'};
-  const wrong = await cli(['smoke', '--json'], {env: foreign});
-  t.is(wrong.code, 8);
-  t.regex(String(wrong.at('steps.1.error')), /JWT_SECRET/);
-  const noEndpoint = await cli(['smoke', '--json', '--realtime-url', 'ws://127.0.0.1:1/']);
-  t.is(noEndpoint.code, 5);
-  t.regex(String(noEndpoint.at('steps.3.error')), /real-time endpoint/);
-  t.is((await cli(['room', 'list', '--fields', 'name'])).stdout, 'general\n');
-  const nobody = await cli(['smoke', '--json', '--api-url', 'http://127.0.0.1:1']);
-  t.is(nobody.code, 5);
-  t.regex(String(nobody.at('steps.0.error')), /cannot be reached/);
-});
-
-test('smoke ends with 9 when events are stored and never delivered', async t => {
-  // Events go to a Centrifugo that takes them and keeps them; the clients connect to an endpoint that never gets any.
-  const elsewhere = await withServer(t);
-  const broker = await startBatchServer(t);
-  const cli = await withServer(t, {CENTRIFUGO_API_URL: broker.url, CENTRIFUGO_API_KEY: 'test-key'});
-  const {readFileSync} = await import('node:fs');
-  const file = JSON.parse(readFileSync(`${elsewhere.cwd}/.chatctl/server.json`, 'utf8')) as {realtime_url: string};
-  const {code, at} = await cli(['smoke', '--json', '--realtime-url', file.realtime_url]);
-  t.is(code, 9);
-  t.regex(String(at('steps.4.error')), /did not get user_joined/);
-});

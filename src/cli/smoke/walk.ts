@@ -1,45 +1,65 @@
 // The walk through the whole chat, step by step. A step fails by throwing; those that need it are then skipped.
+import {callApi, type ApiAnswer} from '../../api.ts';
 import {personalChannel} from '../../core/tokens.ts';
-import {callApi, type ApiAnswer} from '../api.ts';
 import type {Delivery} from '../delivery.ts';
-import {mustBe, StepFailure} from './failure.ts';
+import {mustBe} from './failure.ts';
 import type {Person} from './person.ts';
+import type {Stage, Step} from './step.ts';
 
 /** What the steps work on and leave for each other. */
-export interface World {
+interface World {
+  stage: Stage;
   apiUrl: string;
-  realtimeUrl: string;
   alice: Person;
   bob: Person;
   outsider: Person;
-  service: (method: string, path: string, body?: object) => Promise<ApiAnswer>;
-  /** A token that nobody's secret signs. */
-  forgedToken: string;
+  service: Stage['service'];
   roomName: string;
   roomId?: number;
   version: number;
 }
 
-export interface Step {
-  id: string;
-  about: string;
-  needs: readonly string[];
-  run(world: World): Promise<void>;
+type Act = (world: World) => Promise<void>;
+
+const acts: [id: string, about: string, needs: string[], run: Act][] = [
+  ['api', 'the API answers and its database is ready', [], apiIsUp],
+  ['tokens', 'tokens of two users and of the service are accepted', ['api'], tokensAreAccepted],
+  ['room', 'the service creates a room', ['tokens'], createRoom],
+  ['connect', 'both users connect and subscribe', ['tokens'], connect],
+  ['join', 'both join, and both are told', ['room', 'connect'], join],
+  ['post', 'one posts, both receive it, the version rises by one', ['join'], post],
+  ['list', 'the list of messages shows it', ['post'], list],
+  ['recover', 'who was away gets what was missed, in order, once', ['post'], recover],
+  ['outsider', 'an outsider and a forged token are refused', ['room'], refuseOutsider],
+  ['leave', 'one leaves, and both are told', ['join'], leave],
+  ['clean', 'room and users are removed', ['room'], clean],
+];
+
+/** The built-in steps, for one run. */
+export function walk(): Step[] {
+  let world: World | undefined;
+  return acts.map(([id, about, needs, run]) => ({
+    id,
+    about,
+    needs,
+    always: id === 'clean',
+    run: stage => run((world ??= createWorld(stage))),
+  }));
 }
 
-export const steps: readonly Step[] = [
-  {id: 'api', about: 'the API answers and its database is ready', needs: [], run: apiIsUp},
-  {id: 'tokens', about: 'tokens of two users and of the service are accepted', needs: ['api'], run: tokensAreAccepted},
-  {id: 'room', about: 'the service creates a room', needs: ['tokens'], run: createRoom},
-  {id: 'connect', about: 'both users connect and subscribe', needs: ['tokens'], run: connect},
-  {id: 'join', about: 'both join, and both are told', needs: ['room', 'connect'], run: join},
-  {id: 'post', about: 'one posts, both receive it, the version rises by one', needs: ['join'], run: post},
-  {id: 'list', about: 'the list of messages shows it', needs: ['post'], run: list},
-  {id: 'recover', about: 'who was away gets what was missed, in order, once', needs: ['post'], run: recover},
-  {id: 'outsider', about: 'an outsider and a forged token are refused', needs: ['room'], run: refuseOutsider},
-  {id: 'leave', about: 'one leaves, and both are told', needs: ['join'], run: leave},
-  {id: 'clean', about: 'room and users are removed', needs: ['room'], run: clean},
-];
+function createWorld(stage: Stage): World {
+  const person = (name: string) => stage.person(`smoke-${stage.mark}-${name}`);
+  return {
+    stage,
+    apiUrl: stage.apiUrl,
+    alice: person('alice'),
+    bob: person('bob'),
+    outsider: person('outsider'),
+    service: stage.service,
+    roomName: `smoke ${stage.mark}`,
+    version: 0,
+  };
+}
 
 async function apiIsUp({apiUrl}: World): Promise<void> {
   const {status, body} = await callApi(apiUrl, 'GET', '/readyz');
@@ -67,8 +87,8 @@ async function createRoom(world: World): Promise<void> {
   world.version = Number(answer.body['version']);
 }
 
-async function connect({alice, bob, realtimeUrl}: World): Promise<void> {
-  await Promise.all([alice.connect(realtimeUrl), bob.connect(realtimeUrl)]);
+async function connect({alice, bob, stage}: World): Promise<void> {
+  await Promise.all([alice.connect(stage.realtimeUrl), bob.connect(stage.realtimeUrl)]);
 }
 
 async function join(world: World): Promise<void> {
@@ -101,23 +121,17 @@ async function list(world: World): Promise<void> {
 
 async function recover(world: World): Promise<void> {
   const {alice, bob} = world;
+  const lost = 'history_size, history_ttl and force_recovery of the namespace personal must be set';
+  mustBe(bob.recoverable(), `The server keeps no history, so that nothing can be recovered: ${lost}.`);
   const before = bob.events.length;
-  bob.follower().drop();
+  bob.drop();
   const missed: number[] = [];
   for (const content of ['missed 1', 'missed 2', 'missed 3']) missed.push(await postAs(world, alice, content));
   world.version += missed.length;
   const last = missed.at(-1);
   await alice.waitFor('the last of three messages', event => event.message_id === last);
-  bob.follower().back();
-  try {
-    await bob.waitFor('the messages that were missed', event => event.message_id === last);
-  } catch (error) {
-    if (bob.recovered() !== false) throw error;
-    throw new StepFailure(
-      'check',
-      'Nothing was recovered: history and force_recovery of the namespace personal must be on.',
-    );
-  }
+  mustBe(await bob.back(), `Nothing was recovered after a drop: ${lost}.`);
+  await bob.waitFor('the messages that were missed', event => event.message_id === last);
   const found = bob.events.slice(before).map(event => event.message_id);
   mustBe(
     JSON.stringify(found) === JSON.stringify(missed),
@@ -126,7 +140,7 @@ async function recover(world: World): Promise<void> {
 }
 
 async function refuseOutsider(world: World): Promise<void> {
-  const {outsider, alice, apiUrl, forgedToken} = world;
+  const {outsider, alice, apiUrl} = world;
   const channel = encodeURIComponent(personalChannel(alice.id));
   mustHave(
     await outsider.call('GET', `/api/token/subscription/?channel=${channel}`),
@@ -134,7 +148,7 @@ async function refuseOutsider(world: World): Promise<void> {
     "a token for another's channel",
   );
   mustHave(await outsider.call('POST', `${roomPath(world)}messages/`, {content: 'hello'}), 404, 'a post from outside');
-  const forged = await callApi(apiUrl, 'GET', '/api/rooms/', {token: forgedToken});
+  const forged = await callApi(apiUrl, 'GET', '/api/rooms/', {token: world.stage.forgedToken});
   mustHave(forged, 401, 'a token with a forged signature');
 }
 

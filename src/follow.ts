@@ -1,7 +1,7 @@
 // A user's real-time connection as a client has it: the unmodified library, connected and subscribed to one channel.
 import {WebSocket} from 'ws';
-import {ChatError} from '../core/errors.ts';
-import type {PublicationContext, StreamPosition, SubscribedContext} from '../realtime-client.ts';
+import {ChatError} from './core/errors.ts';
+import type {PublicationContext, StreamPosition, SubscribedContext} from './realtime-client.ts';
 
 export interface FollowOptions {
   url: string;
@@ -35,7 +35,7 @@ const permissionDenied = 103;
  * permission_denied when a token is refused.
  */
 export async function follow(options: FollowOptions): Promise<Follower> {
-  const {Centrifuge} = await import('../realtime-client.ts');
+  const {Centrifuge} = await import('./realtime-client.ts');
   let fail: (error: ChatError) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
