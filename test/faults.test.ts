@@ -19,21 +19,24 @@ async function holds(
 
 for (const database of databases) {
   test.serial(`${database}: a server that is killed under load loses, repeats and swaps nothing`, t =>
-    holds(t, database, faults.killServer, 3),
-  );
-  test.serial(`${database}: a server that is asked to stop under load finishes what it accepted`, t =>
-    holds(t, database, faults.rollingRestart, 2),
+    holds(t, database, faults.killServer, 2),
   );
   test.serial(`${database}: a relay that is killed after it published repeats, and clients drop the repeats`, t =>
-    holds(t, database, faults.killAfterPublish, 2),
-  );
-  test.serial(`${database}: answers of the broker that are lost are asked for again under the same key`, t =>
-    holds(t, database, faults.cutAnswer, 10),
-  );
-  test.serial(`${database}: a broker that fails again and again costs no post and no event`, t =>
-    holds(t, database, faults.brokerOutage, 3),
+    holds(t, database, faults.killAfterPublish, 1),
   );
 }
+
+test.serial('a server that is asked to stop under load finishes what it accepted', t =>
+  holds(t, 'sqlite', faults.rollingRestart, 1),
+);
+
+test.serial('answers of the broker that are lost are asked for again under the same key', t =>
+  holds(t, 'sqlite', faults.cutAnswer, 10),
+);
+
+test.serial('a broker that fails again and again costs no post and no event', t =>
+  holds(t, 'sqlite', faults.brokerOutage, 3),
+);
 
 if (databases.includes('postgres')) {
   test.serial('postgres: a relay that is frozen gives its rooms to another, and wakes up without harm', async t => {
@@ -43,7 +46,7 @@ if (databases.includes('postgres')) {
 }
 
 test.serial('a broker that comes back empty costs a fetch, and no message', t =>
-  holds(t, 'sqlite', options => faults.restartBroker({...options, clients: 5}), 2),
+  holds(t, 'sqlite', options => faults.restartBroker({...options, clients: 5}), 1),
 );
 
 test.serial('many clients that come back at once recover without our database', t =>

@@ -1,6 +1,9 @@
 // The faults of delivery and of the database, each with a size: small in the tests, large by hand.
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
+import pg from 'pg';
+import type {RoomId} from '../../src/core/ids.ts';
+import {partitionCount, partitionOf} from '../../src/db/outbox.ts';
 import {freePort} from '../bench/centrifugo.ts';
 import {temporaryFolder} from '../bench/setup.ts';
 import {
@@ -9,6 +12,7 @@ import {
   pause,
   randomOf,
   secrets,
+  startBroker,
   startServerProcess,
   startWriters,
   subscribe,
@@ -56,7 +60,10 @@ async function underRestarts(options: FaultOptions, signal: 'SIGKILL' | 'SIGTERM
   const readyTimes: number[] = [];
   const endTimes: number[] = [];
   for (let time = 0; time < options.times; time++) {
-    await pause(50 + random() * 250);
+    // Under load: whatever the machine is busy with, posts have gone through since the last time.
+    const enough = writers.acknowledged.size + 2 * users.length;
+    while (writers.acknowledged.size < enough) await pause(5);
+    await pause(random() * 250);
     const before = performance.now();
     await server.end(signal);
     endTimes.push(performance.now() - before);
@@ -91,7 +98,7 @@ interface Proxy {
 }
 
 /** Stands between the relay and the broker's server API. */
-async function startProxy(target: () => string): Promise<Proxy> {
+async function startProxy(target: string): Promise<Proxy> {
   let answered = 0;
   const proxy: Proxy = {url: '', onAnswer: () => 'answer', close: () => Promise.resolve()};
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -99,7 +106,7 @@ async function startProxy(target: () => string): Promise<Proxy> {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const choice = proxy.onAnswer(answered++);
     if (choice === 'fail') return void response.writeHead(503).end();
-    const answer = await fetch(`${target()}${request.url}`, {
+    const answer = await fetch(`${target}${request.url}`, {
       method: 'POST',
       headers: {'x-api-key': secrets.CENTRIFUGO_API_KEY},
       body: Buffer.concat(chunks),
@@ -123,14 +130,13 @@ async function startProxy(target: () => string): Promise<Proxy> {
 
 /**
  * F3, F8: the answer is lost after the broker acted, and with `kill` the relay's process dies at that moment. The
- * embedded endpoint of another server is the broker, so that its streams and keys outlive the relay.
+ * broker is not of that process, so that its streams and keys outlive the relay.
  */
 async function afterPublish(options: FaultOptions, kill: boolean): Promise<FaultResult> {
   const random = randomOf(options.seed);
-  const [folder, brokerFolder] = [temporaryFolder(), temporaryFolder()];
-  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
-  const brokerHttp = `http://${new URL(broker.realtimeUrl).host}`;
-  const proxy = await startProxy(() => brokerHttp);
+  const folder = temporaryFolder();
+  const broker = await startBroker();
+  const proxy = await startProxy(broker.httpUrl);
   const port = await freePort();
   const env = {
     DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
@@ -171,9 +177,8 @@ async function afterPublish(options: FaultOptions, kill: boolean): Promise<Fault
   subscriber.close();
   await server?.end('SIGTERM');
   await proxy.close();
-  await broker.end('SIGTERM');
+  await broker.close();
   folder.remove();
-  brokerFolder.remove();
   const missed = strikes < options.times ? [`only ${strikes} of ${options.times} strikes`] : [];
   return {verdict, broken: [...faultsIn(verdict), ...missed], figures: {strikes}};
 }
@@ -184,10 +189,9 @@ export const cutAnswer = (options: FaultOptions) => afterPublish(options, false)
 /** F4, F7: the broker fails for a while, again and again, under load. Every post is accepted, everything arrives. */
 export async function brokerOutage(options: FaultOptions): Promise<FaultResult> {
   const random = randomOf(options.seed);
-  const [folder, brokerFolder] = [temporaryFolder(), temporaryFolder()];
-  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
-  const brokerHttp = `http://${new URL(broker.realtimeUrl).host}`;
-  const proxy = await startProxy(() => brokerHttp);
+  const folder = temporaryFolder();
+  const broker = await startBroker();
+  const proxy = await startProxy(broker.httpUrl);
   const server = await startServerProcess({
     DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
     CENTRIFUGO_API_URL: proxy.url,
@@ -214,9 +218,8 @@ export async function brokerOutage(options: FaultOptions): Promise<FaultResult> 
   subscriber.close();
   await server.end('SIGTERM');
   await proxy.close();
-  await broker.end('SIGTERM');
+  await broker.close();
   folder.remove();
-  brokerFolder.remove();
   return {
     verdict,
     broken: [...faultsIn(verdict), ...(refusals > 0 ? [`${refusals} posts refused`] : [])],
@@ -252,7 +255,9 @@ export async function restartBroker(options: FaultOptions & {clients: number}): 
   );
   const writers = startWriters(() => server.apiUrl, room, users.slice(0, 2), `s${options.seed}`);
   for (let time = 0; time < options.times; time++) {
-    await pause(100 + random() * 200);
+    const enough = writers.acknowledged.size + 10;
+    while (writers.acknowledged.size < enough) await pause(5);
+    await pause(random() * 200);
     await broker.end('SIGKILL');
     broker = await startServerProcess(brokerEnv);
     await Promise.all(subscribers.map(each => each.client.ready(20_000)));
@@ -291,7 +296,8 @@ export async function reconnectStorm(options: FaultOptions & {clients: number}):
   const before = subscribers.map(each => each.tokens);
   for (let time = 0; time < options.times; time++) {
     for (const {client} of subscribers) client.disconnect();
-    await pause(50);
+    const enough = writers.acknowledged.size + 5;
+    while (writers.acknowledged.size < enough) await pause(5);
     for (const {client} of subscribers) client.connect();
     await Promise.all(subscribers.map(each => each.client.ready(20_000)));
   }
@@ -314,41 +320,88 @@ export async function reconnectStorm(options: FaultOptions & {clients: number}):
 
 /**
  * F12, on PostgreSQL: the process that delivers is frozen and holds its partitions; the database ends its session, another
- * process takes over, and then the first one wakes up. A third server's endpoint is the broker of both.
+ * process takes over, and then the first one wakes up.
  */
 export async function freezeRelay(options: FaultOptions & {databaseUrl: string}): Promise<FaultResult> {
-  const brokerFolder = temporaryFolder();
-  const broker = await startServerProcess({DATABASE_URL: `sqlite:${brokerFolder.path}/chat.db`});
-  const env = {DATABASE_URL: options.databaseUrl, CENTRIFUGO_API_URL: `http://${new URL(broker.realtimeUrl).host}`};
+  const results: FaultResult[] = [];
+  for (let time = 0; time < options.times; time++) {
+    results.push(await freezeOnce(options.databaseUrl, `s${options.seed}-${time}`));
+  }
+  const verdict = results.map(each => each.verdict).reduce(sumOf);
+  const takeoverMs = Math.max(...results.map(each => each.figures['taken over after ms'] ?? 0));
+  return {verdict, broken: results.flatMap(each => each.broken), figures: {'taken over after ms': takeoverMs}};
+}
+
+async function freezeOnce(databaseUrl: string, tag: string): Promise<FaultResult> {
+  const broker = await startBroker();
+  const env = {DATABASE_URL: databaseUrl, CENTRIFUGO_API_URL: broker.httpUrl};
   const frozen = await startServerProcess(env);
-  const users = Array.from({length: 4}, (_, i) => `user${i}`);
-  const room = await createRoom(frozen.apiUrl, users);
+  const locks = await watchLocks(databaseUrl);
   const other = await startServerProcess(env);
+  const users = Array.from({length: 4}, (_, i) => `user${i}`);
+  const room = await roomDeliveredByFirst(locks, () => createRoom(other.apiUrl, users));
   const subscriber = await subscribe(
     () => broker.realtimeUrl,
     () => other.apiUrl,
     'user0',
     room,
   );
-  const writers = startWriters(() => other.apiUrl, room, users, `s${options.seed}`);
-  let takeoverMs = 0;
-  for (let time = 0; time < options.times; time++) {
-    await pause(300);
-    frozen.child.kill('SIGSTOP');
-    const stopped = performance.now();
-    // What the frozen process had sent already may still arrive.
-    await pause(1_000);
-    const quiet = subscriber.versions.length;
-    while (subscriber.versions.length <= quiet && performance.now() - stopped < 30_000) await pause(20);
-    takeoverMs = Math.max(takeoverMs, performance.now() - stopped);
-    frozen.child.kill('SIGCONT');
-    await pause(500);
-  }
+  const writers = startWriters(() => other.apiUrl, room, users, tag);
+  await pause(300);
+  frozen.child.kill('SIGSTOP');
+  const stopped = performance.now();
+  // What the frozen process had sent already may still arrive.
+  await pause(1_000);
+  const quiet = subscriber.versions.length;
+  while (subscriber.versions.length <= quiet && performance.now() - stopped < 30_000) await pause(20);
+  const takeoverMs = Math.round(performance.now() - stopped);
+  frozen.child.kill('SIGCONT');
+  await pause(500);
   await writers.stop();
   const verdict = await verdictOf(other.apiUrl, room, writers, subscriber);
   subscriber.close();
-  for (const each of [frozen, other, broker]) await each.end('SIGTERM');
-  brokerFolder.remove();
-  const late = takeoverMs > 20_000 ? [`taken over after ${Math.round(takeoverMs)} ms`] : [];
-  return {verdict, broken: [...faultsIn(verdict), ...late], figures: {'taken over after ms': Math.round(takeoverMs)}};
+  for (const each of [frozen, other]) await each.end('SIGTERM');
+  await broker.close();
+  await locks.close();
+  const late = takeoverMs > 20_000 ? [`taken over after ${takeoverMs} ms`] : [];
+  return {verdict, broken: [...faultsIn(verdict), ...late], figures: {'taken over after ms': takeoverMs}};
+}
+
+interface Locks {
+  /** The partitions of the server that was there when the watch began. */
+  ofFirst(): Promise<number[]>;
+  close(): Promise<void>;
+}
+
+async function watchLocks(databaseUrl: string): Promise<Locks> {
+  const client = new pg.Client({connectionString: databaseUrl});
+  await client.connect();
+  const {rows: sessions} = await client.query<{pid: number}>(
+    `select pid from pg_stat_activity where application_name = 'chatctl relay' and datname = current_database()`,
+  );
+  return {
+    async ofFirst() {
+      const {rows} = await client.query<{key: number}>(
+        `select objid::int as key from pg_locks where locktype = 'advisory' and granted and pid = $1`,
+        [sessions[0]?.pid],
+      );
+      return rows.map(row => row.key).filter(key => key < partitionCount);
+    },
+    close: () => client.end(),
+  };
+}
+
+/** A room in one of the partitions that stay with the first server once the second has its share. */
+async function roomDeliveredByFirst(locks: Locks, create: () => Promise<number>): Promise<number> {
+  while ((await locks.ofFirst()).length !== partitionCount / 2) await pause(20);
+  const held = await locks.ofFirst();
+  for (;;) {
+    const room = await create();
+    if (held.includes(partitionOf(room as RoomId))) return room;
+  }
+}
+
+function sumOf(one: Verdict, other: Verdict): Verdict {
+  const names = Object.keys(one) as (keyof Verdict)[];
+  return Object.fromEntries(names.map(name => [name, one[name] + other[name]])) as unknown as Verdict;
 }

@@ -5,6 +5,7 @@ import {Centrifuge, type PublicationContext} from 'centrifuge';
 import {WebSocket} from 'ws';
 import type {UserId} from '../../src/core/ids.ts';
 import {mintApiToken, mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
+import {startEndpoint} from '../../src/realtime/endpoint.ts';
 
 export const secrets = {
   JWT_SECRET: 'fault-api-secret-0123456789-0123456789',
@@ -62,6 +63,28 @@ export async function startServerProcess(env: Record<string, string>): Promise<S
       child.kill(signal);
       await ended;
     },
+  };
+}
+
+export interface Broker {
+  /** Of its server API. */
+  httpUrl: string;
+  realtimeUrl: string;
+  close(): Promise<void>;
+}
+
+/** The embedded endpoint by itself, as the broker of servers that come and go. */
+export async function startBroker(): Promise<Broker> {
+  const endpoint = await startEndpoint({
+    host: '127.0.0.1',
+    port: 0,
+    tokenSecret: secrets.CENTRIFUGO_TOKEN_SECRET,
+    apiKey: secrets.CENTRIFUGO_API_KEY,
+  });
+  return {
+    httpUrl: `http://127.0.0.1:${endpoint.port}`,
+    realtimeUrl: endpoint.url,
+    close: () => endpoint.close(),
   };
 }
 
@@ -126,6 +149,10 @@ export interface Writers {
   stop(): Promise<void>;
 }
 
+/** A writer rests between its posts: what a fault does shows at any load, and a long wait must not fill the room. */
+const postPauseMs = 5;
+const retryPauseMs = 50;
+
 /** Users that post one message after the other, each again and again under its client id until it is answered. */
 export function startWriters(server: () => string, room: number, users: readonly string[], tag: string): Writers {
   const acknowledged = new Map<string, number>();
@@ -145,8 +172,9 @@ export function startWriters(server: () => string, room: number, users: readonly
           break;
         }
         if (answer) refused.set(answer.status, (refused.get(answer.status) ?? 0) + 1);
-        await pause(10);
+        await pause(retryPauseMs);
       }
+      await pause(postPauseMs);
     }
   };
   const all = Promise.all(users.map(write));
@@ -302,8 +330,11 @@ async function readAll(apiUrl: string, room: number): Promise<Stored[]> {
   }
 }
 
+/** Far above what it takes; what is missing then will not come. */
+const arrivalLimitMs = 60_000;
+
 async function arrival(stored: readonly Stored[], subscriber: Subscriber): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + arrivalLimitMs;
   while (!stored.every(each => subscriber.messages.has(each.id)) && performance.now() < deadline) await pause(20);
 }
 

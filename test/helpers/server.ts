@@ -97,7 +97,7 @@ export async function listen(t: ExecutionContext, server: RunningServer, user: s
   });
   subscription.subscribe();
   client.connect();
-  await subscription.ready(10_000);
+  await subscription.ready(30_000);
   return {client, subscription, events, recovered: () => recovered};
 }
 

@@ -42,8 +42,8 @@ export interface TerminalEnd {
 
 /** Runs at a real terminal; when a text shows, its answer is typed. */
 export async function atTerminal(cli: TestCli, args: string[], answers: [string, string][]): Promise<TerminalEnd> {
-  const program = fileURLToPath(new URL('../../bin/chatctl.ts', import.meta.url));
-  const command = [process.execPath, '--import', import.meta.resolve('tsx'), program, ...args];
+  const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
+  const command = [process.execPath, program, ...args];
   const child = spawn('python3', ['-c', driver, JSON.stringify(answers), ...command], {
     cwd: cli.cwd,
     env: {PATH: process.env['PATH'], TERM: 'xterm', ...cli.env},

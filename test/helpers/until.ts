@@ -2,7 +2,7 @@
 export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
-  limitMs = 10_000,
+  limitMs = 30_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + limitMs;
   for (;;) {
