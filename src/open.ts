@@ -13,6 +13,8 @@ export interface OpenOptions {
   migrate?: boolean;
   /** Roll every transaction back at its end. */
   dryRun?: boolean;
+  /** For a server: its statements keep to indexes. */
+  steadyPlans?: boolean;
   now?: () => Date;
 }
 
@@ -24,11 +26,15 @@ export interface OpenChat extends Chat {
 }
 
 /** Opens the database alone, for migrations, which may create it. */
-export function openDatabase(config: Config, {migrate = false, dryRun = false}: OpenOptions = {}): Promise<Db> {
+export function openDatabase(
+  config: Config,
+  {migrate = false, dryRun = false, steadyPlans = false}: OpenOptions = {},
+): Promise<Db> {
   return connect(parseDatabaseUrl(config.DATABASE_URL), {
     poolMax: config.DATABASE_POOL_MAX,
     create: migrate,
     dryRun,
+    steadyPlans,
     ...(config.SQLITE_DRIVER ? {sqliteDriver: config.SQLITE_DRIVER} : {}),
   });
 }
