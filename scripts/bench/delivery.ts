@@ -1,19 +1,23 @@
 // Delivery: latency through the durable path, a broker that is away, a huge room beside a small one, many sockets.
-// npm run bench -- delivery
-import {readFileSync} from 'node:fs';
 import {WebSocket} from 'ws';
 import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import type {UserId} from '../../src/core/ids.ts';
 import {centrifugo, freePort, startCentrifugo} from './centrifugo.ts';
-import {postFor} from './load.ts';
+import type {Databases} from './databases.ts';
+import {round, type Figures, type Results} from './figures.ts';
 import {connectListener, postAtPace, type Pace} from './pace.ts';
-import {createRoom, secrets, startBenchServer, temporaryFolder, userToken} from './setup.ts';
+import {
+  createRoom,
+  metricsOf,
+  residentMegabytes,
+  secrets,
+  startBenchServer,
+  temporaryFolder,
+  userToken,
+} from './setup.ts';
+import type {Sizes} from './sizes.ts';
 
-export type Figures = Record<string, number | string>;
-
-const round = (value: number) => Math.round(value * 100) / 100;
-
-function latencies({accepted, delivered}: Pace): Figures {
+function inMilliseconds({accepted, delivered}: Pace): Figures {
   return {
     'accepted p50 ms': round(accepted.p50),
     'accepted p99 ms': round(accepted.p99),
@@ -24,12 +28,12 @@ function latencies({accepted, delivered}: Pace): Figures {
 }
 
 /** Post to delivery at 20 posts a second, ten members, one of them connected. */
-export async function latency(broker: 'embedded' | 'centrifugo', seconds = 15): Promise<Figures> {
+async function latency(databaseUrl: string, broker: 'embedded' | 'centrifugo', seconds: number): Promise<Figures> {
   const folder = temporaryFolder();
   const port = await freePort();
   const real = broker === 'centrifugo' ? await startCentrifugo(folder.path, port) : undefined;
   const url = real ? {CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`} : {};
-  const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`, ...url});
+  const server = await startBenchServer({DATABASE_URL: databaseUrl, ...url});
   const members = Array.from({length: 10}, (_, i) => `user${i}`);
   const room = await createRoom(server.apiUrl, members);
   const listener = await connectListener(real?.realtimeUrl ?? server.realtimeUrl, 'user1');
@@ -40,41 +44,17 @@ export async function latency(broker: 'embedded' | 'centrifugo', seconds = 15): 
   await server.stop();
   await real?.stop();
   folder.remove();
-  return latencies(pace);
-}
-
-/** Posts as fast as they are answered, from 32 connections into rooms of ten, with delivery to the embedded endpoint. */
-export async function posts(databaseUrl?: string, seconds = 10): Promise<Figures> {
-  const folder = temporaryFolder();
-  const server = await startBenchServer({DATABASE_URL: databaseUrl ?? `sqlite:${folder.path}/chat.db`});
-  const rooms = await Promise.all(
-    Array.from({length: 20}, async (_, i) => {
-      const members = Array.from({length: 10}, (__, j) => `user${i}-${j}`);
-      return {room: await createRoom(server.apiUrl, members), token: userToken(`user${i}-0`)};
-    }),
-  );
-  const target = {apiUrl: server.apiUrl, posts: rooms};
-  await postFor(target, 32, 3);
-  const result = await postFor(target, 32, seconds);
-  await server.stop();
-  folder.remove();
-  return {
-    'posts/s': Math.round(result.perSecond),
-    refused: result.refused,
-    'p50 ms': round(result.p50),
-    'p99 ms': round(result.p99),
-  };
+  return inMilliseconds(pace);
 }
 
 /** Centrifugo away while posts come at 50 a second, and how fast the rest drains when it is back. */
-export async function brokerAway(seconds = 20): Promise<Figures> {
+async function brokerAway(seconds: number): Promise<Figures> {
   const folder = temporaryFolder();
   const port = await freePort();
   const first = await startCentrifugo(folder.path, port);
   const env = {
     DATABASE_URL: `sqlite:${folder.path}/chat.db`,
     CENTRIFUGO_API_URL: `http://127.0.0.1:${port}`,
-    METRICS_KEY: 'bench',
   };
   const server = await startBenchServer(env);
   const posts = await Promise.all(
@@ -113,12 +93,11 @@ export async function brokerAway(seconds = 20): Promise<Figures> {
 }
 
 async function waitingEvents(apiUrl: string): Promise<number> {
-  const answer = await fetch(`${apiUrl}/metrics`, {headers: {authorization: 'Bearer bench'}});
-  return Number(/^chatctl_outbox_events (\d+)/m.exec(await answer.text())?.[1]);
+  return (await metricsOf(apiUrl)).get('chatctl_outbox_events') ?? NaN;
 }
 
 /** A room of two talks while a room of many receives a post a second. */
-export async function hugeRoom(size = 100_000, seconds = 30): Promise<Figures> {
+async function hugeRoom(size: number, seconds: number): Promise<Figures> {
   const folder = temporaryFolder();
   const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`});
   const small = await createRoom(server.apiUrl, ['small0', 'small1']);
@@ -151,12 +130,12 @@ export async function hugeRoom(size = 100_000, seconds = 30): Promise<Figures> {
 }
 
 /** Many connected clients in one room: what a connection costs, and how long a post takes to reach the last. */
-export async function manySockets(clients = 2_000, rounds = 10): Promise<Figures> {
+async function manySockets(clients: number, rounds: number): Promise<Figures> {
   const folder = temporaryFolder();
   const server = await startBenchServer({DATABASE_URL: `sqlite:${folder.path}/chat.db`});
   const users = Array.from({length: clients}, (_, i) => `crowd${i}`);
   const room = await createRoom(server.apiUrl, users);
-  const before = residentBytes(server.pid);
+  const before = residentMegabytes(server.pid);
   let arrivals = 0;
   const sockets: WebSocket[] = [];
   for (let at = 0; at < clients; at += 200) {
@@ -166,7 +145,7 @@ export async function manySockets(clients = 2_000, rounds = 10): Promise<Figures
       )),
     );
   }
-  const after = residentBytes(server.pid);
+  const after = residentMegabytes(server.pid);
   const target = {apiUrl: server.apiUrl, posts: [{room, token: userToken('crowd0')}]};
   const times: number[] = [];
   for (let n = 0; n < rounds; n++) {
@@ -180,13 +159,9 @@ export async function manySockets(clients = 2_000, rounds = 10): Promise<Figures
   await server.stop();
   folder.remove();
   return {
-    'kB per connection': round((after - before) / clients / 1_024),
+    'kB per connection': round(((after - before) / clients) * 1_024),
     'post to last client p50 ms': round(times.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? NaN),
   };
-}
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }
 
 async function connectRaw(url: string, user: string, onMessage: () => void): Promise<WebSocket> {
@@ -215,16 +190,31 @@ async function connectRaw(url: string, user: string, onMessage: () => void): Pro
   return socket;
 }
 
-const postgres = process.env['BENCH_DATABASE_URL'];
-const none: Figures = {skipped: 'no CENTRIFUGO_BIN'};
+const skipped: Figures = {skipped: 'no CENTRIFUGO_BIN'};
+
+async function latencies(databases: Databases, {latency: seconds}: Sizes): Promise<Results> {
+  const results: Results = {};
+  for (const name of databases.names) {
+    const empty = () => databases.open(name, () => Promise.resolve());
+    results[`latency, ${name}, embedded`] = await latency(await empty(), 'embedded', seconds);
+    results[`latency, ${name}, Centrifugo`] = centrifugo
+      ? await latency(await empty(), 'centrifugo', seconds)
+      : skipped;
+  }
+  return results;
+}
 
 /** By name; those with a real Centrifugo say so when there is none. */
-export const deliveryBenches: Record<string, () => Promise<Figures>> = {
-  'posts, SQLite': () => posts(),
-  'posts, PostgreSQL': async () => (postgres ? posts(postgres) : {skipped: 'no BENCH_DATABASE_URL'}),
-  'latency, embedded': () => latency('embedded'),
-  'latency, Centrifugo': async () => (centrifugo ? latency('centrifugo') : none),
-  'broker away': async () => (centrifugo ? brokerAway(Number(process.env['BENCH_AWAY_SECONDS'] ?? 20)) : none),
-  'huge room': () => hugeRoom(),
-  '2,000 sockets': () => manySockets(),
+export const deliveryBenches: Record<string, (databases: Databases, sizes: Sizes) => Promise<Results>> = {
+  latency: latencies,
+  async away(_, sizes) {
+    return {'broker away': centrifugo ? await brokerAway(sizes.latency) : skipped};
+  },
+  async huge(_, sizes) {
+    return {'huge room': await hugeRoom(sizes.members, sizes.latency * 2)};
+  },
+  async sockets(_, {members, posts}) {
+    const clients = Math.min(members / 50, 2_000);
+    return {[`${clients} sockets`]: await manySockets(clients, Math.min(posts, 10))};
+  },
 };

@@ -4,8 +4,27 @@ import {Pool} from 'undici';
 import {WebSocket} from 'ws';
 import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import type {UserId} from '../../src/core/ids.ts';
-import {percentiles, post, type Target} from './load.ts';
+import {percentiles} from './load.ts';
 import {secrets} from './setup.ts';
+
+export interface Target {
+  apiUrl: string;
+  /** A token and room for each post, in turn. */
+  posts: readonly {token: string; room: number}[];
+}
+
+/** One post; answers the status. */
+async function post(pool: Pool, {posts}: Target, n: number): Promise<number> {
+  const {token, room} = posts[n % posts.length] ?? {token: '', room: 0};
+  const {statusCode, body} = await pool.request({
+    path: `/api/rooms/${room}/messages/`,
+    method: 'POST',
+    headers: {authorization: `Bearer ${token}`, 'content-type': 'application/json'},
+    body: `{"content":"message ${n} ${performance.timeOrigin + performance.now()}"}`,
+  });
+  await body.dump();
+  return statusCode;
+}
 
 /** Milliseconds; `delivered` is from before the request to the publication at a client, in this process. */
 export interface Pace {

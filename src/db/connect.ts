@@ -76,6 +76,8 @@ export function parseDatabaseUrl(url: string): DatabaseTarget {
 export interface ConnectOptions {
   /** Connections to PostgreSQL at most. */
   poolMax?: number;
+  /** PostgreSQL keeps to its indexes, as a server needs it whose statements are all short. */
+  steadyPlans?: boolean;
   /** Whether a SQLite file may be created. */
   create?: boolean;
   /** Roll every transaction back at its end. */
@@ -124,12 +126,22 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
 // Knex prints a refused connection with its stack; whoever asked for the connection gets the error anyway.
 const silent = {warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined};
 
+const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeout=10000', 'jit=off'];
+/**
+ * A plan is kept with its statement, and that of a statement over a small table reads it whole. The outbox is small and
+ * then, behind a broker that is away, large: until PostgreSQL has looked at it again, a minute later at best, every
+ * delete would read all that waits. Not for the command line, which reads whole tables on purpose; and the test of the
+ * plans goes without, so that a missing index shows.
+ */
+const steadyPlanSettings = ['enable_seqscan=off'];
+
 function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Db {
   const connection = {
     connectionString: target.url,
     types: postgresTypes,
-    // A plan is kept for a statement's life: one made while a table was small must not read it whole when it is large.
-    options: '-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000 -c enable_seqscan=off -c jit=off',
+    options: [...sessionSettings, ...(options.steadyPlans ? steadyPlanSettings : [])]
+      .map(each => `-c ${each}`)
+      .join(' '),
     application_name: 'chatctl',
     // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
     pipeline: true,

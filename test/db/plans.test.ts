@@ -1,4 +1,5 @@
-// No hot statement reads a whole table: its plan is looked at while the tables are full.
+// No hot statement reads a whole table: its plan is looked at while the tables are full. PostgreSQL may choose freely
+// here: a server tells it to keep to its indexes, which would hide that one is missing.
 import test, {type ExecutionContext} from 'ava';
 import type {Db} from '../../src/db/connect.ts';
 import {rows} from '../../src/db/rows.ts';
@@ -47,6 +48,8 @@ if (databases.includes('postgres')) {
     const {db} = server.chat;
     await fill(db);
     await beBusy(t, server);
+    await server.relay.stop();
+    await fillOutbox(db);
     const plans = await preparedPlans(db);
     t.true(plans.size > 20, `${plans.size} statements`);
     for (const [statement, plan] of plans) t.deepEqual(wholeTables(plan), [], `${statement}\n${JSON.stringify(plan)}`);
@@ -85,6 +88,15 @@ async function fill(db: Db): Promise<void> {
   }
 }
 
+/** As behind a broker that is away. */
+async function fillOutbox(db: Db): Promise<void> {
+  await db.writer.raw(
+    `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, created_at)
+     select n % 16, n, 'message_added', 'k' || n, '{}', n, 0, now() from generate_series(1, ${size.rooms}) n`,
+  );
+  await db.writer.raw('analyze outbox');
+}
+
 /** It holds the deleted rooms only. */
 const partialIndex = 'rooms_deleted_idx';
 
@@ -93,6 +105,7 @@ interface Plan {
   'Relation Name'?: string;
   'Index Name'?: string;
   'Index Cond'?: string;
+  'Total Cost': number;
   Plans?: Plan[];
 }
 
@@ -108,7 +121,9 @@ async function preparedPlans(db: Db): Promise<Map<string, Plan>> {
       `select name, statement, coalesce(array_length(parameter_types, 1), 0) as arity from pg_prepared_statements
        where statement ~* '^(select|insert|update|delete)' and statement !~ 'pg_prepared_statements'`,
     );
-    await rows(q, 'set plan_cache_mode = force_generic_plan');
+    for (const text of ['set enable_seqscan = on', 'discard plans', 'set plan_cache_mode = force_generic_plan']) {
+      await rows(q, text);
+    }
     for (const {name, statement, arity} of found) {
       if (readInOrder.test(statement)) continue;
       const values = arity > 0 ? `(${Array.from({length: arity}, () => 'null').join(', ')})` : '';
@@ -120,11 +135,14 @@ async function preparedPlans(db: Db): Promise<Map<string, Plan>> {
   return plans;
 }
 
-/** The tables that are read from end to end, be it by way of an index. */
+/** Of a look into the filled tables, in the planner's unit: a page read in order. All of the smallest takes twice that. */
+const mostPages = 100;
+
+/** The tables that are read from end to end, be it by way of an index, or for more than a few pages. */
 function wholeTables(plan: Plan): string[] {
   const table = plan['Relation Name'] ?? '';
   const scans = /^(Seq|Index|Index Only) Scan$/.test(plan['Node Type']);
   const bounded = plan['Index Cond'] !== undefined || plan['Index Name'] === partialIndex;
-  const whole = scans && !bounded && tables.has(table);
+  const whole = scans && tables.has(table) && (!bounded || plan['Total Cost'] > mostPages);
   return [...(whole ? [table] : []), ...(plan.Plans ?? []).flatMap(wholeTables)];
 }

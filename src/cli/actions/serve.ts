@@ -27,10 +27,13 @@ export async function serve(cli: Cli, options: ServeOptions): Promise<void> {
   const ended = await signal;
   log.info({signal: ended}, 'stopping');
   forget?.();
-  await server.close();
+  await server.close(ended === 'SIGTERM' ? {lastRequestsMs} : {});
   log.info('stopped');
   throw new Exit(ended === 'SIGTERM' ? exits.terminated : exits.interrupted);
 }
+
+/** Who sends SIGTERM replaces a server; at a terminal nobody wants to wait. */
+const lastRequestsMs = 1_000;
 
 export function portFlags(options: {host?: string; port?: string}): Partial<Record<SettingName, string>> {
   return {...(options.host && {HOST: options.host}), ...(options.port && {PORT: options.port})};

@@ -1,0 +1,57 @@
+// Lists: the rooms of a user who has many, and pages of messages at the top and far down, all by turns.
+import type {Databases, DatabaseName} from './databases.ts';
+import {round, type Figures, type Results} from './figures.ts';
+import {analyze, fillRooms} from './fill.ts';
+import {loadFor, percentiles, type LoadResult} from './load.ts';
+import {startBenchServer, userToken} from './setup.ts';
+import type {Sizes} from './sizes.ts';
+import {requestText} from './wire.ts';
+
+const pageSize = 100;
+
+export async function lists(databases: Databases, sizes: Sizes): Promise<Results> {
+  const results: Results = {};
+  for (const name of databases.names) results[`lists, ${name}`] = await listsOn(databases, name, sizes);
+  return results;
+}
+
+async function listsOn(databases: Databases, name: DatabaseName, sizes: Sizes): Promise<Figures> {
+  const messages = sizes.pages * pageSize;
+  const rooms = Array.from({length: sizes['list-rooms']}, (_, i) => ({
+    members: 2,
+    prefix: 'u',
+    messages: i === 0 ? messages : 1,
+  }));
+  const DATABASE_URL = await databases.open(name, async db => {
+    await fillRooms(db, rooms);
+    await analyze(db);
+  });
+  const server = await startBenchServer({DATABASE_URL});
+  const token = userToken('u1');
+  const get = (path: string) => () => requestText('GET', path, token);
+  const kinds = {
+    rooms: {requests: get('/api/rooms/'), turns: [] as LoadResult[]},
+    'first page': {requests: get('/api/rooms/1/messages/'), turns: [] as LoadResult[]},
+    // The oldest hundred: the first message has the first id.
+    'deep page': {requests: get(`/api/rooms/1/messages/?before=${pageSize + 1}`), turns: [] as LoadResult[]},
+  };
+  const seconds = sizes.seconds / sizes.rounds / 2;
+  for (let n = 0; n <= sizes.rounds; n++) {
+    for (const {requests, turns} of Object.values(kinds)) {
+      turns.push(await loadFor({apiUrls: [server.apiUrl], connections: sizes.connections, requests}, seconds));
+    }
+  }
+  await server.stop();
+  const figures = Object.entries(kinds).flatMap(([kind, {turns}]) => {
+    const counted = turns.slice(1);
+    const {p50, p99} = percentiles(counted.flatMap(each => each.latencies));
+    const perSecond = percentiles(counted.map(each => each.perSecond)).p50;
+    return [
+      [`${kind} requests/s`, Math.round(perSecond)],
+      [`${kind} p50 ms`, round(p50)],
+      [`${kind} p99 ms`, round(p99)],
+      [`${kind} refused`, turns.reduce((sum, each) => sum + each.refused, 0)],
+    ] as const;
+  });
+  return {...Object.fromEntries(figures), 'pages deep': sizes.pages};
+}
