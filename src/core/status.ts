@@ -1,0 +1,24 @@
+// What a person wants to know of a database before they change it, and when they wonder whether it is well.
+import {findLastMessage, getCounts, type Counts, type LastMessage} from '../db/counts.ts';
+import {mustBeManager} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
+import {getOutboxStatus, type OutboxStatus} from './outbox.ts';
+
+export interface Status {
+  counts: Counts;
+  outbox: OutboxStatus;
+  lastMessage: LastMessage | null;
+}
+
+export async function getStatus(chat: Chat, actor: Actor): Promise<Status> {
+  return {
+    counts: await countAll(chat, actor),
+    outbox: await getOutboxStatus(chat, actor),
+    lastMessage: (await findLastMessage(chat.db)) ?? null,
+  };
+}
+
+export function countAll(chat: Chat, actor: Actor): Promise<Counts> {
+  mustBeManager(actor, 'see what is in the database');
+  return getCounts(chat.db);
+}
