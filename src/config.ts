@@ -238,6 +238,63 @@ function readConfigFile(path: string): Record<string, string> {
   }
 }
 
+export interface ConfigProblem {
+  /** The setting, or the file where none can be named. */
+  path: string;
+  message: string;
+}
+
+/** All that is wrong with a project file, where loading it stops at the first. Values are never told. */
+export function checkConfigFile(path: string): ConfigProblem[] {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read';
+    return [{path, message: `The file cannot be used: ${reason}.`}];
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    return [{path, message: 'It must be a JSON object with a setting by each name.'}];
+  }
+  return Object.entries(content).flatMap(([name, value]) => problemsOf(name, value));
+}
+
+function problemsOf(name: string, value: unknown): ConfigProblem[] {
+  const known = settingNames.find(each => each === name);
+  if (!known) return [{path: name, message: `There is no setting ${name}.`}];
+  if (typeof value !== 'string') return [{path: name, message: 'It must be a text, in quotes.'}];
+  try {
+    if (value !== '') parseSetting(known, value);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ChatError)) throw error;
+    return [{path: name, message: error.message}];
+  }
+}
+
+/** The value as it may be shown: a secret only where it was asked to be revealed. */
+export function shownSetting(config: Config, name: SettingName, reveal: boolean): string | null {
+  const value = config[name];
+  if (value === undefined) return null;
+  if (value instanceof Secret) return reveal ? value.reveal() : '********';
+  const text = Array.isArray(value) ? value.join(' ') : String(value);
+  // The password in the address of a database is a secret too.
+  return name === 'DATABASE_URL' && !reveal ? text.replace(/(:\/\/[^:/@]*):[^@]*@/, '$1:********@') : text;
+}
+
+/** Words that stand in examples everywhere: no secrets. */
+const sampleSecrets = /^(secret|changeme|change-me|password|test|example|my-?secret|your-?.*secret.*|xxx+|[0-9]+)$/i;
+
+/** The settings whose secret is a sample, or the same character again and again. */
+export function sampleSecretsIn(config: Config): SettingName[] {
+  return settingNames.filter(name => {
+    const value: unknown = config[name];
+    if (!(value instanceof Secret)) return false;
+    const text = value.reveal();
+    return sampleSecrets.test(text) || new Set(text).size < 6;
+  });
+}
+
 /** The nearest folder upwards that holds `.chatctl`, or this one. */
 function findProject(cwd: string): string {
   for (let dir = resolve(cwd); ; dir = dirname(dir)) {
