@@ -4,9 +4,11 @@ import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
 import {declareMigrate} from './commands/migrate.ts';
+import {declareConfig, declareProject} from './commands/project.ts';
 import {declareRealtime} from './commands/realtime.ts';
 import {declareRoom} from './commands/room.ts';
 import {declareServer} from './commands/server.ts';
+import {declareShell} from './commands/shell.ts';
 import {declareToken} from './commands/token.ts';
 import {declareUser} from './commands/user.ts';
 import {formats} from './output.ts';
@@ -48,6 +50,8 @@ export function createProgram(): Command {
   program.commandsGroup('Start and run');
   declareServer(program);
   declareMigrate(program);
+  declareProject(program);
+  declareConfig(program);
   program.commandsGroup('Rooms and people');
   declareRoom(program);
   declareMember(program);
@@ -57,6 +61,8 @@ export function createProgram(): Command {
   declareToken(program);
   declareRealtime(program);
   declareDelivery(program);
+  program.commandsGroup('Reference');
+  declareShell(program);
   program.helpCommand('help [topic]', 'help on a command or a topic');
   return program;
 }
