@@ -1,4 +1,5 @@
 // What a command works with: the streams, the settings, the chat, and how to ask and to tell.
+import type {Command} from 'commander';
 import type {Config, SettingName} from '../config.ts';
 import type {Actor, StoredEvent} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
@@ -49,6 +50,8 @@ export interface Cli extends Printer {
   events(): ToldEvent[];
   /** A line for the person, on stderr; --quiet silences it. */
   note(text: string): void;
+  /** A tree of all commands, to tell of; handed in, because the tree loads what is told here. */
+  createProgram: () => Command;
   /** Which streams may have colour. */
   colors: Colors;
   /** Tells how the API would be asked for what this command does, for the plan of a rehearsal. */
@@ -58,7 +61,11 @@ export interface Cli extends Printer {
   close(): Promise<void>;
 }
 
-export function createCli(io: Io, globals: Globals, colors: Colors): Cli {
+export function createCli(
+  io: Io,
+  globals: Globals,
+  {colors, createProgram}: Pick<Cli, 'colors' | 'createProgram'>,
+): Cli {
   let known: Config | undefined;
   let chat: Promise<OpenChat> | undefined;
   let stored: ToldEvent[] = [];
@@ -132,7 +139,12 @@ export function createCli(io: Io, globals: Globals, colors: Colors): Cli {
     }),
     actor: {kind: 'operator', name: io.env['CHATCTL_ACTOR'] ?? 'chatctl'},
     config: readConfig,
-    chat: () => (chat ??= open()),
+    chat: () =>
+      (chat ??= open().catch((error: unknown) => {
+        // What could not be opened may be mended meanwhile.
+        chat = undefined;
+        throw error;
+      })),
     events() {
       const taken = stored;
       stored = [];
@@ -142,6 +154,7 @@ export function createCli(io: Io, globals: Globals, colors: Colors): Cli {
       if (!globals.quiet) io.stderr.write(`${text}\n`);
     },
     colors,
+    createProgram,
     sameAs: request => void rehearsal?.requests.push(request),
     plan: async () => (await chat?.catch(() => undefined)) && rehearsal?.plan(),
     async close() {

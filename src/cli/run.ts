@@ -101,7 +101,7 @@ function prepare(command: Command, around: Surroundings): void {
       const args = all.slice(0, -2);
       const globals = command.optsWithGlobals<Globals>();
       mustHonour(command, globals, declaration.features);
-      const cli = createCli(io, globals, colors);
+      const cli = createCli(io, globals, {colors, createProgram});
       try {
         if (declaration.features.has('dry-run')) await tellProduction(cli);
         const action = await declaration.load();

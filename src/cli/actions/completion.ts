@@ -2,11 +2,10 @@
 // of rooms and users, and values of flags, come from the hidden `chatctl __complete`.
 import type {Command} from 'commander';
 import type {Cli} from '../context.ts';
-import {createProgram} from '../program.ts';
 import type {Shell} from '../shells.ts';
 
 export function printCompletion(cli: Cli, shell: Shell): Promise<void> {
-  cli.io.stdout.write(scripts[shell](nodesOf(createProgram())));
+  cli.io.stdout.write(scripts[shell](nodesOf(cli.createProgram())));
   return Promise.resolve();
 }
 

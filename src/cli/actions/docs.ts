@@ -1,6 +1,6 @@
+import type {Command} from 'commander';
 import type {Cli} from '../context.ts';
 import {exitMeanings, exits} from '../exit.ts';
-import {createProgram} from '../program.ts';
 import {commandReferences, flagReferences, referencePages} from '../reference.ts';
 import {writeNewFiles} from './files.ts';
 
@@ -15,7 +15,7 @@ export function writeDocs(cli: Cli, options: DocsOptions): Promise<void> {
 }
 
 function write(cli: Cli, options: DocsOptions): void {
-  const program = createProgram();
+  const program = cli.createProgram();
   const files =
     options.format === 'json' || (options.out === undefined && cli.format === 'json')
       ? new Map([['chatctl.json', `${JSON.stringify(treeOf(program))}\n`]])
@@ -33,7 +33,7 @@ function write(cli: Cli, options: DocsOptions): void {
   });
 }
 
-function treeOf(program: ReturnType<typeof createProgram>): object {
+function treeOf(program: Command): object {
   const names = Object.keys(exits) as (keyof typeof exits)[];
   return {
     commands: commandReferences(program),
