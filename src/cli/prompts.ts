@@ -216,11 +216,30 @@ type Question =
   | {type: 'select'; message: string; choices: readonly Choice[]}
   | {type: 'checkbox'; message: string; choices: readonly Choice[]; required: boolean; pageSize: number};
 
+/** A list that is still being looked up when the person has answered is waited for: the database is closed next. */
 async function prompt(io: Io, question: Question): Promise<unknown> {
-  const {createPromptModule} = (await import('inquirer')).default;
-  const ask = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
+  if (question.type !== 'search') return ask(io, question);
+  const {source} = question;
+  const lookUps: Promise<unknown>[] = [];
+  const watched: Source = term => {
+    const found = source(term);
+    lookUps.push(found);
+    return found;
+  };
   try {
-    const answers: Record<string, unknown> = await ask([{...question, name: 'answer'}] as Parameters<typeof ask>[0]);
+    return await ask(io, {...question, source: watched});
+  } finally {
+    await Promise.allSettled(lookUps);
+  }
+}
+
+async function ask(io: Io, question: Question): Promise<unknown> {
+  const {createPromptModule} = (await import('inquirer')).default;
+  const askAll = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
+  try {
+    const answers: Record<string, unknown> = await askAll([{...question, name: 'answer'}] as Parameters<
+      typeof askAll
+    >[0]);
     return answers['answer'];
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ExitPromptError') throw error;

@@ -31,18 +31,18 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   return code;
 }
 
-async function parse(program: Command, argv: readonly string[], io: Io, colors: Colors): Promise<void> {
+async function parse(program: Command, argv: readonly string[], io: Io, colors: Colors, asked = false): Promise<void> {
   if (await showVersion(argv, io)) return;
   if (argv[0] === '__complete') return (await import('./complete.ts')).complete(program, argv.slice(1), io);
   const interactive = canAsk(io, argv.includes('--no-input'));
-  prepare(program, {io, colors, argv, interactive});
+  prepare(program, {io, colors, argv, interactive, asked});
   const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
   if (topic !== undefined) return void io.stdout.write(`${topic(argv[2])}\n`);
   if (argv[0] === 'help') return commandOf(program, argv.slice(1)).outputHelp();
   if (argv.length === 0 && interactive) {
     const {chooseJob} = await import('./menu.ts');
     const words = await chooseJob(io);
-    return parse(createProgram(), words, io, colors);
+    return parse(createProgram(), words, io, colors, true);
   }
   if (argv.length === 0) return program.outputHelp();
   await program.parseAsync(argv, {from: 'user'});
@@ -76,6 +76,8 @@ interface Surroundings {
   colors: Colors;
   argv: readonly string[];
   interactive: boolean;
+  /** The command itself was picked from the menu. */
+  asked: boolean;
 }
 
 /** Gives every command our streams, our way to end, and its action. */
@@ -105,7 +107,7 @@ function prepare(command: Command, around: Surroundings): void {
       try {
         if (declaration.features.has('dry-run')) await tellProduction(cli);
         const action = await declaration.load();
-        await thenTell(cli, around.argv, action(cli, ...([...args, command.opts()] as never[])));
+        await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
       } finally {
         await cli.close();
       }
@@ -125,20 +127,20 @@ async function tellProduction(cli: Cli): Promise<void> {
 }
 
 /** When the work is done, also where some of it failed: how it is done without questions, and what a rehearsal found. */
-async function thenTell(cli: Cli, argv: readonly string[], work: Promise<void>): Promise<void> {
+async function thenTell(cli: Cli, around: Surroundings, work: Promise<void>): Promise<void> {
   const ended = await work.catch((error: unknown) => {
     if (error instanceof Exit && error.code !== exits.interrupted) return error;
     throw error;
   });
-  tellLine(cli, argv);
+  tellLine(cli, around);
   await tellPlan(cli);
   if (ended) throw ended;
 }
 
 /** What was asked for, as the line that would have needed no question. */
-function tellLine(cli: Cli, argv: readonly string[]): void {
+function tellLine(cli: Cli, {argv, asked}: Surroundings): void {
   const answers = cli.ask.answers();
-  if (answers.length > 0)
+  if (asked || answers.length > 0)
     cli.note(`The same without questions: ${commandName(cli.io)} ${commandLine([...argv, ...answers])}`);
 }
 
