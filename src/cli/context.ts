@@ -70,6 +70,7 @@ export function createCli(
   let chat: Promise<OpenChat> | undefined;
   let stored: ToldEvent[] = [];
   let rehearsal: Rehearsal | undefined;
+  const requests: ApiRequest[] = [];
 
   async function readConfig(own?: Partial<Record<SettingName, string>>): Promise<Config> {
     if (known && !own) return known;
@@ -106,8 +107,7 @@ export function createCli(
     const target = await targetOf(opened, cli.actor);
     const apiUrl = await apiUrlOf(cli);
     const events: ToldEvent[] = [];
-    const requests: ApiRequest[] = [];
-    return {events, requests, plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl)};
+    return {events, plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl)};
   }
 
   /** The database as a person should see it before a severe change; where its schema is not ours, its address. */
@@ -155,7 +155,7 @@ export function createCli(
     },
     colors,
     createProgram,
-    sameAs: request => void rehearsal?.requests.push(request),
+    sameAs: request => void requests.push(request),
     plan: async () => (await chat?.catch(() => undefined)) && rehearsal?.plan(),
     async close() {
       await (await chat?.catch(() => undefined))?.close();
@@ -166,7 +166,6 @@ export function createCli(
 
 interface Rehearsal {
   events: ToldEvent[];
-  requests: ApiRequest[];
   plan(): Plan;
 }
 
