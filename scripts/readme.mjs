@@ -1,6 +1,7 @@
 // Writes the tables of commands and settings into README.md from the code: node --import tsx scripts/readme.mjs [--check]
 import {readFileSync, writeFileSync} from 'node:fs';
 import {format, resolveConfig} from 'prettier';
+import {createProgram} from '../src/cli/program.ts';
 import {commandTable} from '../src/cli/reference.ts';
 import {settings} from '../src/config.ts';
 
@@ -22,7 +23,7 @@ function between(text, mark, lines) {
 }
 
 const old = readFileSync('README.md', 'utf8');
-const filled = between(between(old, 'commands', commandTable()), 'settings', settingsTable());
+const filled = between(between(old, 'commands', commandTable(createProgram())), 'settings', settingsTable());
 const made = await format(filled, {...(await resolveConfig('README.md')), parser: 'markdown'});
 if (!process.argv.includes('--check')) writeFileSync('README.md', made);
 else if (made !== old) {

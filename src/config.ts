@@ -171,6 +171,8 @@ export type Config = {
   /** The folder that `.chatctl/` lies in, or would. */
   projectDir: string;
   origins: Partial<Record<SettingName, Origin>>;
+  /** As they were written, without those that are secret. */
+  texts: Partial<Record<SettingName, string>>;
 };
 
 export interface ConfigSources {
@@ -191,16 +193,19 @@ export function loadConfig(sources: ConfigSources): Config {
     ['.env', readEnvFile(join(projectDir, '.env'))],
     ['config file', readConfigFile(sources.file ? resolve(sources.cwd, sources.file) : configPath(projectDir))],
   ];
-  const config: Record<string, unknown> = {projectDir, origins: {}};
+  const config: Record<string, unknown> = {projectDir};
   const found: Partial<Record<SettingName, Origin>> = {};
+  const texts: Partial<Record<SettingName, string>> = {};
   for (const name of settingNames) {
     const [origin, text] = lookup(name, layers);
     if (text === undefined) continue;
     found[name] = origin;
     const base = origin === 'flag' || origin === 'environment' ? sources.cwd : projectDir;
-    config[name] = parseSetting(name, name === 'DATABASE_URL' ? anchored(text, base) : text);
+    const meant = name === 'DATABASE_URL' ? anchored(text, base) : text;
+    config[name] = parseSetting(name, meant);
+    if (!(config[name] instanceof Secret)) texts[name] = meant;
   }
-  return checked({...(config as Config), origins: found});
+  return checked({...(config as Config), origins: found, texts});
 }
 
 export const settingNames = Object.keys(settings) as SettingName[];
@@ -326,6 +331,49 @@ function readConfigFile(path: string): Record<string, string> {
     const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON that can be read';
     throw new ChatError('config_invalid', `The file ${path} is not valid: ${problem}.`, {cause});
   }
+}
+
+export interface ConfigProblem {
+  /** The setting, or the file where none can be named. */
+  path: string;
+  message: string;
+}
+
+/** All that is wrong with a project file, where loading it stops at the first. Values are never told. */
+export function checkConfigFile(path: string): ConfigProblem[] {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read';
+    return [{path, message: `The file cannot be used: ${reason}.`}];
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    return [{path, message: 'It must be a JSON object with a setting by each name.'}];
+  }
+  return Object.entries(content).flatMap(([name, value]) => problemsOf(name, value));
+}
+
+function problemsOf(name: string, value: unknown): ConfigProblem[] {
+  const known = settingNames.find(each => each === name);
+  if (!known) return [{path: name, message: `There is no setting ${name}.`}];
+  if (typeof value !== 'string') return [{path: name, message: 'It must be a text, in quotes.'}];
+  try {
+    if (value !== '') parseSetting(known, value);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ChatError)) throw error;
+    return [{path: name, message: error.message}];
+  }
+}
+
+/** The value as it may be shown: a secret only where it was asked to be revealed. */
+export function shownSetting(config: Config, name: SettingName, reveal: boolean): string | null {
+  const value = config[name];
+  if (value instanceof Secret) return reveal ? value.reveal() : '********';
+  const text = config.texts[name] ?? null;
+  // The password in the address of a database is a secret too.
+  return name === 'DATABASE_URL' && !reveal ? (text?.replace(/(:\/\/[^:/@]*):[^@]*@/, '$1:********@') ?? null) : text;
 }
 
 /** The nearest folder upwards that holds `.chatctl`, or this one. */

@@ -36,6 +36,11 @@ function announced(config: Config): ServerFile | undefined {
   }
 }
 
+/** The API of a server of this project that runs on this machine. */
+export function announcedUrl(config: Config): string | undefined {
+  return announced(config)?.api_url;
+}
+
 /** The API's base URL: --api-url, CHATCTL_API_URL, the running `dev`, the settings. */
 export async function apiUrlOf(cli: Cli): Promise<string> {
   const config = await cli.config();

@@ -1,5 +1,6 @@
 import {basename, relative} from 'node:path';
 import type {Io} from './io.ts';
+import {commandLine} from './words.ts';
 
 /** How the person started this, so that printed lines can be pasted and work. */
 export function commandName({env, cwd, started}: Io): string {
@@ -9,9 +10,5 @@ export function commandName({env, cwd, started}: Io): string {
   if (event === 'npx' || env['npm_command'] === 'exec') return 'npx chatctl';
   if (basename(started.script) === 'chatctl') return 'chatctl';
   const near = relative(cwd, started.script);
-  return ['node', ...started.flags, near.startsWith('..') ? started.script : near].map(quoted).join(' ');
-}
-
-function quoted(word: string): string {
-  return /^[\w./=:@+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return commandLine(['node', ...started.flags, near.startsWith('..') ? started.script : near]);
 }

@@ -3,13 +3,22 @@ import type {Command} from 'commander';
 import type {Cli} from './context.ts';
 
 /** Global flags that only some commands honour; the others refuse them. */
-export type Feature = 'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url';
+export type Feature =
+  'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url' | 'progress';
 
 export type Run<Args extends unknown[] = never[]> = (cli: Cli, ...args: Args) => Promise<void>;
 
-interface Declaration {
+export interface Declaration {
   features: ReadonlySet<Feature>;
+  examples: readonly string[];
+  /** Exit codes beyond those that every command has, with their meaning here. */
+  exits: readonly ExitMeaning[];
   load: () => Promise<Run>;
+}
+
+export interface ExitMeaning {
+  code: number;
+  meaning: string;
 }
 
 const declarations = new WeakMap<Command, Declaration>();
@@ -29,7 +38,12 @@ export interface CommandParts {
 /** Adds a command; its flags are added to what this returns. */
 export function declare(parent: Command, parts: CommandParts): Command {
   const command = parent.command(parts.usage).description(parts.summary);
-  declarations.set(command, {features: new Set(parts.features), load: parts.load});
+  declarations.set(command, {
+    features: new Set(parts.features),
+    examples: parts.examples,
+    exits: exitsIn(parts.exits),
+    load: parts.load,
+  });
   command.addHelpText('after', helpAfter(parts));
   return command;
 }
@@ -44,6 +58,14 @@ function helpAfter({examples, exits, features = []}: CommandParts): string {
   lines.push('', `Takes also ${globalFlags(features)}; see chatctl --help.`);
   if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 5, 130; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
+}
+
+/** `3 no such room, 143` in its parts. */
+function exitsIn(text = ''): ExitMeaning[] {
+  return [...text.matchAll(/(?:^|, |; )(\d+)\b *(.*?)(?=[,;] \d|$)/g)].map(([, code, meaning = '']) => ({
+    code: Number(code),
+    meaning: meaning || 'ended by SIGTERM',
+  }));
 }
 
 export function declarationOf(command: Command): Declaration | undefined {

@@ -1,10 +1,12 @@
 // What a command works with: the streams, the settings, the chat, and how to ask and to tell.
+import type {Command} from 'commander';
 import type {Config, SettingName} from '../config.ts';
 import type {Actor, StoredEvent} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
 import type {OpenChat} from '../open.ts';
-import {canAsk, useColor, type ColorWish, type Io} from './io.ts';
+import {canAsk, type Colors, type ColorWish, type Io} from './io.ts';
 import {formats, printer, type Format, type Printer} from './output.ts';
+import type {ApiRequest, Plan} from './plan.ts';
 import {prompter, type Prompter} from './prompts.ts';
 
 /** The global flags as commander gives them. */
@@ -27,6 +29,7 @@ export interface Globals {
   dryRun?: boolean;
   as?: string;
   timeout?: number;
+  progress?: 'auto' | 'none';
 }
 
 export interface ToldEvent extends StoredEvent {
@@ -47,15 +50,27 @@ export interface Cli extends Printer {
   events(): ToldEvent[];
   /** A line for the person, on stderr; --quiet silences it. */
   note(text: string): void;
-  /** Whether stderr may have colour. */
-  color: boolean;
+  /** A tree of all commands, to tell of; handed in, because the tree loads what is told here. */
+  createProgram: () => Command;
+  /** Which streams may have colour. */
+  colors: Colors;
+  /** Tells how the API would be asked for what this command does, for the plan of a rehearsal. */
+  sameAs(request: ApiRequest): void;
+  /** In a rehearsal, what would have been done. */
+  plan(): Promise<Plan | undefined>;
   close(): Promise<void>;
 }
 
-export function createCli(io: Io, globals: Globals): Cli {
+export function createCli(
+  io: Io,
+  globals: Globals,
+  {colors, createProgram}: Pick<Cli, 'colors' | 'createProgram'>,
+): Cli {
   let known: Config | undefined;
   let chat: Promise<OpenChat> | undefined;
   let stored: ToldEvent[] = [];
+  let rehearsal: Rehearsal | undefined;
+  const requests: ApiRequest[] = [];
 
   async function readConfig(own?: Partial<Record<SettingName, string>>): Promise<Config> {
     if (known && !own) return known;
@@ -75,22 +90,61 @@ export function createCli(io: Io, globals: Globals): Cli {
     const {openChat} = await import('../open.ts');
     const opened = await openChat(await readConfig(), {dryRun: globals.dryRun ?? false});
     if (globals.verbose) tellTarget(opened.db.target.label);
-    opened.onEvent = event => stored.push({...event, dryRun: globals.dryRun ?? false});
+    opened.onEvent = event => {
+      stored.push({...event, dryRun: globals.dryRun ?? false});
+      rehearsal?.events.push({...event, dryRun: true});
+    };
+    if (globals.dryRun) rehearsal = await rehearse(opened);
     return opened;
   }
 
-  return {
-    ...printer(io, formatOf(io, globals), globals.fields),
+  async function rehearse(opened: OpenChat): Promise<Rehearsal> {
+    const [{targetOf}, {apiUrlOf}, {planOf}] = await Promise.all([
+      import('./target.ts'),
+      import('./addresses.ts'),
+      import('./plan.ts'),
+    ]);
+    const target = await targetOf(opened, cli.actor);
+    const apiUrl = await apiUrlOf(cli);
+    const events: ToldEvent[] = [];
+    return {events, plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl)};
+  }
+
+  /** The database as a person should see it before a severe change; where its schema is not ours, its address. */
+  async function tellTargetOf(): Promise<string> {
+    const {fingerprint, targetOf} = await import('./target.ts');
+    const {parseDatabaseUrl} = await import('../db/connect.ts');
+    try {
+      return fingerprint(await targetOf(await cli.chat(), cli.actor));
+    } catch {
+      return parseDatabaseUrl((await readConfig()).DATABASE_URL).label;
+    }
+  }
+
+  const out = printer(io, formatOf(io, globals), globals.fields);
+  const cli: Cli = {
+    ...out,
+    print(result) {
+      if (!rehearsal || out.format !== 'json') return out.print(result);
+      const {plan} = rehearsal;
+      out.print({...result, json: items => ({...result.json(items), dry_run: plan()})});
+    },
     io,
     globals,
     ask: prompter(io, {
       canAsk: canAsk(io, globals.input === false),
       yes: globals.yes ?? false,
       confirm: globals.confirm,
+      target: tellTargetOf,
     }),
     actor: {kind: 'operator', name: operatorName(io)},
     config: readConfig,
-    chat: () => (chat ??= open()),
+    chat: () =>
+      (chat ??= open().catch((error: unknown) => {
+        // What could not be opened may be mended meanwhile.
+        chat = undefined;
+        throw error;
+      })),
     events() {
       const taken = stored;
       stored = [];
@@ -99,11 +153,15 @@ export function createCli(io: Io, globals: Globals): Cli {
     note(text) {
       if (!globals.quiet) io.stderr.write(`${text}\n`);
     },
-    color: useColor(io, io.stderr, colorWish(globals)),
+    colors,
+    createProgram,
+    sameAs: request => void requests.push(request),
+    plan: async () => (await chat?.catch(() => undefined)) && rehearsal?.plan(),
     async close() {
       await (await chat?.catch(() => undefined))?.close();
     },
   };
+  return cli;
 }
 
 /** What the environment says; it is a name for the log and proves nothing. */
@@ -112,9 +170,9 @@ function operatorName({env}: Io): string {
   return names.find(name => name?.trim()) ?? 'chatctl';
 }
 
-function colorWish({color}: Globals): ColorWish {
-  if (color === false) return 'never';
-  return typeof color === 'string' ? color : 'auto';
+interface Rehearsal {
+  events: ToldEvent[];
+  plan(): Plan;
 }
 
 function flagsOf({db, centrifugoApiUrl}: Globals): Partial<Record<SettingName, string>> {

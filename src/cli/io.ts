@@ -19,12 +19,22 @@ export interface Io {
 export type ColorWish = 'auto' | 'always' | 'never';
 
 /** Whether to colour what goes to this stream. The one place that decides. */
-export function useColor(io: Io, stream: {isTTY?: boolean}, wish: ColorWish): boolean {
+function useColor(io: Io, stream: {isTTY?: boolean}, wish: ColorWish): boolean {
   const {env} = io;
   if (wish !== 'auto') return wish === 'always';
   if (env['NO_COLOR']) return false;
   if (isOn(env['FORCE_COLOR']) || isOn(env['CLICOLOR_FORCE'])) return true;
   return stream.isTTY === true && env['TERM'] !== 'dumb';
+}
+
+/** Decided once for a run, and handed to whatever writes. */
+export interface Colors {
+  stdout: boolean;
+  stderr: boolean;
+}
+
+export function colorsOf(io: Io, wish: ColorWish): Colors {
+  return {stdout: useColor(io, io.stdout, wish), stderr: useColor(io, io.stderr, wish)};
 }
 
 function isOn(value: string | undefined): boolean {

@@ -5,9 +5,11 @@ import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
 import {declareMigrate} from './commands/migrate.ts';
+import {declareConfig, declareProject} from './commands/project.ts';
 import {declareRealtime} from './commands/realtime.ts';
 import {declareRoom} from './commands/room.ts';
 import {declareServer} from './commands/server.ts';
+import {declareShell} from './commands/shell.ts';
 import {declareToken} from './commands/token.ts';
 import {declareUser} from './commands/user.ts';
 import {formats} from './output.ts';
@@ -36,6 +38,7 @@ export function createProgram(): Command {
     .option('--confirm <name>', 'answer a severe confirmation')
     .option('-n, --dry-run', 'show what would be written, and change nothing')
     .option('--timeout <duration>', 'how long to wait, such as 30s', duration)
+    .addOption(new Option('--progress <how>', 'how far long work has come, on stderr').choices(['auto', 'none']))
     .option('--as <user>', 'the author of a post')
     .option('-V, --version', 'the version')
     .helpOption('-h, --help', 'show help')
@@ -48,6 +51,8 @@ export function createProgram(): Command {
   program.commandsGroup('Start and run');
   declareServer(program);
   declareMigrate(program);
+  declareProject(program);
+  declareConfig(program);
   program.commandsGroup('Rooms and people');
   declareRoom(program);
   declareMember(program);
@@ -58,6 +63,8 @@ export function createProgram(): Command {
   declareToken(program);
   declareRealtime(program);
   declareDelivery(program);
+  program.commandsGroup('Reference');
+  declareShell(program);
   program.helpCommand('help [topic]', 'help on a command or a topic');
   return program;
 }

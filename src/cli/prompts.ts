@@ -1,8 +1,19 @@
 // Questions to a person at a terminal, drawn on stderr so that stdout stays data. Where there is nobody to ask, the
-// error names the argument or flag that would have been the answer.
+// error names the argument or flag that would have been the answer. Answers are kept as the words that would have given
+// them, so that the command can be told as a line for a script.
 import {ChatError} from '../core/errors.ts';
 import {Exit, exits} from './exit.ts';
 import type {Io} from './io.ts';
+import {quotedWord} from './words.ts';
+
+export interface Choice<Value extends string = string> {
+  value: Value;
+  /** What the person sees; the value when it is left out. */
+  name?: string;
+}
+
+/** Finds what a person may choose from; without a term the first of all. */
+export type Source = (term: string | undefined) => Promise<Choice[]>;
 
 export interface Prompter {
   canAsk: boolean;
@@ -10,31 +21,135 @@ export interface Prompter {
   text(value: string | undefined, name: string, question: string): Promise<string>;
   /** The values, or the person's answer, split at commas and spaces. */
   texts(values: readonly string[] | undefined, name: string, question: string): Promise<string[]>;
+  /** What is not shown while it is typed, and not kept. */
+  secret(name: string, question: string): Promise<string>;
+  /** One of a few, or undefined where nobody can be asked. */
+  choose<Value extends string>(
+    flag: string,
+    question: string,
+    choices: readonly Choice<Value>[],
+  ): Promise<Value | undefined>;
+  /** The value, or what the person picks from a list that they search; with `typed` it may be new. */
+  pick(
+    value: string | undefined,
+    name: string,
+    question: string,
+    source: Source,
+    options?: {typed?: boolean},
+  ): Promise<string>;
+  /** The values, or all that the person marks; with `typed` what they type may be new. */
+  several(
+    values: readonly string[] | undefined,
+    name: string,
+    question: string,
+    source: Source,
+    options?: {typed?: boolean},
+  ): Promise<string[]>;
   /** A moderate danger: yes or no, No by default, `--yes` in a script. */
   agree(question: string): Promise<void>;
   /** A severe danger: the name must be typed, `--confirm <name>` in a script; `--yes` is not enough. */
   agreeByName(what: string, name: string): Promise<void>;
+  /** The answers so far, as words for the command line. */
+  answers(): string[];
 }
 
-export function prompter(io: Io, options: {canAsk: boolean; yes: boolean; confirm: string | undefined}): Prompter {
+interface PrompterOptions {
+  canAsk: boolean;
+  yes: boolean;
+  confirm: string | undefined;
+  /** What a severe change is about to be done to. */
+  target: () => Promise<string>;
+}
+
+/** So many fit on a screen, to be marked one by one; a longer list is searched. */
+const markable = 50;
+const pageSize = 12;
+
+export function prompter(io: Io, options: PrompterOptions): Prompter {
+  const args: string[] = [];
+  const flags: string[] = [];
+
+  function keep(name: string, values: readonly string[]): void {
+    if (name.startsWith('--')) for (const value of values) flags.push(name.split(' ')[0] ?? name, value);
+    else args.push(...values);
+  }
+
   async function input(question: string): Promise<string> {
     return String(await prompt(io, {type: 'input', message: question})).trim();
   }
 
-  async function text(value: string | undefined, name: string, question: string): Promise<string> {
-    if (value !== undefined) return value;
+  async function typed(name: string, question: string): Promise<string> {
     if (!options.canAsk) throw missing(name);
     const answer = await input(question);
     if (answer === '') throw missing(name);
     return answer;
   }
 
+  async function searched(name: string, question: string, source: Source, mayBeNew: boolean): Promise<string> {
+    if (!options.canAsk) throw missing(name);
+    if (!mayBeNew && (await source(undefined)).length === 0) throw nothingToPick(name);
+    const offered: Source = async term => withTyped(await source(term), term, mayBeNew);
+    return String(await prompt(io, {type: 'search', message: question, source: offered, pageSize}));
+  }
+
+  /** One search after another, until the person says that these are all. */
+  async function searchedAll(question: string, source: Source, mayBeNew: boolean): Promise<string[]> {
+    const chosen: string[] = [];
+    const offered: Source = async term => {
+      const found = withTyped(await source(term), term, mayBeNew).filter(each => !chosen.includes(each.value));
+      const all = {value: '', name: `That is all: ${chosen.join(', ')}`};
+      return chosen.length > 0 && !term ? [all, ...found] : found;
+    };
+    for (;;) {
+      const answer = String(await prompt(io, {type: 'search', message: question, source: offered, pageSize}));
+      if (answer === '') return chosen;
+      chosen.push(answer);
+    }
+  }
+
   return {
     canAsk: options.canAsk,
-    text,
+    async text(value, name, question) {
+      if (value !== undefined) return value;
+      const answer = await typed(name, question);
+      keep(name, [answer]);
+      return answer;
+    },
     async texts(values, name, question) {
       if (values && values.length > 0) return [...values];
-      return (await text(undefined, name, question)).split(/[\s,]+/).filter(Boolean);
+      const answers = (await typed(name, question)).split(/[\s,]+/).filter(Boolean);
+      keep(name, answers);
+      return answers;
+    },
+    async secret(name, question) {
+      if (!options.canAsk) throw missing(name);
+      return String(await prompt(io, {type: 'password', message: question})).trim();
+    },
+    async choose(flag, question, choices) {
+      if (!options.canAsk) return undefined;
+      const answer = await prompt(io, {type: 'select', message: question, choices: choices.map(named)});
+      const chosen = choices.find(each => each.value === answer)?.value;
+      if (chosen !== undefined) keep(flag, [chosen]);
+      return chosen;
+    },
+    async pick(value, name, question, source, {typed: mayBeNew = false} = {}) {
+      if (value !== undefined) return value;
+      const answer = await searched(name, question, source, mayBeNew);
+      keep(name, [answer]);
+      return answer;
+    },
+    async several(values, name, question, source, {typed: mayBeNew = false} = {}) {
+      if (values && values.length > 0) return [...values];
+      if (!options.canAsk) throw missing(name);
+      const first = await source(undefined);
+      if (first.length === 0 && !mayBeNew) throw nothingToPick(name);
+      const marked = !mayBeNew && first.length <= markable;
+      const choices = first.map(named);
+      const answers = marked
+        ? ((await prompt(io, {type: 'checkbox', message: question, choices, required: true, pageSize})) as string[])
+        : await searchedAll(question, source, mayBeNew);
+      keep(name, answers);
+      return answers;
     },
     async agree(question) {
       if (options.yes) return;
@@ -44,25 +159,39 @@ export function prompter(io: Io, options: {canAsk: boolean; yes: boolean; confir
         });
       }
       if ((await prompt(io, {type: 'confirm', message: question, default: false})) !== true) refuse(io);
+      flags.push('--yes');
     },
     async agreeByName(what, name) {
       if (options.confirm !== undefined && options.confirm !== name) {
         throw new ChatError('confirmation_required', `--confirm says "${options.confirm}", and it is "${name}".`);
       }
       if (options.confirm === name) return;
+      const target = await options.target();
       if (!options.canAsk) {
-        throw new ChatError('confirmation_required', `${what} There is no terminal to ask on.`, {
-          hint: `Answer with --confirm ${quoted(name)}`,
+        throw new ChatError('confirmation_required', `${what} There is no terminal to ask on. The target: ${target}.`, {
+          hint: `Answer with --confirm ${quotedWord(name)}`,
         });
       }
-      io.stderr.write(`${what}\n`);
+      io.stderr.write(`${what}\nThe target: ${target}.\n`);
       if ((await input(`Type ${name} to go on:`)) !== name) refuse(io);
+      flags.push('--confirm', name);
+    },
+    answers() {
+      // Behind -- a word that begins with a dash is no flag.
+      return [...flags, ...(args.some(word => word.startsWith('-')) ? ['--'] : []), ...args];
     },
   };
 }
 
-function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", String.raw`'\''`)}'`;
+/** What was found and, where it may be new, what was typed. */
+function withTyped(found: readonly Choice[], term: string | undefined, mayBeNew: boolean): Choice[] {
+  const own = term?.trim() ?? '';
+  const isNew = mayBeNew && own !== '' && !found.some(each => each.value === own);
+  return isNew ? [...found, {value: own, name: `${own} (new)`}] : [...found];
+}
+
+function named<Value extends string>({value, name}: Choice<Value>): {value: Value; name: string} {
+  return {value, name: name ?? value};
 }
 
 function missing(name: string): ChatError {
@@ -71,20 +200,47 @@ function missing(name: string): ChatError {
   });
 }
 
+function nothingToPick(name: string): ChatError {
+  return new ChatError('input_required', `Missing ${name}, and there is none yet to choose from.`);
+}
+
 function refuse(io: Io): never {
   io.stderr.write('Nothing was changed.\n');
   throw new Exit(exits.failure);
 }
 
-async function prompt(
-  io: Io,
-  question: {type: 'input' | 'confirm'; message: string; default?: boolean},
-): Promise<unknown> {
-  const {createPromptModule} = (await import('inquirer')).default;
-  const ask = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
+type Question =
+  | {type: 'input' | 'password'; message: string}
+  | {type: 'confirm'; message: string; default: boolean}
+  | {type: 'search'; message: string; source: Source; pageSize: number}
+  | {type: 'select'; message: string; choices: readonly Choice[]}
+  | {type: 'checkbox'; message: string; choices: readonly Choice[]; required: boolean; pageSize: number};
+
+/** A list that is still being looked up when the person has answered is waited for: the database is closed next. */
+async function prompt(io: Io, question: Question): Promise<unknown> {
+  if (question.type !== 'search') return ask(io, question);
+  const {source} = question;
+  const lookUps: Promise<unknown>[] = [];
+  const watched: Source = term => {
+    const found = source(term);
+    lookUps.push(found);
+    return found;
+  };
   try {
-    const {answer}: {answer: unknown} = await ask([{...question, name: 'answer'}]);
-    return answer;
+    return await ask(io, {...question, source: watched});
+  } finally {
+    await Promise.allSettled(lookUps);
+  }
+}
+
+async function ask(io: Io, question: Question): Promise<unknown> {
+  const {createPromptModule} = (await import('inquirer')).default;
+  const askAll = createPromptModule({input: io.stdin, output: io.stderr as NodeJS.WriteStream});
+  try {
+    const answers: Record<string, unknown> = await askAll([{...question, name: 'answer'}] as Parameters<
+      typeof askAll
+    >[0]);
+    return answers['answer'];
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ExitPromptError') throw error;
     io.stderr.write('\n');

@@ -1,14 +1,18 @@
 // From the arguments to an exit code. The only place where errors become exit codes.
+import {styleText} from 'node:util';
 import {CommanderError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
+import {commandName} from './command-name.ts';
 import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
-import {canAsk, useColor, type ColorWish, type Io} from './io.ts';
+import {canAsk, colorsOf, type Colors, type ColorWish, type Io} from './io.ts';
 import {nearest} from './nearest.ts';
 import {createProgram} from './program.ts';
+import {visible} from './text.ts';
 import {topics} from './topics.ts';
+import {commandLine} from './words.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
@@ -18,21 +22,28 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       if (error.code !== 'EPIPE') throw error;
     });
   }
-  const program = createProgram();
+  const colors = colorsOf(io, colorIn(argv));
   try {
-    await parse(program, argv, io);
+    await parse(createProgram(), argv, io, colors);
   } catch (error) {
-    code = codeOf(error, argv, io);
+    code = codeOf(error, argv, io, colors);
   }
   return code;
 }
 
-async function parse(program: Command, argv: readonly string[], io: Io): Promise<void> {
+async function parse(program: Command, argv: readonly string[], io: Io, colors: Colors, asked = false): Promise<void> {
   if (await showVersion(argv, io)) return;
-  prepare(program, io, canAsk(io, argv.includes('--no-input')));
+  if (argv[0] === '__complete') return (await import('./complete.ts')).complete(program, argv.slice(1), io);
+  const interactive = canAsk(io, argv.includes('--no-input'));
+  prepare(program, {io, colors, argv, interactive, asked});
   const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
-  if (topic !== undefined) return void io.stdout.write(`${topic()}\n`);
+  if (topic !== undefined) return void io.stdout.write(`${topic(argv[2])}\n`);
   if (argv[0] === 'help') return commandOf(program, argv.slice(1)).outputHelp();
+  if (argv.length === 0 && interactive) {
+    const {chooseJob} = await import('./menu.ts');
+    const words = await chooseJob(io);
+    return parse(createProgram(), words, io, colors, true);
+  }
   if (argv.length === 0) return program.outputHelp();
   await program.parseAsync(argv, {from: 'user'});
 }
@@ -59,8 +70,19 @@ async function showVersion(argv: readonly string[], io: Io): Promise<boolean> {
   return true;
 }
 
+/** What every command is given. */
+interface Surroundings {
+  io: Io;
+  colors: Colors;
+  argv: readonly string[];
+  interactive: boolean;
+  /** The command itself was picked from the menu. */
+  asked: boolean;
+}
+
 /** Gives every command our streams, our way to end, and its action. */
-function prepare(command: Command, io: Io, interactive: boolean): void {
+function prepare(command: Command, around: Surroundings): void {
+  const {io, colors} = around;
   command.exitOverride(error => {
     throw Object.assign(error, {usage: usageOf(command)});
   });
@@ -70,32 +92,63 @@ function prepare(command: Command, io: Io, interactive: boolean): void {
     writeErr: text => void io.stdout.write(text),
     outputError: () => undefined,
     getOutHelpWidth: () => io.stdout.columns ?? 100,
-    getOutHasColors: () => useColor(io, io.stdout, 'auto'),
-    getErrHasColors: () => useColor(io, io.stderr, 'auto'),
+    getOutHasColors: () => colors.stdout,
+    getErrHasColors: () => colors.stderr,
   });
   // Missing arguments are asked for where there is somebody to ask.
-  if (interactive) Object.assign(command, {missingArgument: () => undefined});
+  if (around.interactive) Object.assign(command, {missingArgument: () => undefined});
   const declaration = declarationOf(command);
   if (declaration) {
     command.action(async (...all: unknown[]) => {
       const args = all.slice(0, -2);
       const globals = command.optsWithGlobals<Globals>();
       mustHonour(command, globals, declaration.features);
-      await execute(io, globals, async cli =>
-        (await declaration.load())(cli, ...([...args, command.opts()] as never[])),
-      );
+      const cli = createCli(io, globals, {colors, createProgram});
+      try {
+        if (declaration.features.has('dry-run')) await tellProduction(cli);
+        const action = await declaration.load();
+        await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
+      } finally {
+        await cli.close();
+      }
     });
   }
-  for (const child of command.commands) prepare(child, io, interactive);
+  for (const child of command.commands) prepare(child, around);
 }
 
-async function execute(io: Io, globals: Globals, action: (cli: Cli) => Promise<void>): Promise<void> {
-  const cli = createCli(io, globals);
-  try {
-    await action(cli);
-  } finally {
-    await cli.close();
-  }
+/** Whoever writes to production is told so; what is wrong with the settings the command tells itself. */
+async function tellProduction(cli: Cli): Promise<void> {
+  if (cli.globals.dryRun) return;
+  const config = await cli.config().catch(() => undefined);
+  if (config?.NODE_ENV !== 'production') return;
+  const {parseDatabaseUrl} = await import('../db/connect.ts');
+  const word = cli.colors.stderr ? styleText(['bold', 'yellow'], 'PRODUCTION', {validateStream: false}) : 'PRODUCTION';
+  cli.note(`${word}: this writes to ${parseDatabaseUrl(config.DATABASE_URL).label}`);
+}
+
+/** When the work is done, also where some of it failed: how it is done without questions, and what a rehearsal found. */
+async function thenTell(cli: Cli, around: Surroundings, work: Promise<void>): Promise<void> {
+  const ended = await work.catch((error: unknown) => {
+    if (error instanceof Exit && error.code !== exits.interrupted) return error;
+    throw error;
+  });
+  tellLine(cli, around);
+  await tellPlan(cli);
+  if (ended) throw ended;
+}
+
+/** What was asked for, as the line that would have needed no question. */
+function tellLine(cli: Cli, {argv, asked}: Surroundings): void {
+  const answers = cli.ask.answers();
+  if (asked || answers.length > 0)
+    cli.note(`The same without questions: ${commandName(cli.io)} ${commandLine([...argv, ...answers])}`);
+}
+
+async function tellPlan(cli: Cli): Promise<void> {
+  const plan = await cli.plan();
+  if (!plan) return;
+  const {planLines} = await import('./plan.ts');
+  for (const line of planLines(plan)) cli.note(visible(line));
 }
 
 const featureFlags: Record<Feature, keyof Globals> = {
@@ -107,6 +160,7 @@ const featureFlags: Record<Feature, keyof Globals> = {
   fields: 'fields',
   'realtime-url': 'realtimeUrl',
   'api-url': 'apiUrl',
+  progress: 'progress',
 };
 
 /** A flag that a command would ignore is an error. */
@@ -134,7 +188,7 @@ function usageOf(command: Command): string {
   return `Usage: ${pathOf(command)} ${command.usage()}`;
 }
 
-function codeOf(error: unknown, argv: readonly string[], io: Io): number {
+function codeOf(error: unknown, argv: readonly string[], io: Io, colors: Colors): number {
   if (error instanceof Exit) return error.code;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exits.ok;
@@ -145,12 +199,12 @@ function codeOf(error: unknown, argv: readonly string[], io: Io): number {
     io.env['CHATCTL_OUTPUT'] === 'json' ||
     argv.includes('--json') ||
     argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
-  tell(io, what, {json, color: useColor(io, io.stderr, colorIn(argv))});
+  tell(io, what, {json, color: colors.stderr});
   if (argv.includes('--debug') && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
   return what.exit;
 }
 
-/** The wish of the flags, for an error in which the flags themselves may not have been understood. */
+/** The wish of the flags, read before they are parsed: an error in them has a colour too. */
 function colorIn(argv: readonly string[]): ColorWish {
   if (argv.includes('--no-color')) return 'never';
   const at = argv.findIndex(arg => arg === '--color' || arg.startsWith('--color='));

@@ -1,10 +1,12 @@
 // Help that belongs to no single command: chatctl help <topic>
-import {exitMeanings, exits} from './exit.ts';
+import {errorCodes, type ErrorCode} from '../core/errors.ts';
+import {exitMeanings, exitOfKind, exits} from './exit.ts';
 import {scenarioGuide} from './smoke/guide.ts';
 
 const names = Object.keys(exits) as (keyof typeof exits)[];
 
-export const topics: Record<string, () => string> = {
+/** Each topic; what stands behind it on the command line picks a part, such as one error. */
+export const topics: Record<string, (word?: string) => string> = {
   'exit-codes': () => names.map(name => `${String(exits[name]).padStart(4)}  ${exitMeanings[name]}`).join('\n'),
   output: () => `Data goes to stdout, everything else to stderr.
 
@@ -38,5 +40,47 @@ Errors with --json are one line on stderr: {"error":{"code","message","hint","ex
   danger: () => `mild       it is done, and the way back is printed
 moderate   yes or no is asked; --yes answers
 severe     the name must be typed; --confirm <name> answers, --yes does not
-Any write can be rehearsed with --dry-run: it shows rows and events, and changes nothing.`,
+Any write can be rehearsed with --dry-run: it shows what it would be done to, rows, events with their receivers and
+size, and the same as a curl call, and changes nothing. Severe questions show what they are about to be done to as
+well. With NODE_ENV=production every write begins with a line that says so.`,
+  expressions: () => `listen --expect and smoke hold an event against conditions joined by &&:
+
+  type==message_added
+  body.room.id==7 && body.content~"deploy"
+  latency_ms<200ms
+
+A condition is path, operator, value. Operators: == != < <= > >= and ~ for "contains". A value is a word, a number, a
+quoted text, true, false, null, or a duration such as 200ms or 5s, which counts in milliseconds. Paths begin at the
+event (type, body) or at the line that listen prints (offset, room_id, version, message_id, latency_ms).`,
+  errors: code => {
+    const lines = (Object.keys(errorCodes) as ErrorCode[])
+      .filter(each => code === undefined || each === code)
+      .map(each => `${each.padEnd(24)} exit ${exitOfKind[errorCodes[each]]}  ${errorCodes[each].replaceAll('_', ' ')}`);
+    return lines.join('\n') || `There is no error ${code ?? ''}. All of them: chatctl help errors`;
+  },
+  cheat: () => cheat.map(([line, what]) => `${line.padEnd(56)} ${what}`).join('\n'),
 };
+
+/** The lines one needs on most days. */
+const cheat: readonly (readonly [string, string])[] = [
+  ['chatctl dev', 'the whole chat on this machine'],
+  ['chatctl init --db postgres --centrifugo docker', 'files for a project'],
+  ['chatctl status', 'what is in the database, and what waits'],
+  ['chatctl doctor --fix', 'what is wrong, and mend it'],
+  ['chatctl migrate up', 'bring the schema up to date'],
+  ['chatctl room create general --member alice', 'a room with a member'],
+  ['chatctl room list --sort members --limit 10', 'the largest rooms'],
+  ['chatctl room show general --members', 'one room'],
+  ['chatctl room delete general --dry-run', 'what a write would do'],
+  ['chatctl member add general bob carol', 'more members'],
+  ['chatctl member list general -o csv > members.csv', 'members as a table'],
+  ['chatctl message post general "deploy done"', 'post as the system'],
+  ['echo hello | chatctl message post general - --as bob', 'post as a member, from a pipe'],
+  ['chatctl message tail general', 'follow what is stored'],
+  ['chatctl message search invoice --room general', 'look for words'],
+  ['chatctl token jwt alice', 'an API token'],
+  ['chatctl token verify < token.txt', 'what is wrong with a token'],
+  ['chatctl listen bob', 'follow what is delivered'],
+  ['chatctl trace 42 --user bob', 'where a message is'],
+  ['chatctl outbox status', 'how many events wait'],
+];

@@ -29,6 +29,11 @@ export function count(most: number) {
   };
 }
 
+/** How many of those that are there already; none is an answer too. */
+export function lastCount(text: string): number {
+  return text === '0' ? 0 : count(10_000)(text);
+}
+
 export function list(text: string): string[] {
   return text
     .split(',')

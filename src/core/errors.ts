@@ -51,6 +51,7 @@ export const errorCodes = {
   input_required: 'invalid',
   config_invalid: 'invalid',
   database_unavailable: 'unavailable',
+  database_missing: 'unavailable',
   database_busy: 'unavailable',
   outcome_unknown: 'unavailable',
   server_unreachable: 'unavailable',

@@ -2,8 +2,10 @@ import {
   findMessage,
   findRoomIdOfMessage,
   listMessages as listRows,
+  searchMessages as searchRows,
   updateDeleted,
   type Message,
+  type SearchFilter,
 } from '../db/messages.ts';
 import {updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
@@ -94,6 +96,29 @@ export async function listMessages(
     next: older ? {before: String(oldest.id)} : null,
     previous: newer ? {after: String(newest.id)} : null,
   };
+}
+
+/** The messages behind this seq, oldest first: how one follows a room. */
+export async function listMessagesSince(
+  chat: Chat,
+  actor: Actor,
+  roomId: RoomId,
+  seq: number,
+  limit: number,
+): Promise<Message[]> {
+  await mustSeeRoom(chat.db, actor, roomId);
+  return listRows(chat.db, roomId, {above: seq, limit, order: 'oldest'});
+}
+
+/** Messages of all rooms that hold this text, newest first; case counts for nothing in the letters of ASCII. */
+export function searchMessages(
+  chat: Chat,
+  actor: Actor,
+  text: string,
+  filter: SearchFilter & {limit: number},
+): Promise<Message[]> {
+  mustBeManager(actor, 'search the messages of all rooms');
+  return searchRows(chat.db, text, filter);
 }
 
 async function itemsOf(

@@ -40,6 +40,15 @@ export async function getOutboxStatus(chat: Chat, actor: Actor): Promise<OutboxS
   };
 }
 
+/** Where an event is: it waits, it was refused for good, or the broker has it. Throws nothing for an unknown one. */
+export async function eventState(chat: Chat, actor: Actor, id: number): Promise<'waiting' | 'parked' | 'delivered'> {
+  mustBeManager(actor, 'see the outbox');
+  const [waiting] = await listWaiting(chat.db, id - 1, 1);
+  if (waiting?.id === id) return 'waiting';
+  const [parked] = await listParked(chat.db, id - 1, 1);
+  return parked?.id === id ? 'parked' : 'delivered';
+}
+
 /** Events by id, from after the given one on. */
 export function listEvents(chat: Chat, actor: Actor, after: number, limit: number): Promise<OutboxRow[]> {
   mustBeManager(actor, 'see the outbox');

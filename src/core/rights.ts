@@ -47,6 +47,9 @@ export const rights = {
   // What has no door but the command line.
   'name rooms':                        row('denied', 'denied', 'denied', 'denied', 'yes'),
   'name a message without its room':   row('denied', 'denied', 'denied', 'denied', 'yes'),
+  'search the messages of all rooms':  row('denied', 'denied', 'denied', 'denied', 'yes'),
+  'see what is in the database':       row('denied', 'denied', 'denied', 'denied', 'yes'),
+  'try the database':                  row('denied', 'denied', 'denied', 'denied', 'yes'),
   'see the outbox':                    row('denied', 'denied', 'denied', 'denied', 'yes'),
   'retry events':                      row('denied', 'denied', 'denied', 'denied', 'yes'),
   'drop events':                       row('denied', 'denied', 'denied', 'denied', 'yes'),

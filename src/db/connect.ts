@@ -4,10 +4,11 @@
 // connection writes and one reads, each a Knex of its own with a pool of one. PostgreSQL: one Knex with a pool.
 import {closeSync, existsSync, mkdirSync, openSync, statSync} from 'node:fs';
 import {dirname, resolve} from 'node:path';
-import knex, {type Knex} from 'knex';
+import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import {sqliteDriver, type SqliteDriverName} from './drivers.ts';
 import {postgresTypes} from './postgres.ts';
+import type {Rehearsed} from './rehearsal.ts';
 import {writerQueue, type WriterQueue} from './writer.ts';
 
 /** What differs between the databases; each difference has a name and is asked for nowhere else by database. */
@@ -37,6 +38,8 @@ export interface Db extends Queryable {
   sqliteDriver: SqliteDriverName | undefined;
   /** Every transaction is rolled back at its end: a rehearsal. */
   dryRun: boolean;
+  /** In a rehearsal, what would have been written so far. */
+  rehearsed: Rehearsed;
   close(): Promise<void>;
 }
 
@@ -90,7 +93,8 @@ export interface ConnectOptions {
 
 /** Opens the database without looking at its schema. Rejects with database_unavailable. */
 export async function connect(target: DatabaseTarget, options: ConnectOptions = {}): Promise<Db> {
-  const db = target.dialect === 'sqlite' ? await connectSqlite(target, options) : connectPostgres(target, options);
+  const db =
+    target.dialect === 'sqlite' ? await connectSqlite(target, options) : await connectPostgres(target, options);
   try {
     await db.sql.raw('select 1');
   } catch (cause) {
@@ -103,6 +107,7 @@ export async function connect(target: DatabaseTarget, options: ConnectOptions = 
 async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, options: ConnectOptions): Promise<Db> {
   prepareFile(target.path, options.create ?? false);
   const driver = await sqliteDriver(options.sqliteDriver);
+  const knex = await loadKnex();
   const open = (...pragmas: string[]) => knex({...driver.config(target.path, pragmas), log: silent});
   const safety = options.throwaway ? 'synchronous=OFF' : 'synchronous=FULL';
   const writer = open('busy_timeout=0', 'journal_mode=WAL', safety, 'foreign_keys=ON');
@@ -120,11 +125,26 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
     await Promise.all([reader.destroy(), writer.destroy()]);
   }
   const {sqliteDriver: driverName, dryRun = false} = options;
-  return {sql: reader, writer, queue, target, sqliteDriver: driverName, dialect: dialects.sqlite, dryRun, close};
+  return {
+    sql: reader,
+    writer,
+    queue,
+    target,
+    sqliteDriver: driverName,
+    dialect: dialects.sqlite,
+    dryRun,
+    rehearsed: {},
+    close,
+  };
 }
 
 // Knex prints a refused connection with its stack; whoever asked for the connection gets the error anyway.
 const silent = {warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined};
+
+/** Knex is most of a short command's start; what only reads an address does without it. */
+async function loadKnex() {
+  return (await import('knex')).default;
+}
 
 const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeout=10000', 'jit=off'];
 /**
@@ -135,7 +155,7 @@ const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeou
  */
 const steadyPlanSettings = ['enable_seqscan=off'];
 
-function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Db {
+async function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Promise<Db> {
   const connection = {
     connectionString: target.url,
     types: postgresTypes,
@@ -146,6 +166,7 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
     // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
     pipeline: true,
   };
+  const knex = await loadKnex();
   const sql = knex({
     client: 'pg',
     connection,
@@ -158,7 +179,17 @@ function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options
     await sql.destroy();
   }
   const {dryRun = false} = options;
-  return {sql, writer: sql, queue, target, sqliteDriver: undefined, dialect: dialects.postgres, dryRun, close};
+  return {
+    sql,
+    writer: sql,
+    queue,
+    target,
+    sqliteDriver: undefined,
+    dialect: dialects.postgres,
+    dryRun,
+    rehearsed: {},
+    close,
+  };
 }
 
 /** Makes the folder (0700) and an empty file (0600), or says in one line why there can be no database here. */
@@ -172,7 +203,7 @@ function prepareFile(path: string, create: boolean) {
     return;
   }
   if (!create) {
-    throw new ChatError('database_unavailable', `There is no database at ${path}.`, {
+    throw new ChatError('database_missing', `There is no database at ${path}.`, {
       hint: 'Create it with: chatctl migrate up',
     });
   }

@@ -2,6 +2,7 @@ import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import {among, rows, type Binding} from './rows.ts';
 import type {Tx} from './transaction.ts';
+import {likePattern} from './users.ts';
 
 export interface Message {
   id: MessageId;
@@ -128,6 +129,41 @@ export async function listMessages(
     q,
     `select ${columns} ${from} where ${wheres.join(' and ')} order by m.seq ${range.order === 'newest' ? 'desc' : 'asc'} limit ?`,
     [...bindings, range.limit],
+  );
+  return found.map(toMessage);
+}
+
+export interface SearchFilter {
+  room?: RoomId | undefined;
+  author?: UserId | undefined;
+  since?: Timestamp | undefined;
+  before?: MessageId | undefined;
+}
+
+/** Reads the newest messages first until enough hold the text: there is no index of words. */
+export async function searchMessages(
+  q: Queryable,
+  text: string,
+  filter: SearchFilter & {limit: number},
+): Promise<Message[]> {
+  // SQLite folds the letters of ASCII only, and so does PostgreSQL's collation C.
+  const content = q.dialect.name === 'postgres' ? 'lower(m.content collate "C")' : 'lower(m.content)';
+  const wheres = ['r.deleted_at is null', 'm.deleted_at is null', `${content} like ? escape '\\'`];
+  const bindings: Binding[] = [likePattern(text.replaceAll(/[A-Z]/g, letter => letter.toLowerCase()))];
+  const add = (condition: string, value: string | number | undefined) => {
+    if (value === undefined) return;
+    wheres.push(condition);
+    bindings.push(value);
+  };
+  add('m.room_id = ?', filter.room);
+  add('m.author_key = ?', filter.author);
+  add('m.created_at >= ?', filter.since);
+  add('m.id < ?', filter.before);
+  const found = await rows<MessageRow>(
+    q,
+    `select ${columns} ${from} join rooms r on r.id = m.room_id
+     where ${wheres.join(' and ')} order by m.id desc limit ?`,
+    [...bindings, filter.limit],
   );
   return found.map(toMessage);
 }

@@ -5,6 +5,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import type {Db, Queryable} from './connect.ts';
+import {addWrites, countWrites} from './rehearsal.ts';
 import {rows} from './rows.ts';
 
 export interface Tx extends Queryable {
@@ -69,12 +70,15 @@ interface ConnectionPool {
   releaseConnection(connection: unknown): Promise<void>;
 }
 
-async function inPostgres<T>({dryRun}: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function inPostgres<T>(db: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
+    if (db.dryRun) {
+      await rows(tx, 'BEGIN');
+      return await rehearse(db, tx, work);
+    }
     // It goes out together with what the work asks first.
     const [, result] = await Promise.all([rows(tx, 'BEGIN'), work(tx)]);
-    if (dryRun) await rollBack(tx);
-    else await commit(tx);
+    await commit(tx);
     return result;
   } catch (error) {
     await rows(tx, 'ROLLBACK').catch(() => dispose(tx));
@@ -87,9 +91,14 @@ function dispose({connection}: Tx): void {
   (connection as {__knex__disposed?: string}).__knex__disposed = 'rollback failed';
 }
 
-async function rollBack(tx: OpenTransaction): Promise<void> {
+/** The whole work, with its rows counted, and then nothing of it. */
+async function rehearse<T>(db: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const written = await countWrites(tx);
+  const result = await work(tx);
   await Promise.all(tx.writes);
+  addWrites(db.rehearsed, await written());
   await rows(tx, 'ROLLBACK');
+  return result;
 }
 
 /** The last writes and the commit in one go: after a write that PostgreSQL refused COMMIT rolls back. */
@@ -110,12 +119,13 @@ function wasAnswered(cause: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('08') && !code.startsWith('57');
 }
 
-async function inImmediate<T>({dryRun}: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function inImmediate<T>(db: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
   await begin(tx);
   try {
+    if (db.dryRun) return await rehearse(db, tx, work);
     const result = await work(tx);
     await Promise.all(tx.writes);
-    await rows(tx, dryRun ? 'ROLLBACK' : 'COMMIT');
+    await rows(tx, 'COMMIT');
     return result;
   } catch (error) {
     await rows(tx, 'ROLLBACK').catch(() => undefined);

@@ -36,7 +36,7 @@ test('at a terminal a severe change wants the name typed', async t => {
   await cli(['room', 'create', 'general', '--member', 'alice']);
   const wrong = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `genral${enter}`]]);
   t.is(wrong.code, 1);
-  t.regex(wrong.shown, /with 1 member\(s\) and 0 message\(s\) from sqlite/);
+  t.regex(wrong.shown, /with 1 member\(s\) and 0 message\(s\)[\s\S]*The target: sqlite .*chat\.db: 1 room, 1 user/);
   const right = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `general${enter}`]]);
   t.is(right.code, 0, right.shown);
   t.is((await cli(['room', 'show', 'general'])).code, 3);

@@ -14,6 +14,7 @@ import {mustBeManager, mustBeUser} from '../../src/core/access.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {rights, type Action, type Caller} from '../../src/core/rights.ts';
 import * as rooms from '../../src/core/rooms.ts';
+import {getStatus, probeWriting} from '../../src/core/status.ts';
 import {exportUser} from '../../src/core/user-export.ts';
 import * as users from '../../src/core/users.ts';
 import type {OpenChat} from '../../src/open.ts';
@@ -71,6 +72,9 @@ const uses: Record<Action, (world: World) => unknown> = {
   'read the audit log': ({chat, actor}) => listAudit(chat, actor, {}, {limit: 1}),
   'name rooms': ({chat, actor, room}) => rooms.resolveRoom(chat, actor, `id:${room}`),
   'name a message without its room': ({chat, actor, message}) => messages.getRoomOfMessage(chat, actor, message),
+  'search the messages of all rooms': ({chat, actor}) => messages.searchMessages(chat, actor, 'x', {limit: 1}),
+  'see what is in the database': ({chat, actor}) => getStatus(chat, actor),
+  'try the database': ({chat, actor}) => probeWriting(chat, actor),
   'see the outbox': ({chat, actor}) => outbox.listEvents(chat, actor, 0, 1),
   'retry events': ({actor}) => mustBeManager(actor, 'retry events'),
   'drop events': ({actor}) => mustBeManager(actor, 'drop events'),

@@ -57,7 +57,7 @@ test('files are 0600 and a folder that was made 0700, whatever the umask', async
 
 test('a database that is not there is not made in passing', async t => {
   const target = parseDatabaseUrl(`sqlite:${join(temporaryDir(t), 'none.db')}`);
-  await t.throwsAsync(connect(target), {code: 'database_unavailable', message: /There is no database at/});
+  await t.throwsAsync(connect(target), {code: 'database_missing', message: /There is no database at/});
 });
 
 test('a folder, a file that is no database and a file that may not be read are refused in one line', async t => {

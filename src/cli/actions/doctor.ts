@@ -1,16 +1,26 @@
 // Everything a chat needs, checked one by one. A check that cannot be made because another failed says so.
+import {chmodSync, statSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {dirname} from 'node:path';
 import {configuredKeys, openRemoteKeys, riskyAuth} from '../../auth.ts';
-import {centrifugoTokenSecret, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
+import {centrifugoTokenSecret, configPath, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {getOutboxStatus} from '../../core/outbox.ts';
+import {probeWriting} from '../../core/status.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
-import {realtimeUrlOf} from '../addresses.ts';
+import {parseDatabaseUrl} from '../../db/connect.ts';
+import {migrateUp} from '../../db/migrations.ts';
+import {listen} from '../../listen.ts';
+import {openDatabase} from '../../open.ts';
+import {announcedUrl, realtimeUrlOf} from '../addresses.ts';
+import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {follow} from '../../follow.ts';
+import {ensureSecrets} from './project.ts';
 import {streamsOf} from './streams.ts';
 
 interface Check {
@@ -18,31 +28,44 @@ interface Check {
   status: 'ok' | 'warn' | 'fail';
   message: string;
   fix: string | null;
+  /** It was not well, and --fix mended it. */
+  fixed: boolean;
 }
 
-type Answer = Omit<Check, 'id'>;
+/** How a check came out and, where it can be mended here, how. The mending answers nothing: it is checked again. */
+interface Answer {
+  status: Check['status'];
+  message: string;
+  fix: string | null;
+  repair?: () => Promise<void>;
+}
 
 const ok = (message: string): Answer => ({status: 'ok', message, fix: null});
 const warn = (message: string, fix: string): Answer => ({status: 'warn', message, fix});
+const fail = (message: string, fix: string): Answer => ({status: 'fail', message, fix});
 
 const maxLagMs = 30_000;
 const maxSkewMs = 5_000;
 const probe = 'chatctl-doctor' as UserId;
 
-const checks: Record<string, (cli: Cli) => Promise<Answer>> = {
-  config: async cli => checkConfig(await cli.config()),
+const checks: Record<CheckId, (cli: Cli) => Answer | Promise<Answer>> = {
+  node: checkNode,
+  files: checkFiles,
+  config: checkConfig,
   keys: async cli => checkKeys(await cli.config()),
   database: checkDatabase,
+  write: checkWriting,
+  port: checkPorts,
   delivery: checkDelivery,
   broker: async cli => checkBroker(await streamsOf(cli)),
   tokens: checkTokens,
   clock: async cli => checkClock(await streamsOf(cli)),
 };
 
-export async function doctor(cli: Cli, options: {only?: string[]}): Promise<void> {
-  const wanted = options.only ?? Object.keys(checks);
+export async function doctor(cli: Cli, options: {only?: string[]; fix?: boolean}): Promise<void> {
+  const wanted = options.only?.map(toCheckId) ?? checkIds;
   const results: Check[] = [];
-  for (const id of wanted) results.push({id, ...(await attempt(cli, id))});
+  for (const id of wanted) results.push(await result(cli, id, options.fix ?? false));
   const failed = results.some(check => check.status === 'fail');
   cli.print({
     items: results,
@@ -53,27 +76,101 @@ export async function doctor(cli: Cli, options: {only?: string[]}): Promise<void
   if (failed) throw new Exit(exits.checkFailed);
 }
 
-async function attempt(cli: Cli, id: string): Promise<Answer> {
-  const check = Object.hasOwn(checks, id) ? checks[id] : undefined;
-  if (!check)
-    throw new ChatError('invalid_input', `There is no check ${id}.`, {
-      hint: `The checks are ${Object.keys(checks).join(', ')}.`,
-    });
+function toCheckId(word: string): CheckId {
+  const id =
+    checkIds.find(each => each === word) ?? (Object.hasOwn(checkAliases, word) ? checkAliases[word] : undefined);
+  if (id) return id;
+  throw new ChatError('invalid_input', `There is no check ${word}.`, {hint: `The checks are ${checkIds.join(', ')}.`});
+}
+
+async function result(cli: Cli, id: CheckId, mend: boolean): Promise<Check> {
+  const {repair, ...answer} = await attempt(cli, id);
+  if (answer.status === 'ok' || !repair) return {id, ...answer, fixed: false};
+  if (!mend) return {id, ...answer, fix: `${answer.fix ?? ''} Or let it be done: chatctl doctor --fix`, fixed: false};
   try {
-    return await check(cli);
+    await repair();
   } catch (error) {
     const {message, hint} = told(error);
-    return {status: 'fail', message, fix: hint ?? null};
+    return {
+      id,
+      status: 'fail',
+      message: `${answer.message} It could not be mended: ${message}`,
+      fix: hint ?? null,
+      fixed: false,
+    };
+  }
+  const {repair: _, ...after} = await attempt(cli, id);
+  return {id, ...after, fixed: after.status !== 'fail'};
+}
+
+async function attempt(cli: Cli, id: CheckId): Promise<Answer> {
+  try {
+    return await checks[id](cli);
+  } catch (error) {
+    const {message, hint} = told(error);
+    const repair = repairOf(cli, error);
+    return {status: 'fail', message, fix: hint ?? null, ...(repair && {repair})};
   }
 }
 
-function checkConfig(config: Config): Answer {
+/** What an error says is missing, and can be made. */
+function repairOf(cli: Cli, error: unknown): (() => Promise<void>) | undefined {
+  if (!(error instanceof ChatError)) return undefined;
+  if (error.code === 'config_invalid' && / is not set/.test(error.message)) return () => makeSecrets(cli);
+  if (error.code === 'migrations_pending') return () => migrate(cli, true);
+  // Only a file that is not there yet can be made; a server that does not answer cannot.
+  if (error.code === 'database_missing') return () => migrate(cli, false);
+  return undefined;
+}
+
+async function makeSecrets(cli: Cli): Promise<void> {
+  ensureSecrets(await cli.config());
+  await cli.config({});
+}
+
+async function migrate(cli: Cli, ask: boolean): Promise<void> {
+  const config = await cli.config();
+  if (ask) await cli.ask.agree(`Apply the pending migrations to ${parseDatabaseUrl(config.DATABASE_URL).label}?`);
+  const db = await openDatabase(config, {migrate: true});
+  try {
+    await migrateUp(db);
+  } finally {
+    await db.close();
+  }
+}
+
+const oldestNode = [20, 19] as const;
+
+function checkNode(): Answer {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [least, leastMinor] = oldestNode;
+  if (major > least || (major === least && minor >= leastMinor)) return ok(`Node ${process.versions.node}`);
+  return fail(`Node ${process.versions.node} is too old.`, `Install Node ${least}.${leastMinor} or later.`);
+}
+
+/** Whoever else can read the project's folder reads its secrets. */
+async function checkFiles(cli: Cli): Promise<Answer> {
+  const {projectDir} = await cli.config();
+  const file = configPath(projectDir);
+  const loose = [dirname(file), file].filter(path => (statSync(path, {throwIfNoEntry: false})?.mode ?? 0) & 0o077);
+  if (loose.length === 0) return ok('nobody else reads the project’s folder');
+  const [first = file] = loose;
+  const answer = fail(`Others can read ${loose.join(' and ')}, which has secrets.`, `chmod go-rwx ${first}`);
+  const repair = () => {
+    for (const path of loose) chmodSync(path, path === file ? 0o600 : 0o700);
+    return Promise.resolve();
+  };
+  return {...answer, repair};
+}
+
+async function checkConfig(cli: Cli): Promise<Answer> {
+  const config = await cli.config();
   if (isProduction(config)) mustBeFitForProduction(config);
   centrifugoTokenSecret(config);
   configuredKeys(config);
   const risks = riskyAuth(config);
   if (risks.length > 0) return warn(risks.join(' '), 'Make a secret with: openssl rand -base64 32');
-  return ok(`settings are complete, Node ${process.versions.node}`);
+  return ok('settings are complete, and every key is known');
 }
 
 /** Which keys API tokens are verified with, those by URL fetched, and whether an old secret goes on for ever. */
@@ -105,21 +202,51 @@ async function checkDatabase(cli: Cli): Promise<Answer> {
   return ok(`${db.target.label} is reached, and its schema is the newest`);
 }
 
+async function checkWriting(cli: Cli): Promise<Answer> {
+  await probeWriting(await cli.chat(), cli.actor);
+  return ok('a row was written, and taken back');
+}
+
+/** The ports that a server would listen on, unless one of this project does. */
+async function checkPorts(cli: Cli): Promise<Answer> {
+  const config = await cli.config();
+  const running = announcedUrl(config);
+  if (running !== undefined) return ok(`a server of this project runs at ${running}`);
+  const wanted = [config.PORT, ...(config.CENTRIFUGO_API_URL === undefined ? [config.REALTIME_PORT] : [])];
+  const taken: number[] = [];
+  for (const port of wanted) if (port !== 0 && !(await isFree(port, config.HOST))) taken.push(port);
+  if (taken.length === 0) return ok(`${wanted.join(' and ')} can be listened on`);
+  return warn(
+    `Port ${taken.join(' and ')} is taken by another program.`,
+    'Set PORT or REALTIME_PORT to others; `chatctl dev` takes the next free ones.',
+  );
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  const server = createServer();
+  try {
+    await listen(server, host, port);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
 async function checkDelivery(cli: Cli): Promise<Answer> {
   const {depth, oldestAgeMs, parked} = await getOutboxStatus(await cli.chat(), cli.actor);
   if (parked > 0) {
-    return {
-      status: 'fail',
-      message: `${parked} event(s) are parked: the broker refuses them.`,
-      fix: 'See why with: chatctl outbox list --parked. After the repair: chatctl outbox retry --all',
-    };
+    return fail(
+      `${parked} event(s) are parked: the broker refuses them.`,
+      'See why with: chatctl outbox list --parked. After the repair: chatctl outbox retry --all',
+    );
   }
   if (oldestAgeMs > maxLagMs) {
-    return {
-      status: 'fail',
-      message: `${depth} event(s) wait, the oldest for ${Math.round(oldestAgeMs / 1_000)} s.`,
-      fix: 'Start a server with: chatctl serve. When one runs, its log says what the broker answers.',
-    };
+    return fail(
+      `${depth} event(s) wait, the oldest for ${Math.round(oldestAgeMs / 1_000)} s.`,
+      'Start a server with: chatctl serve. When one runs, its log says what the broker answers.',
+    );
   }
   return ok(`${depth} event(s) wait, none is parked`);
 }
@@ -136,14 +263,24 @@ async function checkTokens(cli: Cli): Promise<Answer> {
   const secret = centrifugoTokenSecret(await cli.config());
   const now = Math.floor(Date.now() / 1_000);
   const channel = personalChannel(probe);
+  let recoverable = false;
   const follower = await follow({
     url: await realtimeUrlOf(cli),
     channel,
     connectionToken: () => Promise.resolve(mintConnectionToken(secret, probe, now).token),
     subscriptionToken: () => Promise.resolve(mintSubscriptionToken(secret, probe, channel, now).token),
     onPublication: () => undefined,
+    onSubscribed: context => {
+      recoverable = context.recoverable;
+    },
   });
   follower.close();
+  if (!recoverable) {
+    return fail(
+      'Tokens are accepted, and the namespace personal does not recover what a client missed.',
+      'Give it history and force_recovery, as in: chatctl centrifugo config',
+    );
+  }
   return ok('a connection and a subscription with tokens made here are accepted');
 }
 

@@ -14,6 +14,7 @@ import {deliveryOf, readable, type Delivery} from '../delivery.ts';
 import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
 import {follow} from '../../follow.ts';
+import {pickUser} from './choices.ts';
 import {toUser} from './parse.ts';
 
 interface ListenOptions {
@@ -38,7 +39,7 @@ interface End {
 export async function listen(cli: Cli, id: string | undefined, options: ListenOptions): Promise<void> {
   const expected = (options.expect ?? []).map(parseExpression);
   const since = options.recover === undefined ? undefined : toPosition(options.recover);
-  const user = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const user = toUser(await pickUser(cli, id, 'Which user?'));
   const channel = options.channel ?? personalChannel(user);
   const url = await realtimeUrlOf(cli);
   const tokens = await tokensOf(cli, user, channel);

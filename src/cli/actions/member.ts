@@ -43,6 +43,8 @@ export async function addMembers(
 }
 
 async function addOne(cli: Cli, room: Room, user: UserId, options: AddOptions): Promise<object> {
+  const {role} = options;
+  cli.sameAs({method: 'PUT', path: `/api/rooms/${room.id}/members/${user}/`, body: role === undefined ? {} : {role}});
   const {created, userCreated} = await members.putMember(await cli.chat(), cli.actor, room.id, user, options);
   const events = cli.events();
   if (!created && events.length === 0 && !options.ifNotMember) {
@@ -73,13 +75,14 @@ export async function removeMembers(
 ): Promise<void> {
   const room = await toRoom(cli, reference);
   if (options.all) return removeAll(cli, room);
-  const users = await toUsers(cli, args, options.stdin);
+  const users = await toUsers(cli, args, options.stdin, room);
   const chat = await cli.chat();
   const results = await forEach(
     cli,
     users,
     user => ({user}),
     async user => {
+      cli.sameAs({method: 'DELETE', path: `/api/rooms/${room.id}/members/${user}/`});
       await members.removeMember(chat, cli.actor, room.id, user);
       const events = cli.events();
       tellEvents(cli, events);
@@ -97,6 +100,7 @@ async function removeAll(cli: Cli, room: Room): Promise<void> {
     members.listMembers(chat, cli.actor, room.id, page),
   );
   const users = items.map(member => member.user.id);
+  if (users.length > 0) cli.sameAs({method: 'POST', path: `/api/rooms/${room.id}/members/`, body: {remove: users}});
   const {removed} = await members.changeMembers(chat, cli.actor, room.id, {add: [], remove: users});
   const events = cli.events();
   tellEvents(cli, events);

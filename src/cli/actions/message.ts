@@ -1,99 +1,22 @@
 import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
-import type {MessageId, RoomId} from '../../core/ids.ts';
-import {PostMessage} from '../../core/input.ts';
+import type {MessageId} from '../../core/ids.ts';
 import * as messages from '../../core/messages.ts';
-import {postMessage as storeMessage} from '../../core/post-queue.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
-import {readStdin} from '../io.ts';
-import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toMessage, toRoom} from './parse.ts';
+import {eventJson, forEach, mustAllBeOk, tellEvents, toKnownUser, toMessage, toRoom} from './parse.ts';
 
-const columns = ['id', 'seq', 'user.id', 'created_at', 'content'];
-const stdinLimit = 64 * 1_024;
-const linesLimit = 16 * 1_048_576;
+export const messageColumns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 
-function printMessage(cli: Cli, message: MessageJson, more: object): void {
+export function printMessage(cli: Cli, message: MessageJson, more: object): void {
   cli.print({
     items: [message],
-    columns: [...columns, 'room.id', 'room.version', 'client_id', 'deleted_at'],
+    columns: [...messageColumns, 'room.id', 'room.version', 'client_id', 'deleted_at'],
     id: 'id',
     single: true,
     json: ([only]) => ({message: only, ...more}),
   });
-}
-
-interface PostOptions {
-  idempotencyKey?: string;
-  lines?: boolean;
-}
-
-export async function postMessage(
-  cli: Cli,
-  reference: string | undefined,
-  text: string | undefined,
-  options: PostOptions,
-): Promise<void> {
-  const room = await toRoom(cli, reference);
-  if (options.lines) return postLines(cli, room.id, text, options);
-  const input = toInput(PostMessage, {
-    content: await toContent(cli, text),
-    client_id: options.idempotencyKey,
-    user_id: cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as),
-  });
-  const {message, repeated} = await storeMessage(await cli.chat(), cli.actor, room.id, input);
-  const events = cli.events();
-  tellEvents(cli, events);
-  if (repeated) cli.note('This key was posted before; here is the first message.');
-  printMessage(cli, presentMessage(message), {event: eventJson(events[0])});
-}
-
-/** Each line is a message of its own: one that is refused does not hold up the others. */
-async function postLines(
-  cli: Cli,
-  room: RoomId,
-  text: string | undefined,
-  {idempotencyKey}: PostOptions,
-): Promise<void> {
-  if ((text !== undefined && text !== '-') || idempotencyKey !== undefined) {
-    throw new ChatError(
-      'invalid_input',
-      '--lines reads standard input, and takes neither [text] nor --idempotency-key.',
-    );
-  }
-  const input = await readStdin(cli.io, linesLimit);
-  if (input === undefined) throw new ChatError('too_large', 'Standard input holds more than 16 MB; send it in parts.');
-  const lines = input.split(/\r?\n/).flatMap((content, i) => (content.trim() === '' ? [] : [{line: i + 1, content}]));
-  const user_id = cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as);
-  const chat = await cli.chat();
-  const results = await forEach(
-    cli,
-    lines,
-    ({line}) => ({line}),
-    async ({content}) => {
-      const {message} = await storeMessage(chat, cli.actor, room, toInput(PostMessage, {content, user_id}));
-      return {message: presentMessage(message), event: eventJson(cli.events()[0])};
-    },
-  );
-  tellEvents(cli, []);
-  cli.print({
-    items: results,
-    columns: ['line', 'ok', 'message.id', 'error.message'],
-    id: 'message.id',
-    json: each => ({results: each}),
-  });
-  mustAllBeOk(results);
-}
-
-async function toContent(cli: Cli, text: string | undefined): Promise<string> {
-  const piped = text === '-' || (text === undefined && !cli.io.stdin.isTTY && !cli.ask.canAsk);
-  if (!piped) return cli.ask.text(text, '[text]', 'Message?');
-  const content = await readStdin(cli.io, stdinLimit);
-  if (content === undefined)
-    throw new ChatError('too_long', 'Standard input holds more than a message can: 10,000 characters.');
-  if (content.trim() === '') throw new ChatError('input_required', 'Missing [text], and standard input is empty.');
-  return content;
 }
 
 interface MessageListOptions {
@@ -117,7 +40,7 @@ export async function listMessages(
   const {items, next} = await read(cli, room.id, options);
   cli.print({
     items: items.map(each => presentMessage(each)),
-    columns,
+    columns: messageColumns,
     id: 'id',
     json: found => ({messages: found, next}),
   });
@@ -160,6 +83,7 @@ export async function deleteMessages(cli: Cli, ids: string[] | undefined): Promi
     id => ({id}),
     async id => {
       const room = await messages.getRoomOfMessage(chat, cli.actor, id);
+      cli.sameAs({method: 'DELETE', path: `/api/rooms/${room}/messages/${id}/`});
       await messages.deleteMessage(chat, cli.actor, room, id);
       const events = cli.events();
       tellEvents(cli, events);

@@ -96,7 +96,6 @@ async function each(cli: Cli, events: number[], done: string, action: typeof out
       return {};
     },
   );
-  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
   const count = results.filter(result => result.ok).length;
   cli.print({
     items: results,

@@ -12,6 +12,8 @@ import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {nearest} from '../nearest.ts';
+import {bytesOf} from '../plan.ts';
+import {pickRoom, pickUsers} from './choices.ts';
 
 export function toUser(text: string): UserId {
   return scalar(UserIdInput, text, `The user "${text.slice(0, 40)}"`);
@@ -65,7 +67,7 @@ export const toInput = parse;
 
 /** The room a person means; asked for on a terminal when it was left out. */
 export async function toRoom(cli: Cli, reference: string | undefined): Promise<Room> {
-  const text = await cli.ask.text(reference, '<room>', 'Which room?');
+  const text = await pickRoom(cli, reference);
   const chat = await cli.chat();
   try {
     return await resolveRoom(chat, cli.actor, text);
@@ -83,13 +85,14 @@ export async function toRoom(cli: Cli, reference: string | undefined): Promise<R
 
 const stdinLimit = 16 * 1_048_576;
 
-/** Users from arguments, from standard input, or asked for. */
+/** Users from arguments, from standard input, or asked for: of all, or of the room's members where one is given. */
 export async function toUsers(
   cli: Cli,
   args: readonly string[] | undefined,
   stdin: boolean | undefined,
+  room?: Room,
 ): Promise<UserId[]> {
-  if (!stdin) return eachUser(cli, await cli.ask.texts(args, '<users...>', 'Which users?'));
+  if (!stdin) return eachUser(cli, await pickUsers(cli, args, room));
   const text = await readStdin(cli.io, stdinLimit);
   if (text === undefined)
     throw new ChatError('too_large', 'Standard input holds more than 16 MB; import a file instead.');
@@ -116,17 +119,14 @@ export function eventJson(event: ToldEvent | undefined): object {
 /** What would be told: the event itself, and how much of it there would be. */
 function rehearsed({type, receivers, body}: ToldEvent): object {
   const data = {type, body};
-  const bytes = Buffer.byteLength(JSON.stringify(data)) * receivers;
+  const bytes = bytesOf(type, body) * receivers;
   return {type, channels: receivers, mode: 'outbox', state: 'dry_run', outbox_id: null, bytes, data};
 }
 
-/** Tells a person what a write did, or would do. */
+/** Tells a person what a write did; what it would do is in the plan of the rehearsal. */
 export function tellEvents(cli: Cli, events: readonly ToldEvent[]): void {
-  for (const event of events) {
-    const would = cli.globals.dryRun ? 'Would tell' : 'Tells';
-    cli.note(`${would} ${event.receivers} user(s): ${event.type}`);
-  }
-  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
+  if (cli.globals.dryRun) return;
+  for (const event of events) cli.note(`Tells ${event.receivers} user(s): ${event.type}`);
 }
 
 export interface ItemResult {

@@ -5,6 +5,7 @@ import * as rooms from '../../core/rooms.ts';
 import type {RoomSort} from '../../db/room-lists.ts';
 import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
 import type {Cli} from '../context.ts';
+import {pickRooms} from './choices.ts';
 import {
   eachUser,
   eventJson,
@@ -45,6 +46,7 @@ export async function createRoom(cli: Cli, name: string | undefined, options: Cr
     members: options.member && (await eachUser(cli, options.member)),
   });
   const chat = await cli.chat();
+  cli.sameAs({method: 'POST', path: '/api/rooms/', body: input});
   const existing = options.ifNotExists ? await findExisting(cli, input.name, options.key) : undefined;
   const room = existing ?? (await rooms.createRoom(chat, cli.actor, input));
   const events = cli.events();
@@ -91,6 +93,7 @@ export async function showRoom(cli: Cli, reference: string | undefined, options:
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {
   const room = await toRoom(cli, reference);
   const input = toInput(UpdateRoom, {name: await cli.ask.text(name, '<name>', 'New name?')});
+  cli.sameAs({method: 'PATCH', path: `/api/rooms/${room.id}/`, body: input});
   const renamed = await rooms.updateRoom(await cli.chat(), cli.actor, room.id, input);
   const events = cli.events();
   tellEvents(cli, events);
@@ -108,7 +111,7 @@ export function unarchiveRooms(cli: Cli, references: string[] | undefined): Prom
 }
 
 async function setArchived(cli: Cli, references: string[] | undefined, archived: boolean): Promise<void> {
-  const all = await cli.ask.texts(references, '<room...>', 'Which rooms?');
+  const all = await pickRooms(cli, references, !archived);
   const verb = archived ? 'Archive' : 'Unarchive';
   if (all.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`${verb} ${all.length} rooms?`);
   const chat = await cli.chat();
@@ -118,6 +121,7 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
     room => ({room}),
     async reference => {
       const room = await toRoom(cli, reference);
+      cli.sameAs({method: 'PATCH', path: `/api/rooms/${room.id}/`, body: {archived}});
       await rooms.updateRoom(chat, cli.actor, room.id, {archived});
       const events = cli.events();
       tellEvents(cli, events);
@@ -133,9 +137,10 @@ export async function deleteRoom(cli: Cli, reference: string | undefined): Promi
   const room = await toRoom(cli, reference);
   const chat = await cli.chat();
   if (!cli.globals.dryRun) {
-    const what = `This deletes room ${room.id} "${room.name}" with ${room.memberCount} member(s) and ${room.lastSeq} message(s) from ${chat.db.target.label}.`;
+    const what = `This deletes room ${room.id} "${room.name}" with ${room.memberCount} member(s) and ${room.lastSeq} message(s).`;
     await cli.ask.agreeByName(what, room.name);
   }
+  cli.sameAs({method: 'DELETE', path: `/api/rooms/${room.id}/`});
   const deleted = await rooms.deleteRoom(chat, cli.actor, room.id);
   const events = cli.events();
   tellEvents(cli, events);

@@ -9,6 +9,7 @@ import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
+import {pickUser} from './choices.ts';
 import {toUser} from './parse.ts';
 
 interface MintOptions {
@@ -37,7 +38,7 @@ function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void 
 }
 
 export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
-  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  const sub = toUser(await pickUser(cli, user, 'For which user?'));
   const mint = apiMinter(await cli.config());
   printToken(cli, await mint({...options.claim, sub}, lifetime(options.ttl), now()));
 }
@@ -53,7 +54,7 @@ export async function mintConnection(
   user: string | undefined,
   {ttl, info, meta}: MintOptions,
 ): Promise<void> {
-  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  const sub = toUser(await pickUser(cli, user, 'For which user?'));
   const extra = {...(info !== undefined && {info}), ...(meta !== undefined && {meta})};
   printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), lifetime(ttl), extra));
 }
@@ -64,7 +65,7 @@ export async function mintSubscription(
   channel: string | undefined,
   {ttl, info}: MintOptions,
 ): Promise<void> {
-  const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
+  const sub = toUser(await pickUser(cli, user, 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
   const extra = info === undefined ? {} : {info};
   const minted = mintSubscriptionToken(
@@ -131,7 +132,7 @@ async function toToken(cli: Cli, argument: string | undefined, file: string | un
     cli.note('A token in the arguments can be seen in the list of processes; standard input or --file hide it.');
     return argument;
   }
-  if (cli.ask.canAsk && file === undefined) return cli.ask.text(undefined, '[token]', 'Token?');
+  if (cli.ask.canAsk && file === undefined) return cli.ask.secret('[token]', 'Token?');
   const text = await readStdin(cli.io, tokenLimit);
   if (!text?.trim())
     throw new ChatError(

@@ -4,7 +4,8 @@ import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
 import type {Cli} from '../context.ts';
-import {listPages, tellEvents, toInput, toKnownUser, toUser, type ListOptions} from './parse.ts';
+import {pickUser} from './choices.ts';
+import {listPages, toInput, toKnownUser, toUser, type ListOptions} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -25,7 +26,7 @@ export async function listUsers(cli: Cli, options: ListOptions & {search?: strin
 }
 
 export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {
-  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = await toKnownUser(cli, await pickUser(cli, id, 'Which user?'));
   const chat = await cli.chat();
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
@@ -35,19 +36,19 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {
-  const wanted = toUser(await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = toUser(await pickUser(cli, id, 'Which user?'));
   const {username} = toInput(PutUser, {username: options.username ?? wanted.slice(0, 150)});
+  cli.sameAs({method: 'PUT', path: `/api/users/${wanted}/`, body: {username}});
   const {user, created} = await users.upsertUser(await cli.chat(), cli.actor, wanted, username);
-  tellEvents(cli, []);
   printUser(cli, user, {created, event: {mode: 'none'}});
 }
 
 export async function deactivateUser(cli: Cli, id: string | undefined): Promise<void> {
-  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = await toKnownUser(cli, await pickUser(cli, id, 'Which user?'));
   if (!cli.globals.dryRun)
     await cli.ask.agree(`Refuse the tokens of ${wanted} from now on, and end their connections?`);
+  cli.sameAs({method: 'DELETE', path: `/api/users/${wanted}/`});
   const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
-  tellEvents(cli, []);
   cli.note(`To take it back: chatctl user upsert ${wanted} --username ${JSON.stringify(user.username)}`);
   printUser(cli, user, {event: {mode: 'none'}});
 }

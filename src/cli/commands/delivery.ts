@@ -1,4 +1,5 @@
 import {Option, type Command} from 'commander';
+import {checkIds} from '../checks.ts';
 import {declare} from '../command.ts';
 import {count, duration, list} from '../values.ts';
 
@@ -38,12 +39,14 @@ export function declareDelivery(program: Command): void {
     .option('--repair', 'publish what is missing, and clear streams that cannot be mended');
   declare(program, {
     usage: 'doctor',
-    summary: 'Check everything a chat needs, and say how to repair it',
-    features: ['realtime-url', 'fields'],
-    examples: ['doctor --only database,delivery'],
+    summary: 'Check everything a chat needs, and say how to repair it or do so',
+    features: ['realtime-url', 'yes', 'fields'],
+    examples: ['doctor --only database,delivery', 'doctor --fix --only node,files,config,database'],
     exits: '8 a check failed',
     load: async () => (await import('../actions/doctor.ts')).doctor,
-  }).option('--only <checks>', 'of config, database, delivery, broker, tokens, clock', list);
+  })
+    .option('--only <checks>', `of ${checkIds.join(', ')}`, list)
+    .option('--fix', 'repair what can be: secrets, modes of files, the schema');
 }
 
 function declareOutbox(program: Command): void {

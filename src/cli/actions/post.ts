@@ -1,0 +1,188 @@
+// Posts messages: into the database as the server itself does, or through the API as the primary service does.
+import {setTimeout as delay} from 'node:timers/promises';
+import {jwtSecret} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
+import type {RoomId} from '../../core/ids.ts';
+import {PostMessage} from '../../core/input.ts';
+import {eventState} from '../../core/outbox.ts';
+import {postMessage as storeMessage} from '../../core/post-queue.ts';
+import {presentMessage, type MessageJson} from '../../core/present.ts';
+import {mintApiToken} from '../../core/tokens.ts';
+import {apiUrlOf} from '../addresses.ts';
+import {callApi} from '../../api.ts';
+import type {Cli, ToldEvent} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {readStdin} from '../io.ts';
+import {createProgress} from '../progress.ts';
+import {printMessage} from './message.ts';
+import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toRoom} from './parse.ts';
+
+const stdinLimit = 64 * 1_024;
+const linesLimit = 16 * 1_048_576;
+const waitMs = 10_000;
+const lookAgainMs = 50;
+
+interface PostOptions {
+  idempotencyKey?: string;
+  lines?: boolean;
+  count?: number;
+  interval?: number;
+  via: 'db' | 'api';
+  wait?: 'delivered';
+}
+
+interface Posted {
+  message: MessageJson;
+  repeated: boolean;
+  event: ToldEvent | undefined;
+}
+
+type Post = (content: string, clientId?: string) => Promise<Posted>;
+
+export async function postMessage(
+  cli: Cli,
+  reference: string | undefined,
+  text: string | undefined,
+  options: PostOptions,
+): Promise<void> {
+  mustFit(cli, options);
+  const room = await toRoom(cli, reference);
+  const author = cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as);
+  const post = options.via === 'api' ? await throughApi(cli, room.id, author) : intoDatabase(cli, room.id, author);
+  if (options.lines) return postMany(cli, await linesOf(cli, text, options), post, options);
+  const content = await toContent(cli, text);
+  if (options.count !== undefined) return postMany(cli, repeated(content, options.count), post, options);
+  const posted = await post(content, options.idempotencyKey);
+  if (posted.event) tellEvents(cli, [posted.event]);
+  if (posted.repeated) cli.note('This key was posted before; here is the first message.');
+  printMessage(cli, posted.message, {event: eventOf(posted, options)});
+  if (options.wait) await untilDelivered(cli, [posted.event]);
+}
+
+function mustFit(cli: Cli, options: PostOptions): void {
+  const refuse = (message: string): never => {
+    throw new ChatError('invalid_input', message);
+  };
+  if (options.interval !== undefined && options.count === undefined) refuse('--interval goes with --count.');
+  if (options.count !== undefined && (options.lines || options.idempotencyKey !== undefined))
+    refuse('--count goes neither with --lines nor with --idempotency-key.');
+  if (options.via === 'api' && cli.globals.dryRun) refuse('The API has no rehearsal: --dry-run goes with --via db.');
+  if (options.via === 'api' && options.wait) refuse('--wait looks into the outbox, and goes with --via db.');
+  if (options.via === 'db' && cli.globals.apiUrl !== undefined) refuse('--api-url goes with --via api.');
+  if (options.wait && cli.globals.dryRun) refuse('A rehearsal delivers nothing to wait for.');
+}
+
+function intoDatabase(cli: Cli, room: RoomId, user_id: string | undefined): Post {
+  return async (content, client_id) => {
+    const input = toInput(PostMessage, {content, client_id, user_id});
+    cli.sameAs({method: 'POST', path: `/api/rooms/${room}/messages/`, body: input});
+    const {message, repeated: again} = await storeMessage(await cli.chat(), cli.actor, room, input);
+    return {message: presentMessage(message), repeated: again, event: cli.events()[0]};
+  };
+}
+
+/** With a service token of a minute, made anew for each post. */
+async function throughApi(cli: Cli, room: RoomId, user_id: string | undefined): Promise<Post> {
+  const [base, config] = [await apiUrlOf(cli), await cli.config()];
+  const claims = {sub: 'chatctl', scope: config.JWT_SERVICE_SCOPE};
+  return async (content, client_id) => {
+    const {token} = mintApiToken(jwtSecret(config), claims, 60, Math.floor(Date.now() / 1_000));
+    const body = toInput(PostMessage, {content, client_id, user_id});
+    const {status, body: answer} = await callApi(base, 'POST', `/api/rooms/${room}/messages/`, {token, body});
+    if (status === 200 || status === 201)
+      return {message: answer as unknown as MessageJson, repeated: status === 200, event: undefined};
+    throw refusal(base, status, answer);
+  };
+}
+
+function refusal(base: string, status: number, {detail}: Record<string, unknown>): ChatError {
+  const codes = {401: 'invalid_token', 404: 'room_not_found', 409: 'client_id_reused', 429: 'rate_limited'} as const;
+  const known = Object.entries(codes).find(([each]) => Number(each) === status)?.[1];
+  const code = known ?? (status >= 500 ? 'server_unreachable' : status === 403 ? 'permission_denied' : 'invalid_input');
+  const said = typeof detail === 'string' ? detail : 'no reason was given';
+  return new ChatError(code, `The API at ${base} answered ${status}: ${said}`);
+}
+
+function eventOf({event, repeated: again}: Posted, {via}: PostOptions): object {
+  return via === 'api' && !again ? {type: 'message_added', mode: 'api', state: 'queued'} : eventJson(event);
+}
+
+interface Line {
+  line: number;
+  content: string;
+}
+
+function repeated(content: string, count: number): Line[] {
+  return Array.from({length: count}, (_, i) => ({line: i + 1, content: content.replaceAll('{n}', String(i + 1))}));
+}
+
+async function linesOf(cli: Cli, text: string | undefined, {idempotencyKey}: PostOptions): Promise<Line[]> {
+  if ((text !== undefined && text !== '-') || idempotencyKey !== undefined) {
+    throw new ChatError(
+      'invalid_input',
+      '--lines reads standard input, and takes neither [text] nor --idempotency-key.',
+    );
+  }
+  const input = await readStdin(cli.io, linesLimit);
+  if (input === undefined) throw new ChatError('too_large', 'Standard input holds more than 16 MB; send it in parts.');
+  return input.split(/\r?\n/).flatMap((content, i) => (content.trim() === '' ? [] : [{line: i + 1, content}]));
+}
+
+/** Each is a message of its own: one that is refused does not hold up the others. */
+async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: PostOptions): Promise<void> {
+  const progress = createProgress(cli, {label: 'Posting', total: lines.length});
+  const events: (ToldEvent | undefined)[] = [];
+  const results = await forEach(
+    cli,
+    lines,
+    ({line}) => ({line}),
+    async ({line, content}) => {
+      if (options.interval !== undefined && line > 1) await delay(options.interval);
+      const posted = await post(content);
+      events.push(posted.event);
+      progress.add(1);
+      return {message: posted.message, event: eventOf(posted, options)};
+    },
+  ).finally(() => progress.done());
+  cli.print({
+    items: results,
+    columns: ['line', 'ok', 'message.id', 'error.message'],
+    id: 'message.id',
+    json: each => ({results: each}),
+  });
+  if (options.wait) await untilDelivered(cli, events);
+  mustAllBeOk(results);
+}
+
+/** Until the broker has them all. Throws broker_refused, and ends with 9 when they are still waiting in the end. */
+async function untilDelivered(cli: Cli, events: readonly (ToldEvent | undefined)[]): Promise<void> {
+  const chat = await cli.chat();
+  const deadline = performance.now() + (cli.globals.timeout ?? waitMs);
+  for (const event of events) {
+    if (!event) continue;
+    for (;;) {
+      const state = await eventState(chat, cli.actor, event.outboxId);
+      if (state === 'delivered') break;
+      if (state === 'parked') {
+        throw new ChatError('broker_refused', `The broker refused event ${event.outboxId}.`, {
+          hint: 'See why with: chatctl outbox list --parked',
+        });
+      }
+      if (performance.now() > deadline) {
+        cli.note(`Event ${event.outboxId} still waits. Is a server running? See: chatctl status`);
+        throw new Exit(exits.timeout);
+      }
+      await delay(lookAgainMs);
+    }
+  }
+}
+
+async function toContent(cli: Cli, text: string | undefined): Promise<string> {
+  const piped = text === '-' || (text === undefined && !cli.io.stdin.isTTY && !cli.ask.canAsk);
+  if (!piped) return cli.ask.text(text, '[text]', 'Message?');
+  const content = await readStdin(cli.io, stdinLimit);
+  if (content === undefined)
+    throw new ChatError('too_long', 'Standard input holds more than a message can: 10,000 characters.');
+  if (content.trim() === '') throw new ChatError('input_required', 'Missing [text], and standard input is empty.');
+  return content;
+}

@@ -1,0 +1,39 @@
+import {getStatus} from '../../core/status.ts';
+import {migrations} from '../../db/migrations.ts';
+import {announcedUrl} from '../addresses.ts';
+import type {Cli} from '../context.ts';
+import {targetOf} from '../target.ts';
+
+const columns = [
+  'target.driver',
+  'target.host',
+  'target.database',
+  'schema',
+  'counts.rooms',
+  'counts.users',
+  'counts.members',
+  'counts.messages',
+  'outbox.depth',
+  'outbox.oldest_age_ms',
+  'outbox.parked',
+  'last_message.id',
+  'last_message.created_at',
+  'server',
+];
+
+export async function showStatus(cli: Cli): Promise<void> {
+  const chat = await cli.chat();
+  const {counts: _, ...target} = await targetOf(chat, cli.actor);
+  const {counts, outbox, lastMessage} = await getStatus(chat, cli.actor);
+  const status = {
+    target,
+    schema: migrations.at(-1)?.name ?? null,
+    counts,
+    outbox: {depth: outbox.depth, oldest_age_ms: outbox.oldestAgeMs, parked: outbox.parked},
+    last_message: lastMessage,
+    server: announcedUrl(await cli.config()) ?? null,
+  };
+  cli.print({items: [status], columns, id: 'target.database', single: true, json: ([only]) => only ?? {}});
+  if (outbox.parked > 0) cli.note('Parked events: chatctl outbox list --parked');
+  if (status.server === null) cli.note('No server of this project runs here; start one with: chatctl dev');
+}

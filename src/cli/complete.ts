@@ -1,0 +1,84 @@
+// `chatctl __complete <words…> <begun>`: what may stand in place of the last word. It is called at every press of the
+// tab key, so that nothing is loaded but what the answer needs, and any failure is an empty answer.
+import type {Command, Option} from 'commander';
+import type {Io} from './io.ts';
+import {topics} from './topics.ts';
+
+type Wanted = {kind: 'words'; words: readonly string[]} | {kind: 'rooms' | 'users'; begun: string};
+
+export async function complete(program: Command, words: readonly string[], io: Io): Promise<void> {
+  try {
+    const wanted = wantedAt(program, words);
+    const begun = words.at(-1) ?? '';
+    const found =
+      wanted.kind === 'words' ? wanted.words.filter(word => word.startsWith(begun)) : await named(wanted, words, io);
+    for (const each of found) io.stdout.write(`${each}\n`);
+  } catch {
+    // A person is typing: there is no place to say what is wrong.
+  }
+}
+
+function wantedAt(program: Command, words: readonly string[]): Wanted {
+  const begun = words.at(-1) ?? '';
+  const {command, place, option} = walk(program, words.slice(0, -1));
+  if (option) return ofValue(option.flags, option.argChoices, begun);
+  if (begun.startsWith('-')) {
+    const flags = [...command.options, ...(command === program ? [] : program.options)].map(each => each.long ?? '');
+    return {kind: 'words', words: [...flags, '--help']};
+  }
+  const argument = command.registeredArguments[Math.min(place, command.registeredArguments.length - 1)];
+  if (argument && (place < command.registeredArguments.length || argument.variadic)) {
+    return ofValue(argument.name(), argument.argChoices, begun);
+  }
+  const more = command === program ? ['help'] : [];
+  return {kind: 'words', words: [...command.commands.map(each => each.name()), ...more]};
+}
+
+/** Goes along the words: in which command they end, at which of its arguments, and whose value comes next. */
+function walk(program: Command, words: readonly string[]): {command: Command; place: number; option?: Option} {
+  let command = program;
+  let place = 0;
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (word.startsWith('-')) {
+      const option = [...command.options, ...program.options].find(each => each.long === word || each.short === word);
+      if (!option?.required) continue;
+      at += 1;
+      if (at === words.length) return {command, place, option};
+      continue;
+    }
+    const child = command.commands.find(each => each.name() === word);
+    if (child) command = child;
+    else if (command === program && word === 'help') return {command: helpOf(program), place: 0};
+    else place += 1;
+  }
+  return {command, place};
+}
+
+/** `help` takes a command or a topic. */
+function helpOf(program: Command): Command {
+  const help = program.createCommand('help');
+  for (const each of [...program.commands.map(command => command.name()), ...Object.keys(topics)]) help.command(each);
+  return help;
+}
+
+/** By the word that stands for the value: `<room>`, `<user>`, `[users...]`. */
+function ofValue(name: string, choices: readonly string[] | undefined, begun: string): Wanted {
+  if (choices) return {kind: 'words', words: choices};
+  if (/\broom\b/.test(name)) return {kind: 'rooms', begun};
+  if (/\busers?\b/.test(name)) return {kind: 'users', begun};
+  return {kind: 'words', words: []};
+}
+
+async function named(wanted: Wanted & {kind: 'rooms' | 'users'}, words: readonly string[], io: Io): Promise<string[]> {
+  const [{loadConfig}, {listNames}] = await Promise.all([import('../config.ts'), import('../db/names.ts')]);
+  const db = valueOf(words, '--db');
+  const file = valueOf(words, '--config') ?? io.env['CHATCTL_CONFIG'];
+  const config = loadConfig({flags: db === undefined ? {} : {DATABASE_URL: db}, env: io.env, cwd: io.cwd, file});
+  return listNames(config.DATABASE_URL, config.SQLITE_DRIVER, wanted.kind, wanted.begun);
+}
+
+function valueOf(words: readonly string[], flag: string): string | undefined {
+  const at = words.indexOf(flag);
+  return at < 0 ? undefined : words[at + 1];
+}

@@ -1,0 +1,145 @@
+// What holds for every command, read off the tree: a command that is added is held to it too.
+import {setTimeout as delay} from 'node:timers/promises';
+import test from 'ava';
+import {exits} from '../../src/cli/exit.ts';
+import {createProgram} from '../../src/cli/program.ts';
+import {commandReferences, type CommandReference} from '../../src/cli/reference.ts';
+import type {Ended, TestCli} from '../helpers/cli.ts';
+import {seededCli} from '../helpers/seeded.ts';
+
+const commands = commandReferences(createProgram());
+
+/** They run until a signal; test/cli/process and test/cli/dev hold them to the same. */
+const servers = new Set(['dev', 'serve']);
+const ending = commands.filter(each => !servers.has(each.path));
+
+/** Their data is a script or a page, whatever --json says. */
+const notJson = new Set(['completion']);
+
+const limitMs = 60_000;
+
+/** Runs, and fails when it has not ended in time: something waits. */
+async function run(cli: TestCli, args: string[], more: Parameters<TestCli>[1] = {}): Promise<Ended> {
+  const late = delay(limitMs, undefined, {ref: false}).then(() => {
+    throw new Error(`still runs: chatctl ${args.join(' ')}`);
+  });
+  return Promise.race([cli(args, more), late]);
+}
+
+function words(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+    ([, double, single, bare]) => double ?? single ?? bare ?? '',
+  );
+}
+
+/** The example without a format of its own, and without what goes to another program. */
+function example({examples}: CommandReference): string[] {
+  const [line = ''] = examples;
+  return words(line.replace(/ [|>].*$/, '')).filter((word, i, all) => word !== '-o' && all[i - 1] !== '-o');
+}
+
+/** A JSON document, or one on each line. */
+function parses(text: string): boolean {
+  return isJson(text) || text.split('\n').filter(Boolean).every(isJson);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const command of ending) {
+  const codes = new Set(command.exit_codes.map(each => each.code));
+
+  test(`${command.path} --json prints data that parses on stdout, and ends with a code of its help`, async t => {
+    const cli = await seededCli(t);
+    for (const tty of [false, true]) {
+      const {code, stdout, stderr} = await run(cli, [...example(command), '--json'], {tty});
+      if (!notJson.has(command.path)) t.true(parses(stdout), `${stdout}\n${stderr}`);
+      t.true(codes.has(code), `ended with ${code}: ${stderr}`);
+      if (code !== exits.ok && stdout === '') t.regex(stderr, /^\{"error":\{.*"exit_code":\d+/m, stderr);
+    }
+  });
+
+  test(`${command.path} refuses an unknown flag with 2, one line of JSON on stderr and nothing on stdout`, async t => {
+    const cli = await seededCli(t);
+    const {code, stdout, stderr} = await run(cli, [...command.path.split(' '), '--no-such-flag', '--json']);
+    t.is(code, exits.usage);
+    t.is(stdout, '');
+    t.is(stderr.trim().split('\n').length, 1);
+    t.true(parses(stderr));
+  });
+
+  test(`${command.path} without its arguments and without a terminal ends, and asks nothing`, async t => {
+    const cli = await seededCli(t);
+    const {code, stderr} = await run(cli, command.path.split(' '));
+    t.true(codes.has(code), `ended with ${code}: ${stderr}`);
+    const needed = command.args.filter(each => each.required);
+    if (needed.length > 0) t.is(code, exits.usage, stderr);
+  });
+
+  test(`${command.path} has help with examples, and every example begins with its own words`, async t => {
+    const cli = await seededCli(t);
+    const {code, stdout} = await run(cli, [...command.path.split(' '), '--help']);
+    t.is(code, exits.ok);
+    t.true(command.examples.length > 0);
+    for (const line of command.examples) {
+      t.true(stdout.includes(line));
+      t.regex(line, new RegExp(String.raw`\b${command.path}\b`));
+    }
+  });
+}
+
+/** Commands that look at the database, whose being away is code 5. */
+const withDatabase = commands.filter(each =>
+  /^(room|member|message|user|outbox|migrate|status|trace|verify)\b/.test(each.path),
+);
+
+for (const command of withDatabase) {
+  test(`${command.path} ends with 5 where the database cannot be reached`, async t => {
+    const cli = await seededCli(t);
+    const args = [...example(command), '--db', 'postgres://nobody@127.0.0.1:1/none', '--json'];
+    const {code, stdout, stderr} = await run(cli, args, {stdin: 'x\n'});
+    t.true([exits.unreachable, exits.usage].includes(code as 5), `ended with ${code}: ${stderr}`);
+    t.is(stdout, '');
+    if (code === exits.usage)
+      t.regex(stderr, /config_invalid|input_required|CENTRIFUGO|cannot be read|no file/i, stderr);
+  });
+}
+
+/** A value that nothing has, for each kind of argument. */
+function absent(name: string): string {
+  if (/room/.test(name)) return 'nowhere';
+  if (/user/.test(name)) return 'nobody';
+  if (/message|id/.test(name)) return '999999';
+  return 'token.txt';
+}
+
+/** What 3 needs beyond its arguments. */
+const with3: Record<string, string[]> = {
+  'member add': ['alice'],
+  'member remove': ['alice'],
+  'message post': ['text'],
+  'message search': ['--room', 'nowhere'],
+  'outbox retry': ['999999'],
+  'outbox drop': ['999999', '--confirm', 'outbox'],
+  verify: ['--room', 'nowhere'],
+  'token subscription': [],
+};
+
+for (const command of commands.filter(each => each.exit_codes.some(({code}) => code === exits.notFound))) {
+  test(`${command.path} ends with 3 for what is not there`, async t => {
+    const cli = await seededCli(t);
+    const args = command.args.filter(each => each.required).map(each => absent(each.name));
+    const more = with3[command.path] ?? [];
+    const answers = ['--yes', '--confirm'].filter(flag => command.global_flags.includes(flag) && !more.includes(flag));
+    const flags = answers.flatMap(flag => (flag === '--yes' ? ['--yes'] : ['--confirm', args[0] ?? '']));
+    const env = {CENTRIFUGO_API_KEY: 'key'};
+    const {code, stderr} = await run(cli, [...command.path.split(' '), ...args, ...more, ...flags], {env});
+    t.is(code, exits.notFound, stderr);
+  });
+}

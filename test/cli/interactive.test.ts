@@ -1,0 +1,112 @@
+// What a command asks for at a real terminal, how it is answered, and the line that would have needed no question.
+import anyTest, {type TestFn} from 'ava';
+import {seededCli} from '../helpers/seeded.ts';
+import {atTerminal, hasTerminal} from '../helpers/terminal.ts';
+
+const test: TestFn | typeof anyTest.skip = hasTerminal ? anyTest : anyTest.skip;
+
+const enter = '\r';
+const down = '\u001B[B';
+const space = ' ';
+const ctrlC = '\u0003';
+
+test('a room is picked from a list that is searched, and the line for a script is told', async t => {
+  const cli = await seededCli(t);
+  await cli(['room', 'create', 'lobby']);
+  const {code, shown, stdout} = await atTerminal(
+    cli,
+    ['room', 'show', '-o', 'id'],
+    [
+      ['Which room?', 'gen'],
+      ['general (id:1, 2 members)', enter],
+    ],
+  );
+  t.is(code, 0, shown);
+  t.is(stdout, '1\n');
+  t.regex(shown, /The same without questions: .*chatctl.* room show -o id general/);
+});
+
+test('several members are chosen at once, new ones among them', async t => {
+  const cli = await seededCli(t);
+  await cli(['room', 'create', 'lobby']);
+  const {code, shown} = await atTerminal(
+    cli,
+    ['member', 'add', 'lobby'],
+    [
+      ['Which users?', 'bob'],
+      ['❯ bob', enter],
+      ['That is all: bob', 'dave'],
+      ['dave (new)', enter],
+      ['That is all: bob, dave', enter],
+    ],
+  );
+  t.is(code, 0, shown);
+  t.is((await cli(['member', 'list', 'lobby', '-o', 'id'])).stdout, 'bob\ndave\n');
+  t.regex(shown, /The same without questions: .* member add lobby bob dave/);
+});
+
+test('members to remove and rooms to archive are marked in a list', async t => {
+  const cli = await seededCli(t);
+  const removed = await atTerminal(
+    cli,
+    ['member', 'remove', 'general'],
+    [['Which members?', `${down}${space}${enter}`]],
+  );
+  t.is(removed.code, 0, removed.shown);
+  t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\n');
+  t.regex(removed.shown, /The same without questions: .* member remove general bob/);
+  await cli(['room', 'create', 'lobby']);
+  const archived = await atTerminal(
+    cli,
+    ['room', 'archive'],
+    [
+      ['Which rooms?', `${space}${down}${space}${enter}`],
+      ['Archive 2 rooms', `y${enter}`],
+    ],
+  );
+  t.is(archived.code, 0, archived.shown);
+  t.regex(archived.shown, /room archive --yes (?:lobby general|general lobby)/);
+});
+
+test('chatctl alone offers the common jobs, and runs the chosen one', async t => {
+  const cli = await seededCli(t);
+  const {code, shown, stdout} = await atTerminal(cli, [], [['What would you like to do?', enter]]);
+  t.is(code, 0, shown);
+  t.regex(stdout, /^1\tgeneral\t/m);
+  t.regex(shown, /The same without questions: .*chatctl.* room list/);
+});
+
+test('a severe change shows what it is done to and wants the name, and its line has --confirm', async t => {
+  const cli = await seededCli(t);
+  const {code, shown} = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `general${enter}`]]);
+  t.is(code, 0, shown);
+  t.regex(shown, /The target: sqlite .*chat\.db: 1 room, 2 users, 2 memberships, 1 message/);
+  t.regex(shown, /The same without questions: .* room delete general --confirm general/);
+});
+
+test('a token is not shown while it is typed, nor in the line for a script', async t => {
+  const cli = await seededCli(t);
+  const {code, shown} = await atTerminal(cli, ['token', 'verify'], [['Token?', `canary-token${enter}`]]);
+  t.is(code, 6);
+  t.false(shown.includes('canary'));
+});
+
+const questions: [string, string[], string][] = [
+  ['a search', ['room', 'show'], 'Which room?'],
+  ['a list to mark', ['room', 'archive'], 'Which rooms?'],
+  ['a text', ['message', 'post', 'general'], 'Message?'],
+  ['a secret', ['token', 'verify'], 'Token?'],
+  ['yes or no', ['member', 'remove', 'general', '--all'], 'Remove all 2 members'],
+  ['a name to type', ['room', 'delete', 'general'], 'Type general'],
+  ['the menu', [], 'What would you like to do?'],
+];
+
+for (const [what, args, question] of questions) {
+  test(`Ctrl-C at ${what} ends with 130, no stack, and nothing changed`, async t => {
+    const cli = await seededCli(t);
+    const {code, shown} = await atTerminal(cli, args, [[question, ctrlC]]);
+    t.is(code, 130, shown);
+    t.notRegex(shown, /\n\s+at |Exit|The same/);
+    t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\n');
+  });
+}

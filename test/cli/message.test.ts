@@ -1,0 +1,122 @@
+import test from 'ava';
+import {databases} from '../helpers/database.ts';
+import {startProcess, testCli} from '../helpers/cli.ts';
+
+for (const database of databases) {
+  test(`${database}: messages of all rooms are searched by text, room, author and age`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'ops', '--member', 'alice']);
+    await cli(['room', 'create', 'sales']);
+    await cli(['message', 'post', 'ops', 'Invoice 1 is late', '--as', 'alice']);
+    await cli(['message', 'post', 'ops', '100% done']);
+    await cli(['message', 'post', 'sales', 'an INVOICE for 2_000']);
+    const found = async (...args: string[]) =>
+      (await cli(['message', 'search', ...args, '--fields', 'content'])).stdout;
+    t.is(await found('nothing'), '');
+    t.is(await found('invoice'), 'an INVOICE for 2_000\nInvoice 1 is late\n');
+    t.is(await found('invoice', '--room', 'ops'), 'Invoice 1 is late\n');
+    t.is(await found('invoice', '--from', 'alice'), 'Invoice 1 is late\n');
+    t.is(await found('invoice', '--since', '1h', '--limit', '1'), 'an INVOICE for 2_000\n');
+    t.is(await found('%'), '100% done\n');
+    t.is(await found('2_0'), 'an INVOICE for 2_000\n');
+    const first = await cli(['message', 'search', 'invoice', '--limit', '1', '--json']);
+    const next = String(first.at('next'));
+    t.is(await found('invoice', '--before', next), 'Invoice 1 is late\n');
+    await cli(['message', 'delete', next]);
+    await cli(['room', 'delete', 'ops', '--confirm', 'ops']);
+    t.is(await found('invoice'), '');
+    t.is((await cli(['message', 'search', ' '])).code, 2);
+    t.is((await cli(['message', 'search', 'x', '--room', 'nowhere'])).code, 3);
+  });
+
+  test(`${database}: tail shows the last messages, then what comes, and ends where it was told to`, async t => {
+    const cli = await testCli(t, database);
+    t.is((await cli(['message', 'tail', 'nowhere'])).code, 3);
+    await cli(['room', 'create', 'general']);
+    await cli(['room', 'create', 'empty']);
+    for (const text of ['one', 'two', 'three']) await cli(['message', 'post', 'general', text]);
+    const contents = (stdout: string) => stdout.split('\n').flatMap(line => line.split('\t')[4] ?? []);
+    const last = await cli(['message', 'tail', 'general', 'empty', '--last', '2', '--no-follow']);
+    t.deepEqual(contents(last.stdout), ['two', 'three']);
+    t.is((await cli(['message', 'tail', 'general', '--last', '0', '--no-follow'])).stdout, '');
+    const following = cli(['message', 'tail', 'general', '--json', '--count', '4', '--interval', '20ms']);
+    await cli(['message', 'post', 'general', 'four']);
+    const lines = (await following).stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>);
+    t.deepEqual(
+      lines.map(line => line['type']),
+      ['ready', 'message', 'message', 'message', 'message', 'end'],
+    );
+    t.is(lines.at(-1)?.['reason'], 'count');
+    t.is((await cli(['message', 'tail', 'general', '--for', '50ms'])).code, 0);
+    t.is((await cli(['message', 'tail', 'general', '--count', '9', '--timeout', '50ms'])).code, 9);
+  });
+
+  test(`${database}: a message is posted many times, and each has its number`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general']);
+    const posted = await cli([
+      'message',
+      'post',
+      'general',
+      'number {n}',
+      '--count',
+      '3',
+      '--interval',
+      '1ms',
+      '--json',
+    ]);
+    t.is(posted.at('results.2.message.content'), 'number 3', posted.stderr);
+    t.is((await cli(['message', 'post', 'general', 'x', '--interval', '1s'])).code, 2);
+    t.is((await cli(['message', 'post', 'general', 'x', '--count', '2', '--idempotency-key', 'k'])).code, 2);
+  });
+}
+
+test('tail in a pipe shows a message within a second of its posting, and Ctrl-C ends it with 130', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const tail = startProcess(t, cli, ['message', 'tail', 'general', '--json']);
+  await tail.line('"ready"');
+  await cli(['message', 'post', 'general', 'hello']);
+  const posted = performance.now();
+  await tail.line('hello');
+  // Generous, for a machine that is busy with other things.
+  t.true(performance.now() - posted < 3_000);
+  tail.child.kill('SIGINT');
+  const {code, stdout} = await tail.ended;
+  t.is(code, 130);
+  t.regex(stdout, /"type":"end","reason":"signal","messages":1,"exit_code":130/);
+});
+
+test('a post goes through the API of a running server, or waits until the broker has it', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  const late = await cli([
+    'message',
+    'post',
+    'general',
+    'nobody delivers',
+    '--wait',
+    'delivered',
+    '--timeout',
+    '100ms',
+  ]);
+  t.is(late.code, 9);
+  t.regex(late.stderr, /still waits/);
+  const nobody = await cli(['message', 'post', 'general', 'x', '--via', 'api', '--api-url', 'http://127.0.0.1:1']);
+  t.is(nobody.code, 5);
+  const server = startProcess(t, cli, ['serve']);
+  const {api} = JSON.parse(await server.line('chatctl serves')) as {api: string};
+  const through = ['message', 'post', 'general', 'hello', '--via', 'api', '--api-url', api, '--json'];
+  t.is((await cli([...through, '--as', 'stranger'])).code, 3);
+  t.is((await cli(through, {env: {JWT_SECRET: 'another-secret-0123456789-0123456789'}})).code, 6);
+  const posted = await cli([...through, '--as', 'alice', '--idempotency-key', 'k1']);
+  t.is(posted.at('message.user.id'), 'alice', posted.stderr);
+  t.is(posted.at('event.mode'), 'api');
+  t.is((await cli([...through, '--as', 'alice', '--idempotency-key', 'k1'])).at('message.id'), posted.at('message.id'));
+  const delivered = await cli(['message', 'post', 'general', 'now', '--wait', 'delivered', '--json']);
+  t.is(delivered.code, 0, delivered.stderr);
+  t.is((await cli(['message', 'post', 'general', 'x', '--via', 'api', '--dry-run'])).code, 2);
+});
