@@ -90,8 +90,8 @@ const endings: Record<string, [Respond, string]> = {
     },
     'auth_unavailable',
   ],
-  'a connection that is cut': [(request, _) => void request.socket.destroy(), 'auth_unavailable'],
-  'bytes that are no HTTP': [(request, _) => void request.socket.end('hello\r\n\r\n'), 'auth_unavailable'],
+  'a connection that is cut': [request => void request.socket.destroy(), 'auth_unavailable'],
+  'bytes that are no HTTP': [request => void request.socket.end('hello\r\n\r\n'), 'auth_unavailable'],
 };
 
 for (const [title, [respond, expected]] of Object.entries(endings)) {
