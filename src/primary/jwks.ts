@@ -19,6 +19,7 @@ export interface JwksOptions {
   onProblem: (problem: string) => void;
   /** Milliseconds that only grow. */
   clock?: () => number;
+  timeoutMs?: number;
 }
 
 export interface RemoteKeys extends KeySource {
@@ -32,7 +33,7 @@ const usableMs = 3_600_000;
 const coolDownMs = 30_000;
 /** With no set at all it is asked more often: both services may just be starting. */
 const firstCoolDownMs = 5_000;
-const timeoutMs = 2_000;
+const defaultTimeoutMs = 2_000;
 const maxBytes = 65_536;
 
 export function remoteKeys({
@@ -41,9 +42,11 @@ export function remoteKeys({
   algorithms,
   onProblem,
   clock = () => performance.now(),
+  timeoutMs = defaultTimeoutMs,
 }: JwksOptions): RemoteKeys {
   const client = openClient({url, timeoutMs, maxBytes, allowLinkLocal});
   const set = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: timeoutMs,
     [customFetch]: async () => {
       const {status, text} = await client.request('GET', {accept: 'application/json'});
       // No answer with a body may have some statuses, and only 200 is of interest.

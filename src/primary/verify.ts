@@ -17,6 +17,7 @@ export interface PrimaryOptions {
   onProblem: (problem: string) => void;
   /** Milliseconds that only grow. */
   clock?: () => number;
+  timeoutMs?: number;
 }
 
 type Verdict = 'yes' | 'no' | 'unknown';
@@ -26,7 +27,7 @@ interface Kept {
   until: number;
 }
 
-const timeoutMs = 1_000;
+const defaultTimeoutMs = 1_000;
 const maxBytes = 16_384;
 /** An `unknown` is kept so that one caller whose question always fails does not ask without end. */
 const keptMs: Record<Verdict, number> = {yes: 60_000, no: 5_000, unknown: 1_000};
@@ -40,7 +41,7 @@ export interface PrimaryVerifier {
 
 /** The verifier, and after it the primary service. Rejects with token_refused and auth_unavailable too. */
 export function askPrimary(verify: VerifyApiToken, options: PrimaryOptions): PrimaryVerifier {
-  const {onProblem, clock = () => performance.now()} = options;
+  const {onProblem, clock = () => performance.now(), timeoutMs = defaultTimeoutMs} = options;
   const client = openClient({...options, timeoutMs, maxBytes});
   const circuit = breaker(clock);
   const kept = new Map<string, Kept>();
