@@ -41,7 +41,7 @@ function answerOf(response: unknown, schemas: Json): {mediaType: string; schema:
   const content = contentOf(response);
   if (!content) return undefined;
   const {mediaType, schema} = content;
-  return {mediaType, schema: z.fromJSONSchema(resolved(schema, schemas) as z.core.JSONSchema.JSONSchema)};
+  return {mediaType, schema: z.fromJSONSchema(resolved(schema, schemas))};
 }
 
 /** The schema with what it refers to written out; the document has no cycles. */

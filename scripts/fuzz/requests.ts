@@ -64,9 +64,10 @@ const nastyTexts = [
   'x'.repeat(300),
   'x'.repeat(20_000),
 ];
+// prettier-ignore
 const nastyValues: unknown[] = [
-  ...[0, -1, 1.5, 2 ** 31, 2 ** 53, 1e308, true, false, null, [], {}, [[]], {a: {}}],
-  ...[['mia', 'mia'], [null], {constructor: {prototype: {polluted: 1}}}, {$ne: null}, {toString: 1}],
+  0, -1, 1.5, 2 ** 31, 2 ** 53, 1e308, true, false, null, [], {}, [[]], {a: {}},
+  ['mia', 'mia'], [null], {constructor: {prototype: {polluted: 1}}}, {$ne: null}, {toString: 1},
 ];
 
 /** A request as the document has it, with none to three mistakes. */

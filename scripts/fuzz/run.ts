@@ -12,7 +12,6 @@ const folder = temporaryFolder();
 const server = await startServerProcess({
   DATABASE_URL: values.database ?? `sqlite:${folder.path}/chat.db`,
   ROOM_CREATION: 'users',
-  LOG_LEVEL: 'error',
 });
 const tokens = {service: serviceToken(), admin: userToken('ann'), member: userToken('mia'), stranger: userToken('sam')};
 console.log(`seed ${seed}`);
