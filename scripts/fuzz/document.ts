@@ -59,8 +59,8 @@ function resolved<T>(schema: T, schemas: Json): T {
 export function operationsAt(operations: readonly Operation[], path: string): Operation[] {
   const bare = path.replace(/\/$/, '');
   const fits = operations.filter(each => patternOf(each.path).test(bare));
-  const literal = fits.filter(each => each.path.replace(/\/$/, '') === bare);
-  return literal.length > 0 ? literal : fits;
+  const isLiteral = ({path: each}: Operation) => each.replace(/\/$/, '') === bare;
+  return fits.toSorted((a, b) => Number(isLiteral(b)) - Number(isLiteral(a)));
 }
 
 const patterns = new Map<string, RegExp>();
