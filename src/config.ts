@@ -35,7 +35,14 @@ const poolSize = z.coerce.number<string>().pipe(z.int().min(2).max(1_000));
 const amount = z.coerce.number<string>().pipe(z.int().min(1).max(1_000_000));
 const flag = z.enum(['true', 'false', '1', '0']).transform(text => text === 'true' || text === '1');
 const url = z.url({protocol: /^https?$/, hostname: z.regexes.hostname});
-const origins = z.string().transform(text => text.split(/[\s,]+/).filter(Boolean));
+const originsLike = (pattern: RegExp) =>
+  z
+    .string()
+    .transform(text => text.split(/[\s,]+/).filter(Boolean))
+    .refine(list => list.every(each => pattern.test(each)), 'an origin is scheme://host or scheme://host:port');
+const origins = originsLike(/^[a-z][a-z0-9+.-]*:\/\/(\[[0-9a-f:]+\]|[^\s/?#@*:[\]]+)(:(\d+|\*))?$/i);
+/** With `*` as in Centrifugo's allowed_origins. */
+const originGlobs = originsLike(/^(\*|[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+)$/i);
 const limits = z.string().transform((text, context) => {
   const parsed = parseRateLimits(text);
   if (parsed !== undefined) return parsed;
@@ -135,7 +142,7 @@ export const settings = {
   },
   CORS_ORIGINS: {schema: origins, fallback: '', meaning: 'browser origins that may call the API'},
   REALTIME_ORIGINS: {
-    schema: origins,
+    schema: originGlobs,
     fallback: '',
     meaning: 'browser origins that may connect to the embedded endpoint',
   },
@@ -259,8 +266,13 @@ export function hasPublicKeys({JWT_PUBLIC_KEY, JWT_KEYS, JWT_JWKS_URL}: Config):
   return [JWT_PUBLIC_KEY, JWT_KEYS, JWT_JWKS_URL].some(each => each !== undefined);
 }
 
-/** What production does not start with: missing, weak or shared secrets. Throws config_invalid. */
+/** What production does not start with: missing, weak or shared secrets, pages of everywhere. Throws config_invalid. */
 export function mustBeFitForProduction(config: Config): void {
+  if (config.REALTIME_ORIGINS.some(each => /^(\*|[^/]*:\/\/\*(:.*)?)$/.test(each))) {
+    throw new ChatError('config_invalid', 'REALTIME_ORIGINS lets pages of every origin connect.', {
+      hint: 'Name the origins of your pages, for example https://chat.example.com.',
+    });
+  }
   if (!hasPublicKeys(config)) jwtSecret(config);
   centrifugoTokenSecret(config);
   const [problem] = weakSecrets(config);

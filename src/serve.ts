@@ -11,6 +11,7 @@ import {
   rateLimitsOf,
   type Config,
 } from './config.ts';
+import {mustBeOnLocalDisk} from './db/file-system.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
@@ -84,6 +85,7 @@ async function start(
   const {migrate = false, throwaway = false} = options;
   const chat = await openChat(config, {migrate, throwaway, steadyPlans: true});
   stops.push(() => chat.close());
+  if (isProduction(config)) mustBeOnLocalDisk(chat.db.target);
   const claims = await claim(config, chat, log);
   stops.push(() => claims.release());
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);

@@ -2,7 +2,15 @@ import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
-import {centrifugoTokenSecret, jwtSecret, loadConfig, mustBeFitForProduction, publicUrl} from '../src/config.ts';
+import {
+  centrifugoTokenSecret,
+  jwtSecret,
+  loadConfig,
+  mustBeFitForProduction,
+  publicUrl,
+  rateLimitsOf,
+} from '../src/config.ts';
+import {rateLimits} from '../src/core/rate-limits.ts';
 import {makeSecret} from '../src/core/secrets.ts';
 import {temporaryDir} from './helpers/database.ts';
 
@@ -111,6 +119,20 @@ for (const [name, value] of [
   ['AUTH_VERIFY_URL', 'ftp://example.com/verify'],
   ['AUTH_VERIFY_URL', 'https://user:password@example.com/verify'],
   ['AUTH_VERIFY_URL', 'verify'],
+  ['TRUST_PROXY', 'true'],
+  ['RATE_LIMITS', 'perhaps'],
+  ['RATE_LIMITS', 'reads=0/1s'],
+  ['RATE_LIMIT_STORE', 'redis'],
+  ['MAX_CONNECTIONS', '0'],
+  ['MAX_IN_FLIGHT', 'many'],
+  ['CORS_ORIGINS', '*'],
+  ['CORS_ORIGINS', 'https://*.example.com'],
+  ['CORS_ORIGINS', 'https://app.example/'],
+  ['CORS_ORIGINS', 'https://app.example/chat'],
+  ['CORS_ORIGINS', 'https://good.example null'],
+  ['CORS_ORIGINS', 'app.example'],
+  ['REALTIME_ORIGINS', 'https://app.example/'],
+  ['REALTIME_ORIGINS', 'https://user@app.example'],
 ] as const) {
   test(`${name}=${value} is refused by its name`, t => {
     t.regex(refusal(t, {[name]: value}), new RegExp(name));
@@ -141,6 +163,31 @@ test('production refuses secrets that are missing, short or the same', t => {
   t.notThrows(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b}));
   t.notThrows(load({JWT_JWKS_URL: 'https://example.com/jwks', CENTRIFUGO_TOKEN_SECRET: b}));
   t.is(centrifugoTokenSecret(loadConfig({env: {CENTRIFUGO_TOKEN_SECRET: b}, cwd})), b);
+});
+
+test('T24: production refuses pages of everywhere', t => {
+  const cwd = temporaryDir(t);
+  const secrets = {JWT_SECRET: 'a'.repeat(32), CENTRIFUGO_TOKEN_SECRET: 'b'.repeat(32)};
+  const load = (REALTIME_ORIGINS: string) => () =>
+    mustBeFitForProduction(loadConfig({env: {...secrets, REALTIME_ORIGINS}, cwd}));
+  for (const origins of ['*', 'https://app.example *', 'https://*', 'http://*:*']) {
+    t.throws(load(origins), {message: /REALTIME_ORIGINS/}, origins);
+  }
+  t.notThrows(load('https://app.example https://*.example.com http://localhost:*'));
+});
+
+test('origins may have a port, any port, or an address', t => {
+  const origins = ['https://app.example', 'http://localhost:*', 'http://[::1]:3000', 'capacitor://localhost'];
+  const {CORS_ORIGINS} = loadConfig({env: {CORS_ORIGINS: origins.join(', ')}, cwd: temporaryDir(t)});
+  t.deepEqual(CORS_ORIGINS, origins);
+});
+
+test('T31: rate limits are on in production, and elsewhere when they are asked for', t => {
+  const limits = (env: Record<string, string>) => rateLimitsOf(loadConfig({env, cwd: temporaryDir(t)}));
+  t.is(limits({}), null);
+  t.deepEqual(limits({NODE_ENV: 'production'}), rateLimits);
+  t.is(limits({NODE_ENV: 'production', RATE_LIMITS: 'off'}), null);
+  t.is(limits({RATE_LIMITS: 'reads=5/1s'})?.reads.requests, 5);
 });
 
 test('links go to PUBLIC_URL, or to the address it listens on', t => {

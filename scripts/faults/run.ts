@@ -1,6 +1,7 @@
 // npm run faults [-- --large] [--seed 123] [--only kill-server,cut-answer] [--database postgres://…]: prints its seed; the same seed plays again.
 import {parseArgs} from 'node:util';
 import * as faults from './faults.ts';
+import {overload, type OverloadOptions} from './overload.ts';
 
 const {values} = parseArgs({
   options: {
@@ -16,7 +17,17 @@ const size = (small: number, large: number) => (values.large ? large : small);
 const {database} = values;
 const base = {seed, ...(database && {databaseUrl: database})};
 
-const runs: Record<string, () => Promise<faults.FaultResult>> = {
+const flood = (rateLimits: OverloadOptions['rateLimits']) =>
+  overload({
+    rateLimits,
+    seconds: size(8, 60),
+    slowSockets: size(50, 500),
+    floodConnections: size(50, 200),
+    ...(database && {databaseUrl: database}),
+  });
+
+type Run = () => Promise<Omit<faults.FaultResult, 'verdict'> & {verdict?: faults.FaultResult['verdict']}>;
+const runs: Record<string, Run> = {
   'kill-server': () => faults.killServer({...base, times: size(5, 200)}),
   'rolling-restart': () => faults.rollingRestart({...base, times: size(3, 50)}),
   'kill-after-publish': () => faults.killAfterPublish({...base, times: size(4, 200)}),
@@ -24,6 +35,8 @@ const runs: Record<string, () => Promise<faults.FaultResult>> = {
   'broker-outage': () => faults.brokerOutage({...base, times: size(4, 60)}),
   ...(database && {'freeze-relay': () => faults.freezeRelay({...base, databaseUrl: database, times: size(1, 50)})}),
   'restart-broker': () => faults.restartBroker({...base, times: size(2, 20), clients: size(5, 50)}),
+  overload: () => flood('on'),
+  'overload-unlimited': () => flood('off'),
   'reconnect-storm': () => faults.reconnectStorm({...base, times: size(2, 20), clients: size(50, 1_000)}),
 };
 

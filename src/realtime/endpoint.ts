@@ -24,6 +24,8 @@ export interface Endpoint {
 }
 
 const sweepIntervalMs = 100;
+/** From the first byte of a request to the end of its headers, and to its end. */
+const timeLimits = {headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000};
 /** Peers that do not go by themselves are cut off. */
 const closeLimitMs = 1_000;
 
@@ -33,7 +35,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   mustBeConsistent(settings);
   const hub = createHub(settings);
   const verify = verifierOf(settings);
-  const server = createServer((request, response) => {
+  const server = createServer(timeLimits, (request, response) => {
     serveApi(hub, request, response).catch(() => response.destroy());
   });
   const sockets = acceptWebSockets(server, hub, verify);

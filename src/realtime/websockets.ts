@@ -14,6 +14,10 @@ export const webSocketPath = '/connection/websocket';
 /** Clients that do not answer our close are cut off after this. */
 const closeTimeout = 5_000;
 
+/** A message in pieces: so many, in so many reads. Each costs memory beyond its bytes, and clients send none. */
+const maxFragments = 128;
+const maxBufferedChunks = 1_024;
+
 const subprotocols = ['centrifuge-json', 'centrifuge-protobuf'];
 
 /** Takes upgrades of this server. The set holds the sockets that are open. */
@@ -25,6 +29,8 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: settings.messageSizeLimit,
+    maxFragments,
+    maxBufferedChunks,
     closeTimeout,
     handleProtocols: (offered: Set<string>) => subprotocols.find(name => offered.has(name)) ?? false,
   };

@@ -3,6 +3,7 @@ import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
 import test, {type ExecutionContext} from 'ava';
 import {api, connected, startEmbedded, token} from '../helpers/realtime.ts';
+import {foreignOrigins} from '../helpers/origins.ts';
 import {until} from '../helpers/until.ts';
 
 const upgrade = (path: string, headers = '') =>
@@ -101,4 +102,36 @@ test('a frame cannot make the server hold more replies than a queue may', async 
   client.send(...Array.from({length: 20}, (_, i) => cycle(i * 2 + 3)).flat());
   t.true([1006, 3008].includes((await client.closed).code));
   await until(() => backend.endpoint.stats().clients === 0, 'it to go');
+});
+
+test('T26: a page of another origin gets no WebSocket, and neither an upgrade nor a hint', async t => {
+  const allowedOrigins = ['https://app.example', 'http://localhost:8080'];
+  const {endpoint} = await startEmbedded(t, {}, {allowedOrigins});
+  const answerTo = async (origin: string) => {
+    const peer = tcp(t, endpoint.port);
+    peer.socket.write(upgrade('/connection/websocket', `Origin: ${origin}\r\n`));
+    await until(() => peer.received().includes('\r\n\r\n'), `an answer to ${origin}`);
+    return peer.received().split('\r\n')[0];
+  };
+  for (const origin of foreignOrigins) t.is(await answerTo(origin), 'HTTP/1.1 403 Forbidden', origin);
+  for (const origin of allowedOrigins) t.is(await answerTo(origin), 'HTTP/1.1 101 Switching Protocols', origin);
+});
+
+test('T39, E117: a message in pieces without end is cut off, and costs no memory', async t => {
+  const {endpoint} = await startEmbedded(t);
+  const before = process.memoryUsage().heapUsed;
+  const floods = Array.from({length: 20}, async () => {
+    const peer = tcp(t, endpoint.port);
+    peer.socket.write(upgrade('/connection/websocket'));
+    await until(() => peer.received().startsWith('HTTP/1.1 101'), 'the upgrade');
+    const gone = once(peer.socket, 'end');
+    // Text frames of one byte that are not the last, masked with zeros.
+    peer.socket.write(Buffer.from([0x01, 0x81, 0, 0, 0, 0, 0x7b]));
+    const piece = Buffer.from([0x00, 0x81, 0, 0, 0, 0, 0x20]);
+    peer.socket.write(Buffer.concat(Array.from({length: 60_000}, () => piece)));
+    await gone;
+  });
+  await Promise.all(floods);
+  t.true(process.memoryUsage().heapUsed - before < 20_000_000);
+  await until(() => endpoint.stats().clients === 0, 'them to be gone');
 });

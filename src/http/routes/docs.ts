@@ -33,7 +33,7 @@ export function docsRoutes(describe: (base: string) => object): OpenRoute[] {
       method: 'get',
       path: '/api/docs/{file}',
       summary: 'A script or style of that page',
-      answers: {200: z.string()},
+      answers: {200: z.string(), 304: null},
       mediaType: '*/*',
       refusals: [404],
       serve: (ctx, _options, {file = ''}) => serveDocs(ctx, file),
