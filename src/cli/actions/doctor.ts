@@ -7,6 +7,7 @@ import {getOutboxStatus} from '../../core/outbox.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
 import {realtimeUrlOf} from '../addresses.ts';
 import type {Cli} from '../context.ts';
+import {checkSecurity} from '../doctor/security.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {follow} from '../follow.ts';
@@ -30,6 +31,7 @@ const probe = 'chatctl-doctor' as UserId;
 
 const checks: Record<string, (cli: Cli) => Promise<Answer>> = {
   config: async cli => checkConfig(await cli.config()),
+  security: checkSecurity,
   database: checkDatabase,
   delivery: checkDelivery,
   broker: async cli => checkBroker(await streamsOf(cli)),

@@ -43,7 +43,7 @@ export function declareDelivery(program: Command): void {
     examples: ['doctor --only database,delivery'],
     exits: '8 a check failed',
     load: async () => (await import('../actions/doctor.ts')).doctor,
-  }).option('--only <checks>', 'of config, database, delivery, broker, tokens, clock', list);
+  }).option('--only <checks>', 'of config, security, database, delivery, broker, tokens, clock', list);
 }
 
 function declareOutbox(program: Command): void {
