@@ -1,12 +1,14 @@
 // From the arguments to an exit code. The only place where errors become exit codes.
 import {CommanderError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
+import {hideSecrets} from '../core/redact.ts';
 import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
 import {canAsk, useColor, type ColorWish, type Io} from './io.ts';
 import {nearest} from './nearest.ts';
+import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
 import {createProgram} from './program.ts';
 import {topics} from './topics.ts';
 
@@ -81,6 +83,7 @@ function prepare(command: Command, io: Io, interactive: boolean): void {
       const args = all.slice(0, -2);
       const globals = command.optsWithGlobals<Globals>();
       mustHonour(command, globals, declaration.features);
+      mustHideSecrets(command.optsWithGlobals());
       await execute(io, globals, async cli =>
         (await declaration.load())(cli, ...([...args, command.opts()] as never[])),
       );
@@ -146,7 +149,8 @@ function codeOf(error: unknown, argv: readonly string[], io: Io): number {
     argv.includes('--json') ||
     argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
   tell(io, what, {json, color: useColor(io, io.stderr, colorIn(argv))});
-  if (argv.includes('--debug') && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
+  if (argv.includes('--debug') && error instanceof Error)
+    io.stderr.write(`${withoutValue(hideSecrets(error.stack ?? ''))}\n`);
   return what.exit;
 }
 
@@ -163,14 +167,14 @@ function isOutput(arg: string | undefined): boolean {
 }
 
 function usageError(error: CommanderError) {
-  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const [first = '', ...rest] = withoutValue(error.message.replace(/^error: /, '')).split('\n');
   const meant = rest.join(' ').replace(/[()]/g, '').trim();
   const usage = 'usage' in error && typeof error.usage === 'string' ? error.usage : 'See --help.';
   const sentence = first.charAt(0).toUpperCase() + first.slice(1);
   return {
     code: error.code.replace(/^commander\./, '').replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
     message: /[.?!]$/.test(sentence) ? sentence : `${sentence}.`,
-    hint: meant ? `${meant}\n${usage}` : usage,
+    hint: [secretAdvice(error.code, first), meant, usage].filter(Boolean).join('\n'),
     exit: exits.usage,
   };
 }
