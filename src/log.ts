@@ -1,19 +1,22 @@
 import {Writable} from 'node:stream';
 import pino, {type Logger} from 'pino';
+import {hideSecrets} from './core/redact.ts';
 
 export type {Logger} from 'pino';
-
-/** What must not be in a log, whatever object it hangs on. */
-const redacted = ['authorization', 'cookie', 'token', 'password', 'secret', 'apiKey', '["x-api-key"]'].flatMap(key => [
-  key.startsWith('[') ? key : key,
-  key.startsWith('[') ? `*${key}` : `*.${key}`,
-]);
 
 /** Log lines as NDJSON, or as readable lines for a person who watches. */
 export function createLog(level: string, destination: 'stdout' | 'stderr', pretty = false): Logger {
   const stream = destination === 'stdout' ? process.stdout : process.stderr;
-  const options = {level, redact: {paths: redacted, censor: '[secret]'}, base: null};
-  return pino(options, pretty ? readable(stream) : stream);
+  return pino({level, base: null}, withoutSecrets(pretty ? readable(stream) : stream));
+}
+
+/** The whole line is looked at, so that a secret is found wherever it hangs. */
+export function withoutSecrets(target: {write(line: string): unknown}): {write(line: string): void} {
+  return {
+    write(line) {
+      target.write(hideSecrets(line));
+    },
+  };
 }
 
 const levels: Record<number, string> = {10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal'};

@@ -83,7 +83,7 @@ const allowed: Record<string, readonly string[]> = {
   ],
   'metrics.ts': ['db', 'delivery', 'open.ts'],
   'listen.ts': ['core'],
-  'log.ts': [],
+  'log.ts': ['core'],
   'version.ts': [],
   'realtime-client.ts': [],
   'api.ts': ['core'],

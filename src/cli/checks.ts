@@ -4,6 +4,7 @@ export const checkIds = [
   'files',
   'config',
   'keys',
+  'security',
   'database',
   'write',
   'port',

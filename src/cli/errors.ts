@@ -1,6 +1,7 @@
 // An error in three parts: what failed, why, and what to do next. With --json one line on stderr, stdout untouched.
 import {styleText} from 'node:util';
 import {ChatError} from '../core/errors.ts';
+import {hideSecrets} from '../core/redact.ts';
 import {exitOfKind, exits} from './exit.ts';
 import type {Io} from './io.ts';
 import {jsonLine, visible} from './text.ts';
@@ -17,12 +18,12 @@ export function told(error: unknown): Told {
   if (error instanceof ChatError) {
     // What an archived room refuses is a matter of its state, not of who asks.
     const exit = error.code === 'room_archived' ? exits.conflict : exitOfKind[error.kind];
-    return {code: error.code, message: error.message, hint: error.hint, exit};
+    return {code: error.code, message: hideSecrets(error.message), hint: error.hint && hideSecrets(error.hint), exit};
   }
   const message = error instanceof Error ? error.message : String(error);
   return {
     code: 'internal',
-    message: `Unexpected: ${message}`,
+    message: `Unexpected: ${hideSecrets(message)}`,
     hint: `This is a fault of chatctl. Run it again with --debug for the details (Node ${process.versions.node}, ${process.platform} ${process.arch}).`,
     exit: exits.failure,
   };

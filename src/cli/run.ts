@@ -3,12 +3,14 @@ import {styleText} from 'node:util';
 import {CommanderError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
 import {commandName} from './command-name.ts';
+import {hideSecrets} from '../core/redact.ts';
 import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
 import {canAsk, colorsOf, type Colors, type ColorWish, type Io} from './io.ts';
 import {nearest} from './nearest.ts';
+import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
 import {createProgram} from './program.ts';
 import {visible} from './text.ts';
 import {topics} from './topics.ts';
@@ -103,6 +105,7 @@ function prepare(command: Command, around: Surroundings): void {
       const args = all.slice(0, -2);
       const globals = command.optsWithGlobals<Globals>();
       mustHonour(command, globals, declaration.features);
+      mustHideSecrets(command.optsWithGlobals());
       const cli = createCli(io, globals, {colors, createProgram});
       try {
         if (declaration.features.has('dry-run')) await tellProduction(cli);
@@ -200,7 +203,8 @@ function codeOf(error: unknown, argv: readonly string[], io: Io, colors: Colors)
     argv.includes('--json') ||
     argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
   tell(io, what, {json, color: colors.stderr});
-  if (argv.includes('--debug') && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
+  if (argv.includes('--debug') && error instanceof Error)
+    io.stderr.write(`${withoutValue(hideSecrets(error.stack ?? ''))}\n`);
   return what.exit;
 }
 
@@ -217,14 +221,14 @@ function isOutput(arg: string | undefined): boolean {
 }
 
 function usageError(error: CommanderError) {
-  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const [first = '', ...rest] = withoutValue(error.message.replace(/^error: /, '')).split('\n');
   const meant = rest.join(' ').replace(/[()]/g, '').trim();
   const usage = 'usage' in error && typeof error.usage === 'string' ? error.usage : 'See --help.';
   const sentence = first.charAt(0).toUpperCase() + first.slice(1);
   return {
     code: error.code.replace(/^commander\./, '').replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
     message: /[.?!]$/.test(sentence) ? sentence : `${sentence}.`,
-    hint: meant ? `${meant}\n${usage}` : usage,
+    hint: [secretAdvice(error.code, first), meant, usage].filter(Boolean).join('\n'),
     exit: exits.usage,
   };
 }

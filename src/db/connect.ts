@@ -210,8 +210,10 @@ function prepareFile(path: string, create: boolean) {
   try {
     mkdirSync(dirname(path), {recursive: true, mode: 0o700});
     // SQLite gives its -wal and -shm files the mode of this one.
-    closeSync(openSync(path, 'a', 0o600));
+    closeSync(openSync(path, 'ax', 0o600));
   } catch (cause) {
+    // Another process made it a moment ago; a link to nowhere is not followed.
+    if (existsSync(path)) return;
     throw new ChatError('database_unavailable', `The database file ${path} cannot be made.`, {
       cause,
       hint: 'Check the path and its permissions.',

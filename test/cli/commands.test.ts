@@ -1,5 +1,6 @@
 import test from 'ava';
 import {databases} from '../helpers/database.ts';
+import {migrations} from '../../src/db/migrations.ts';
 import {testCli} from '../helpers/cli.ts';
 
 for (const database of databases) {
@@ -164,11 +165,12 @@ for (const database of databases) {
     t.is((await cli(['migrate', 'down', '--confirm', name, '--json'])).code, 0);
     const status = await cli(['migrate', 'status', '--check', '--json']);
     t.is(status.code, 8);
-    t.deepEqual(status.at('pending'), ['0002-outbox']);
+    const [newest = '', before = ''] = migrations.map(each => each.name).toReversed();
+    t.deepEqual(status.at('pending'), [newest]);
     const rehearsed = await cli(['migrate', 'up', '--dry-run', '--json']);
-    t.deepEqual(rehearsed.at('applied'), ['0002-outbox']);
+    t.deepEqual(rehearsed.at('applied'), [newest]);
     t.is((await cli(['migrate', 'status', '--check'])).code, 8);
-    t.is((await cli(['migrate', 'down', '--dry-run'])).stdout, '0001-rooms\n');
+    t.is((await cli(['migrate', 'down', '--dry-run'])).stdout, `${before}\n`);
     const pending = await cli(['room', 'list', '--json']);
     t.is(pending.code, 4);
     t.is(pending.at('error.code'), 'migrations_pending');

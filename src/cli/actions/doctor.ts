@@ -2,7 +2,7 @@
 import {chmodSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname} from 'node:path';
-import {configuredKeys, openRemoteKeys, riskyAuth} from '../../auth.ts';
+import {configuredKeys, openRemoteKeys} from '../../auth.ts';
 import {centrifugoTokenSecret, configPath, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -17,6 +17,7 @@ import {openDatabase} from '../../open.ts';
 import {announcedUrl, realtimeUrlOf} from '../addresses.ts';
 import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
+import {checkSecurity} from '../doctor/security.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {follow} from '../../follow.ts';
@@ -53,6 +54,7 @@ const checks: Record<CheckId, (cli: Cli) => Answer | Promise<Answer>> = {
   files: checkFiles,
   config: checkConfig,
   keys: async cli => checkKeys(await cli.config()),
+  security: checkSecurity,
   database: checkDatabase,
   write: checkWriting,
   port: checkPorts,
@@ -168,8 +170,6 @@ async function checkConfig(cli: Cli): Promise<Answer> {
   if (isProduction(config)) mustBeFitForProduction(config);
   centrifugoTokenSecret(config);
   configuredKeys(config);
-  const risks = riskyAuth(config);
-  if (risks.length > 0) return warn(risks.join(' '), 'Make a secret with: openssl rand -base64 32');
   return ok('settings are complete, and every key is known');
 }
 

@@ -1,28 +1,31 @@
 import {closeSync, constants, fsyncSync, openSync, rmSync, writeSync} from 'node:fs';
 import {resolve} from 'node:path';
+import {pipeline} from 'node:stream/promises';
 import type {Streams} from '../../core/broker.ts';
 import {countForErasure, eraseUser as erase} from '../../core/erasure.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {MessageFateInput, type MessageFate} from '../../core/input.ts';
 import {exportUser as exported} from '../../core/user-export.ts';
+import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
-import {tellEvents, toInput, toKnownUser} from './parse.ts';
+import {toInput, toKnownUser} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 /** To a file that only its owner can read, or to standard output. */
 export async function exportUser(cli: Cli, id: string | undefined, file: string | undefined): Promise<void> {
   const user = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
   if (file !== undefined && file !== '-') return writeExport(cli, user, file);
-  for await (const piece of await exported(await cli.chat(), cli.actor, user)) await written(cli, piece);
+  await stream(cli, await exported(await cli.chat(), cli.actor, user));
 }
 
-/** A reader that is slow is waited for; one that is gone is no failure. */
-function written(cli: Cli, piece: string): Promise<void> {
-  return new Promise(done => {
-    if (cli.io.stdout.write(piece) || cli.io.stdout.destroyed) done();
-    else cli.io.stdout.once('drain', done).once('close', done);
-  });
+/** A reader that is slow is waited for; one that has seen enough is no failure. */
+async function stream(cli: Cli, pieces: AsyncGenerator<string>): Promise<void> {
+  try {
+    await pipeline(pieces, cli.io.stdout, {end: false});
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+  }
 }
 
 interface EraseOptions {
@@ -47,8 +50,10 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     await cli.ask.agreeByName(what, user.id);
     if (options.export !== undefined) await writeExport(cli, wanted, options.export);
   }
+  const told = countEvents(chat);
   const erased = await erase(chat, cli.actor, wanted, mode, await streamsIfAny(cli));
-  tellEvents(cli, cli.events());
+  for (const [type, count] of told) cli.note(`${cli.globals.dryRun ? 'Would be told' : 'Told'}: ${count} ${type}`);
+  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
   if (erased.streams === null && !cli.globals.dryRun) {
     cli.note('No broker was reached: copies in members’ streams age out there within 10 minutes.');
   }
@@ -60,6 +65,13 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     single: true,
     json: () => ({erased: counts, user: user.id, rewritten_events: erased.events, cleared_streams: erased.streams}),
   });
+}
+
+/** There may be one for every message: they are counted and not kept. */
+function countEvents(chat: OpenChat): ReadonlyMap<string, number> {
+  const told = new Map<string, number>();
+  chat.onEvent = ({type}) => told.set(type, (told.get(type) ?? 0) + 1);
+  return told;
 }
 
 /** Without a key there is no way to the streams, and they age out by themselves. */

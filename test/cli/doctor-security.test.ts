@@ -1,0 +1,106 @@
+// Each risky setting that doctor looks for: it is found, with its repair, and its safe neighbour is not.
+import {chmodSync, mkdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'ava';
+import {loadConfig, type SettingName} from '../../src/config.ts';
+import {risksOf} from '../../src/cli/doctor/security.ts';
+import {bareCli} from '../helpers/cli.ts';
+import {temporaryDir} from '../helpers/database.ts';
+
+const safe: Partial<Record<SettingName, string>> = {
+  NODE_ENV: 'production',
+  JWT_SECRET: 'jwt-secret-of-32-bytes-0123456789-abc',
+  CENTRIFUGO_TOKEN_SECRET: 'token-secret-of-32-bytes-0123456789-a',
+  CENTRIFUGO_API_KEY: 'api-key-of-32-bytes-and-0123456789-ab',
+  CENTRIFUGO_API_URL: 'http://centrifugo:8000',
+  DATABASE_URL: 'postgres://chat@db/chat',
+  PUBLIC_URL: 'https://chat.example',
+  CORS_ORIGINS: 'https://app.example',
+  HOST: '0.0.0.0',
+};
+
+type Env = Partial<Record<SettingName, string>>;
+
+const risky: Record<string, [Env, RegExp]> = {
+  'a short secret': [{JWT_SECRET: 'short-but-not-a-word'}, /JWT_SECRET is shorter than 32/],
+  'a sample secret': [{JWT_SECRET: 'your-256-bit-secret'}, /JWT_SECRET is printed in documentation/],
+  'a secret of one letter': [{JWT_SECRET: 'a'.repeat(40)}, /JWT_SECRET is a shorter text again/],
+  'a sample key': [{CENTRIFUGO_API_KEY: 'secret'}, /CENTRIFUGO_API_KEY is printed in documentation/],
+  'one secret for two things': [
+    {CENTRIFUGO_TOKEN_SECRET: safe.JWT_SECRET ?? ''},
+    /CENTRIFUGO_TOKEN_SECRET is the same as JWT_SECRET/,
+  ],
+  'a key that is a secret too': [
+    {CENTRIFUGO_API_KEY: safe.JWT_SECRET ?? ''},
+    /CENTRIFUGO_API_KEY is the same as JWT_SECRET/,
+  ],
+  'tokens without exp': [{JWT_REQUIRE_EXP: 'false'}, /without exp/],
+  'no production at a public address': [
+    {NODE_ENV: 'development', JWT_REQUIRE_EXP: 'true'},
+    /HOST=0\.0\.0\.0 can be reached/,
+  ],
+  'any origin for real-time': [{REALTIME_ORIGINS: '*'}, /REALTIME_ORIGINS lets pages of any origin/],
+  'plain http outside': [{PUBLIC_URL: 'http://chat.example'}, /PUBLIC_URL is plain http/],
+  'plain http to a broker outside': [
+    {CENTRIFUGO_API_URL: 'http://centrifugo.example'},
+    /CENTRIFUGO_API_URL is plain http/,
+  ],
+  'a database outside without TLS': [
+    {DATABASE_URL: 'postgres://chat@db.example/chat'},
+    /db\.example is reached without TLS/,
+  ],
+  'a certificate that nobody checks': [
+    {DATABASE_URL: 'postgres://chat@db.example/chat?sslmode=no-verify'},
+    /without a check/,
+  ],
+};
+
+for (const [what, [env, message]] of Object.entries(risky)) {
+  test(`doctor finds ${what}`, t => {
+    const risks = risksOf(loadConfig({env: {...safe, ...env}, cwd: temporaryDir(t)}));
+    t.is(risks.length, 1, JSON.stringify(risks));
+    t.regex(risks[0]?.message ?? '', message);
+    t.true((risks[0]?.fix.length ?? 0) > 10);
+  });
+}
+
+const fine: Record<string, Env> = {
+  'what production should be': {},
+  'a database in the same network': {DATABASE_URL: 'postgres://chat@10.1.2.3/chat'},
+  'a database outside by TLS': {DATABASE_URL: 'postgres://chat@db.example/chat?sslmode=verify-full'},
+  'an origin with a port': {REALTIME_ORIGINS: 'http://localhost:*'},
+  'a developer at home': {
+    NODE_ENV: '',
+    HOST: '127.0.0.1',
+    JWT_REQUIRE_EXP: 'true',
+    PUBLIC_URL: 'http://localhost:9000',
+  },
+};
+for (const [what, env] of Object.entries(fine)) {
+  test(`doctor has nothing against ${what}`, t => {
+    t.deepEqual(risksOf(loadConfig({env: {...safe, ...env}, cwd: temporaryDir(t)})), []);
+  });
+}
+
+test('doctor finds files with secrets that everybody can read, warns of them, and fails in production', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  cli.env['JWT_REQUIRE_EXP'] = 'true';
+  const look = (env: Record<string, string> = {}) => cli(['doctor', '--only', 'security', '--json'], {env});
+  t.is((await look()).at('checks.0.status'), 'ok');
+  const folder = join(cli.cwd, '.chatctl');
+  mkdirSync(folder, {mode: 0o700});
+  writeFileSync(join(folder, 'config.json'), '{}', {mode: 0o600});
+  writeFileSync(join(cli.cwd, 'jwt'), 'metrics-key-of-32-bytes-0123456789-a', {mode: 0o600});
+  const file = {METRICS_KEY_FILE: join(cli.cwd, 'jwt')};
+  t.is((await look()).at('checks.0.status'), 'ok');
+  for (const path of [folder, join(folder, 'config.json'), join(cli.cwd, 'jwt')]) {
+    chmodSync(path, path === folder ? 0o705 : 0o644);
+    const {code, at, stdout} = await look(file);
+    t.is(code, 0);
+    t.is(at('checks.0.status'), 'warn');
+    t.true(stdout.includes(`${path} can be read by every user`), stdout);
+    t.regex(String(at('checks.0.fix')), new RegExp(`chmod [67]00 ${path}`));
+    t.is((await look({...file, NODE_ENV: 'production'})).code, 8);
+    chmodSync(path, path === folder ? 0o700 : 0o600);
+  }
+});
