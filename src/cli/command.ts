@@ -3,7 +3,8 @@ import type {Command} from 'commander';
 import type {Cli} from './context.ts';
 
 /** Global flags that only some commands honour; the others refuse them. */
-export type Feature = 'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url';
+export type Feature =
+  'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url' | 'progress';
 
 export type Run<Args extends unknown[] = never[]> = (cli: Cli, ...args: Args) => Promise<void>;
 

@@ -27,6 +27,7 @@ export interface Globals {
   dryRun?: boolean;
   as?: string;
   timeout?: number;
+  progress?: 'auto' | 'none';
 }
 
 export interface ToldEvent extends StoredEvent {

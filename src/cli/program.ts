@@ -35,6 +35,7 @@ export function createProgram(): Command {
     .option('--confirm <name>', 'answer a severe confirmation')
     .option('-n, --dry-run', 'show what would be written, and change nothing')
     .option('--timeout <duration>', 'how long to wait, such as 30s', duration)
+    .addOption(new Option('--progress <how>', 'how far long work has come, on stderr').choices(['auto', 'none']))
     .option('--as <user>', 'the author of a post')
     .option('-V, --version', 'the version')
     .helpOption('-h, --help', 'show help')

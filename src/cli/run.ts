@@ -107,6 +107,7 @@ const featureFlags: Record<Feature, keyof Globals> = {
   fields: 'fields',
   'realtime-url': 'realtimeUrl',
   'api-url': 'apiUrl',
+  progress: 'progress',
 };
 
 /** A flag that a command would ignore is an error. */

@@ -30,6 +30,17 @@ export function aligned(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** The beginning that fits into so many columns; wide characters count twice. */
+export function cut(text: string, columns: number): string {
+  if (stringWidth(text) <= columns) return text;
+  let kept = '';
+  for (const {segment} of new Intl.Segmenter().segment(text)) {
+    if (stringWidth(kept + segment) > columns) break;
+    kept += segment;
+  }
+  return kept;
+}
+
 const units: [number, string][] = [
   [86_400, 'd'],
   [3_600, 'h'],
