@@ -3,6 +3,7 @@
 import type {Knex} from 'knex';
 import * as rooms from '../../migrations/0001-rooms.ts';
 import * as outbox from '../../migrations/0002-outbox.ts';
+import * as imports from '../../migrations/0003-imports.ts';
 import {ChatError} from '../core/errors.ts';
 import type {Db} from './connect.ts';
 import {lockMigrations, type Unlock} from './locks.ts';
@@ -11,6 +12,7 @@ import {changeSchema} from './transaction.ts';
 export const migrations: readonly {name: string; migration: Knex.Migration}[] = [
   {name: '0001-rooms', migration: rooms},
   {name: '0002-outbox', migration: outbox},
+  {name: '0003-imports', migration: imports},
 ];
 
 /** For `knexfile.ts` and for the commands below: the same names from source and from the package. */

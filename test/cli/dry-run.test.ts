@@ -1,3 +1,5 @@
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'ava';
 import {CreateRoom, parse, PostMessage, UpdateRoom} from '../../src/core/input.ts';
 import {putMember, removeMember} from '../../src/core/members.ts';
@@ -33,6 +35,7 @@ const writes = [
   ['member', 'remove', 'general', '--all'],
   ['message', 'post', 'general', 'hello', '--as', 'alice'],
   ['message', 'delete', '1'],
+  ['member', 'import', 'general', 'people.csv'],
   ['user', 'upsert', 'erin'],
   ['user', 'deactivate', 'alice'],
 ];
@@ -42,6 +45,7 @@ for (const database of databases) {
     const cli = await testCli(t, database);
     await cli(['room', 'create', 'general', '--member', 'alice']);
     await cli(['message', 'post', 'general', 'first']);
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user\nfrank\n');
     const chat = await chatOf(cli);
     t.teardown(() => chat.close());
     const before = await contents(chat);

@@ -39,6 +39,8 @@ test('every example in the help of a command for the database works', async t =>
     await cli(['message', 'post', 'general', 'first', '--as', 'alice']);
     const {stdout: token} = await cli(['token', 'connection', 'alice']);
     writeFileSync(join(cli.cwd, 'token.txt'), token);
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user,username\nerin,Erin\n');
+    writeFileSync(join(cli.cwd, 'people.ndjson'), '{"user":"erin"}\n');
     if (line.includes('unarchive')) await cli(['room', 'archive', 'general']);
     const {code, stderr} = await cli(words(line));
     t.is(code, 0, `chatctl ${line}: ${stderr}`);
