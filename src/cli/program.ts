@@ -1,5 +1,6 @@
 // The tree of commands.
 import {Command, Option} from 'commander';
+import {declareData} from './commands/data.ts';
 import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
@@ -57,6 +58,8 @@ export function createProgram(): Command {
   declareToken(program);
   declareRealtime(program);
   declareDelivery(program);
+  program.commandsGroup('Data');
+  declareData(program);
   program.helpCommand('help [topic]', 'help on a command or a topic');
   return program;
 }
