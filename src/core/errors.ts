@@ -45,6 +45,7 @@ export const errorCodes = {
   import_moved: 'conflict',
   input_changed: 'conflict',
   ids_taken: 'conflict',
+  export_damaged: 'conflict',
   not_empty: 'conflict',
   migrations_pending: 'conflict',
   schema_newer: 'conflict',

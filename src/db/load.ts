@@ -231,6 +231,28 @@ export async function findTakenMessages(q: Queryable, wanted: readonly MessageRe
   return found.map(row => ({id: row.id, roomId: row.room_id, seq: row.seq}));
 }
 
+/** Those of these ids that are here, to hold them against where they came from. */
+export async function findMessageRecords(
+  q: Queryable,
+  ids: readonly MessageId[],
+): Promise<Pick<MessageRecord, 'id' | 'roomId' | 'userId' | 'content' | 'createdAt'>[]> {
+  const {text, bindings} = among(q.dialect, 'bigint', ids);
+  const found = await rows<{
+    id: MessageId;
+    room_id: RoomId;
+    user_id: UserId | null;
+    content: string;
+    created_at: Timestamp;
+  }>(q, `select id, room_id, user_id, content, created_at from messages where id ${text}`, bindings);
+  return found.map(row => ({
+    id: row.id,
+    roomId: row.room_id,
+    userId: row.user_id,
+    content: row.content,
+    createdAt: row.created_at,
+  }));
+}
+
 const messageColumns = 'id, room_id, seq, version, user_id, author_key, content, client_id, created_at, deleted_at';
 const messageTypes: readonly ColumnType[] = [
   'bigint',

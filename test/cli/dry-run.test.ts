@@ -36,6 +36,8 @@ const writes = [
   ['message', 'post', 'general', 'hello', '--as', 'alice'],
   ['message', 'delete', '1'],
   ['member', 'import', 'general', 'people.csv'],
+  ['seed', '--append', '--users', '5'],
+  ['import', 'backup.ndjson', '--mode', 'upsert'],
   ['user', 'upsert', 'erin'],
   ['user', 'deactivate', 'alice'],
 ];
@@ -46,6 +48,7 @@ for (const database of databases) {
     await cli(['room', 'create', 'general', '--member', 'alice']);
     await cli(['message', 'post', 'general', 'first']);
     writeFileSync(join(cli.cwd, 'people.csv'), 'user\nfrank\n');
+    await cli(['export', 'backup.ndjson']);
     const chat = await chatOf(cli);
     t.teardown(() => chat.close());
     const before = await contents(chat);

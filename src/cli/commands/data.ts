@@ -34,4 +34,37 @@ export function declareData(program: Command): void {
     .option('--only <kinds>', 'of users, rooms, members, messages', list)
     .option('--gzip', 'compress it')
     .option('--force', 'write over a file that exists');
+  const load = declare(program, {
+    usage: 'import <file>',
+    summary: 'Load an export; rooms and messages keep their ids',
+    features: ['dry-run', 'yes', 'confirm', 'fields', 'progress'],
+    examples: ['import backup.ndjson --validate-only', 'import backup.ndjson --yes --rejects bad.ndjson --dry-run'],
+    exits: '3 no such file, 4 the file is damaged or its import unfinished, 7 some lines were rejected',
+    load: async () => (await import('../actions/import.ts')).importData,
+  })
+    .option('--validate-only', 'look at the file alone')
+    .addOption(
+      new Option('--mode <mode>', 'what is here already: refuse it, or write over it')
+        .choices(['insert', 'upsert'])
+        .default('insert'),
+    )
+    .option('--rejects <file>', 'write the lines that are refused here, with the reason')
+    .option('--resume', 'go on with an import that was interrupted')
+    .addOption(
+      new Option('--event <which>', 'tell by one event for each room at the end, or not at all')
+        .choices(['none', 'summary'])
+        .default('summary'),
+    )
+    .option('--batch <lines>', 'lines of one transaction', count(2_500), 1_000);
+  declare(load, {
+    usage: 'grandchat [postgres-url]',
+    summary: 'Take over the users, rooms, members and messages of a GrandChat (Django) database',
+    features: ['dry-run', 'yes', 'confirm', 'fields', 'progress'],
+    examples: [
+      'import grandchat postgres://grandchat@old-host/grandchat --dry-run',
+      'import grandchat --url-file old-url.txt --yes',
+    ],
+    exits: '4 rooms or messages have these ids here, 7 some rows were refused',
+    load: async () => (await import('../actions/grandchat.ts')).importGrandChat,
+  }).option('--url-file <file>', 'where the address is; else the argument, else GRANDCHAT_DATABASE_URL');
 }
