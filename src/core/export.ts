@@ -3,11 +3,12 @@
 import {createHash} from 'node:crypto';
 import type {Queryable} from '../db/connect.ts';
 import {dumpMembers, dumpMessages, dumpRooms, dumpUsers, type DumpFilter} from '../db/dump.ts';
+import type {MemberRecord, MessageRecord, RoomRecord, UserRecord} from '../db/load.ts';
 import {lastId} from '../db/sequences.ts';
 import {inSnapshot} from '../db/snapshot.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
-import {exportVersion, kinds, writers, type EndLine, type HeadLine, type Kind, type Records} from './records.ts';
+import {exportVersion, kinds, writers, type EndLine, type HeadLine, type Kind} from './records.ts';
 
 const pageSize = 1_000;
 
@@ -56,20 +57,28 @@ interface PageText {
   rows: number;
 }
 
-const dumps: {
-  [K in Kind]: (q: Queryable, wish: ExportWish, after: Records[K] | undefined) => Promise<Records[K][]>;
-} = {
-  users: (q, wish, after) => dumpUsers(q, wish, after?.id ?? '', pageSize),
-  rooms: (q, wish, after) => dumpRooms(q, wish, after?.id ?? 0, pageSize),
-  members: (q, wish, after) => dumpMembers(q, wish, after, pageSize),
-  messages: (q, wish, after) => dumpMessages(q, wish, after, pageSize),
-};
+/** The lines of a kind; each page begins behind the last row of the one before. */
+function pagesOf(q: Queryable, kind: Kind, wish: ExportWish): AsyncGenerator<PageText> {
+  switch (kind) {
+    case 'users':
+      return paged((after: UserRecord | undefined) => dumpUsers(q, wish, after?.id ?? '', pageSize), writers.users);
+    case 'rooms':
+      return paged((after: RoomRecord | undefined) => dumpRooms(q, wish, after?.id ?? 0, pageSize), writers.rooms);
+    case 'members':
+      return paged((after: MemberRecord | undefined) => dumpMembers(q, wish, after, pageSize), writers.members);
+    case 'messages':
+      return paged((after: MessageRecord | undefined) => dumpMessages(q, wish, after, pageSize), writers.messages);
+  }
+}
 
-async function* pagesOf<K extends Kind>(q: Queryable, kind: K, wish: ExportWish): AsyncGenerator<PageText> {
-  let after: Records[K] | undefined;
+async function* paged<T>(
+  read: (after: T | undefined) => Promise<T[]>,
+  toLine: (record: T) => object,
+): AsyncGenerator<PageText> {
+  let after: T | undefined;
   for (;;) {
-    const page: Records[K][] = await dumps[kind](q, wish, after);
-    if (page.length > 0) yield {text: page.map(each => lineOf(writers[kind](each))).join(''), rows: page.length};
+    const page = await read(after);
+    if (page.length > 0) yield {text: page.map(each => lineOf(toLine(each))).join(''), rows: page.length};
     if (page.length < pageSize) return;
     after = page.at(-1);
   }

@@ -20,7 +20,6 @@ const presets = {
   grandchat: {users: 100_000, rooms: 4, messages: 4_000, sizes: [100, 1_000, 10_000, 100_000]},
 };
 export type Preset = keyof typeof presets;
-export const presetNames = Object.keys(presets) as Preset[];
 
 /** Rooms of the preset's sizes again and again, none larger than there are users; the messages spread evenly. */
 export function planSeed(

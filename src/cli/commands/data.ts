@@ -38,7 +38,7 @@ export function declareData(program: Command): void {
     usage: 'import <file>',
     summary: 'Load an export; rooms and messages keep their ids',
     features: ['dry-run', 'yes', 'confirm', 'fields', 'progress'],
-    examples: ['import backup.ndjson --validate-only', 'import backup.ndjson --yes --rejects bad.ndjson --dry-run'],
+    examples: ['import backup.ndjson --validate-only', 'import backup.ndjson --mode upsert --dry-run'],
     exits: '3 no such file, 4 the file is damaged or its import unfinished, 7 some lines were rejected',
     load: async () => (await import('../actions/import.ts')).importData,
   })
