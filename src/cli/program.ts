@@ -1,6 +1,7 @@
 // The tree of commands.
 import {Command, Option} from 'commander';
 import {declareAudit} from './commands/audit.ts';
+import {declareData} from './commands/data.ts';
 import {declareDelivery} from './commands/delivery.ts';
 import {declareMember} from './commands/member.ts';
 import {declareMessage} from './commands/message.ts';
@@ -63,6 +64,8 @@ export function createProgram(): Command {
   declareToken(program);
   declareRealtime(program);
   declareDelivery(program);
+  program.commandsGroup('Data');
+  declareData(program);
   program.commandsGroup('Reference');
   declareShell(program);
   program.helpCommand('help [topic]', 'help on a command or a topic');

@@ -1,4 +1,5 @@
 // What is about to be changed, told by what it really is and not by the flag that named it.
+import {basename} from 'node:path';
 import {countAll} from '../core/status.ts';
 import type {Actor} from '../core/chat.ts';
 import type {DatabaseTarget} from '../db/connect.ts';
@@ -19,6 +20,11 @@ function placeOf(target: DatabaseTarget): Omit<Target, 'counts'> {
   if (target.dialect === 'sqlite') return {driver: 'sqlite', host: null, database: target.path};
   const {host, pathname} = new URL(target.url);
   return {driver: 'postgres', host, database: decodeURIComponent(pathname.slice(1))};
+}
+
+/** What is typed to confirm: the file's name, or the database's. */
+export function nameOf(target: DatabaseTarget): string {
+  return target.dialect === 'sqlite' ? basename(target.path) : new URL(target.url).pathname.slice(1);
 }
 
 /** `postgres chat_prod on db-1: 40 rooms, 200 users, 48,211 messages` */

@@ -68,3 +68,10 @@ export function json(text: string): unknown {
     throw new InvalidArgumentError('It must be JSON.');
   }
 }
+
+/** `name=value`, collected, the value as text. */
+export function pairs(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('It must be name=value.');
+  return {...before, [name]: value};
+}

@@ -28,6 +28,8 @@ export const auditActions = [
   'user.export',
   'user.erase',
   'user.erased',
+  'import.begin',
+  'import.end',
   'event.retry',
   'event.drop',
   'streams.repair',

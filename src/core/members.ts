@@ -1,3 +1,4 @@
+import type {Queryable} from '../db/connect.ts';
 import {
   deleteMembers,
   findMember,
@@ -259,9 +260,10 @@ function chunks<T>(values: readonly T[]): T[][] {
   return Array.from({length: count}, (_, i) => values.slice(i * chunkSize, (i + 1) * chunkSize));
 }
 
-async function presentAmong(tx: Tx, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
+/** Who of these users are members. */
+export async function presentAmong(q: Queryable, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
   const present = new Set<UserId>();
-  for (const chunk of chunks(users)) for (const user of await findMemberIds(tx, room, chunk)) present.add(user);
+  for (const chunk of chunks(users)) for (const user of await findMemberIds(q, room, chunk)) present.add(user);
   return present;
 }
 

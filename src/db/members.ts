@@ -151,6 +151,12 @@ export async function listReceivers(q: Queryable, room: RoomId, after: string, l
   return found.map(row => ({userId: row.user_id, joinedVersion: row.joined_version}));
 }
 
+/** By the rows, which takes its time in a big room; a room's own count is kept. */
+export async function countMembers(q: Queryable, room: RoomId): Promise<number> {
+  const [row] = await rows<{n: number}>(q, 'select count(*) as n from members where room_id = ?', [room]);
+  return row?.n ?? 0;
+}
+
 /** Rises with every change of the room's members; a deleted room has it too. */
 export async function findMembersVersion(q: Queryable, room: RoomId): Promise<number | undefined> {
   const [row] = await rows<{members_version: number}>(q, 'select members_version from rooms where id = ?', [room]);

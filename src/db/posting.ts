@@ -1,5 +1,6 @@
 // The statements of posting, each for a whole batch of posts: what a post costs is shared by all that came with it.
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
+import type {Queryable} from './connect.ts';
 import type {Member} from './members.ts';
 import {findMessagesAt, type Message, type NewMessage} from './messages.ts';
 import {among, rows, table, type ColumnType} from './rows.ts';
@@ -23,7 +24,7 @@ export async function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): 
 
 /** The members among these pairs, by `memberKey`. */
 export async function findAuthors(
-  tx: Tx,
+  tx: Queryable,
   pairs: readonly {room: RoomId; user: UserId}[],
 ): Promise<Map<string, Member['user']>> {
   if (pairs.length === 0) return new Map();
@@ -47,7 +48,7 @@ export function memberKey(room: RoomId, user: UserId): string {
 
 /** Messages that were posted under these client ids before. */
 export function findByClientIds(
-  tx: Tx,
+  tx: Queryable,
   ids: readonly {room: RoomId; author: UserId | null; clientId: string}[],
 ): Promise<Message[]> {
   if (ids.length === 0) return Promise.resolve([]);

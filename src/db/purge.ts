@@ -12,7 +12,10 @@ export async function purgeRoom(db: Db, room: RoomId): Promise<void> {
   for (const table of ['messages', 'members'] as const) {
     while ((await purgeSome(db, table, room)) === purgeBatchSize);
   }
-  await inTransaction(db, tx => rows(tx, 'delete from rooms where id = ? and deleted_at is not null', [room]));
+  await inTransaction(db, async tx => {
+    await rows(tx, 'delete from import_added where room_id = ?', [room]);
+    await rows(tx, 'delete from rooms where id = ? and deleted_at is not null', [room]);
+  });
 }
 
 const someRows = {

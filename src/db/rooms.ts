@@ -220,6 +220,19 @@ export async function updateRoom(tx: Tx, room: {id: RoomId; version: number}, ch
   return version;
 }
 
+/** Writes the versions and the count of members of a room that has moved on by several versions at once. */
+export async function updateRoomTo(
+  tx: Tx,
+  room: Pick<Room, 'id' | 'version' | 'membersVersion' | 'memberCount'>,
+): Promise<void> {
+  await rows(tx, 'update rooms set version = ?, members_version = ?, member_count = ? where id = ?', [
+    room.version,
+    room.membersVersion,
+    room.memberCount,
+    room.id,
+  ]);
+}
+
 export function keyTaken(key: string): ChatError {
   return new ChatError('key_taken', `The key ${key} belongs to another room already.`);
 }

@@ -1,3 +1,5 @@
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'ava';
 import {loadConfig} from '../../src/config.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
@@ -26,6 +28,9 @@ const writes = [
   ['member', 'remove', 'general', '--all'],
   ['message', 'post', 'general', 'hello', '--as', 'alice'],
   ['message', 'delete', '1'],
+  ['member', 'import', 'general', 'people.csv'],
+  ['seed', '--append', '--users', '5'],
+  ['import', 'backup.ndjson', '--mode', 'upsert'],
   ['user', 'upsert', 'erin'],
   ['user', 'deactivate', 'alice'],
 ];
@@ -35,6 +40,8 @@ for (const database of databases) {
     const cli = await testCli(t, database);
     await cli(['room', 'create', 'general', '--member', 'alice']);
     await cli(['message', 'post', 'general', 'first']);
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user\nfrank\n');
+    await cli(['export', 'backup.ndjson']);
     const chat = await chatOf(cli);
     t.teardown(() => chat.close());
     const before = await contents(chat);

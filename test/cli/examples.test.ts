@@ -27,8 +27,8 @@ function words(line: string): string[] {
   );
 }
 
-/** They start a server, or need one. */
-const withServer = /^(dev|serve|listen|smoke|doctor|trace|verify|outbox)\b/;
+/** They start a server, or need one, or another database. */
+const withServer = /^(import grandchat|dev|serve|listen|smoke|doctor|trace|verify|outbox)\b/;
 
 test('every example in the help of a command for the database works', async t => {
   const lines = (await examples(await bareCli(t, 'sqlite'))).filter(line => !withServer.test(line));
@@ -39,6 +39,9 @@ test('every example in the help of a command for the database works', async t =>
     await cli(['message', 'post', 'general', 'first', '--as', 'alice']);
     const {stdout: token} = await cli(['token', 'connection', 'alice']);
     writeFileSync(join(cli.cwd, 'token.txt'), token);
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user,username\nerin,Erin\n');
+    writeFileSync(join(cli.cwd, 'people.ndjson'), '{"user":"erin"}\n');
+    await cli(['export', 'backup.ndjson']);
     if (line.includes('unarchive')) await cli(['room', 'archive', 'general']);
     const {code, stderr} = await cli(words(line));
     t.is(code, 0, `chatctl ${line}: ${stderr}`);

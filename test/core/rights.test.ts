@@ -6,6 +6,7 @@ import type {Actor} from '../../src/core/chat.ts';
 import {eraseUser} from '../../src/core/erasure.ts';
 import {ChatError} from '../../src/core/errors.ts';
 import type {MessageId, RoomId, UserId} from '../../src/core/ids.ts';
+import * as importsOf from '../../src/core/imports.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import * as members from '../../src/core/members.ts';
 import * as messages from '../../src/core/messages.ts';
@@ -75,6 +76,12 @@ const uses: Record<Action, (world: World) => unknown> = {
   'search the messages of all rooms': ({chat, actor}) => messages.searchMessages(chat, actor, 'x', {limit: 1}),
   'see what is in the database': ({chat, actor}) => getStatus(chat, actor),
   'try the database': ({chat, actor}) => probeWriting(chat, actor),
+  'import members': ({chat, actor, room}) =>
+    importsOf.rehearseMembers(chat, actor, {room, rows: [], existingUsers: false}, new Set()),
+  import: ({chat, actor}) => importsOf.findImportAt(chat, actor, 'x'),
+  export: ({actor}) => mustBeManager(actor, 'export'),
+  seed: ({actor}) => mustBeManager(actor, 'seed'),
+  'take over a database': ({actor}) => mustBeManager(actor, 'take over a database'),
   'see the outbox': ({chat, actor}) => outbox.listEvents(chat, actor, 0, 1),
   'retry events': ({actor}) => mustBeManager(actor, 'retry events'),
   'drop events': ({actor}) => mustBeManager(actor, 'drop events'),

@@ -1,9 +1,9 @@
-import {basename} from 'node:path';
-import type {Db, DatabaseTarget} from '../../db/connect.ts';
+import type {Db} from '../../db/connect.ts';
 import * as migrations from '../../db/migrations.ts';
 import {openDatabase} from '../../open.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {nameOf} from '../target.ts';
 
 async function withDatabase<T>(cli: Cli, create: boolean, work: (db: Db) => Promise<T>): Promise<T> {
   const db = await openDatabase(await cli.config(), {migrate: create});
@@ -53,11 +53,6 @@ async function rehearseDown(cli: Cli, db: Db, to: string | undefined): Promise<v
   const wanted = to === undefined ? applied.slice(-1) : applied.filter(name => name > migrations.mustBeKnown(to));
   cli.note(`Would take back ${wanted.length} from ${db.target.label}. Dry run: nothing was changed.`);
   print(cli, wanted.toReversed(), {reverted: wanted.toReversed(), dry_run: true});
-}
-
-/** What is typed to confirm: the file's name, or the database's. */
-function nameOf(target: DatabaseTarget): string {
-  return target.dialect === 'sqlite' ? basename(target.path) : new URL(target.url).pathname.slice(1);
 }
 
 export async function migrateStatus(cli: Cli, options: {check?: boolean}): Promise<void> {

@@ -1,0 +1,119 @@
+import {createWriteStream, existsSync, renameSync, rmSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {PassThrough, type Readable, type Writable} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import {createGzip} from 'node:zlib';
+import {timestamp} from '../../core/chat.ts';
+import {ChatError} from '../../core/errors.ts';
+import {exportLines, type ExportWish} from '../../core/export.ts';
+import {kinds, type Kind} from '../../core/records.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {createProgress} from '../progress.ts';
+import {toRoom} from './parse.ts';
+
+interface ExportOptions {
+  room?: string;
+  since?: number;
+  only?: string[];
+  gzip?: boolean;
+  force?: boolean;
+}
+
+export async function exportData(cli: Cli, file: string | undefined, options: ExportOptions): Promise<void> {
+  const started = performance.now();
+  const wish = await toWish(cli, options);
+  const toFile = file !== undefined && file !== '-';
+  const path = resolve(cli.io.cwd, file ?? '-');
+  if (toFile && existsSync(path) && !options.force) {
+    throw new ChatError('file_exists', `The file ${file} exists.`, {
+      hint: 'Name another one, or write over it with --force.',
+    });
+  }
+  if (!toFile && cli.io.stdout.isTTY && options.gzip) {
+    throw new ChatError('invalid_input', 'Compressed data is nothing for a terminal.', {hint: 'Name a file.'});
+  }
+  const progress = createProgress(cli, {label: 'Exporting'});
+  const sink = openSink(cli, toFile ? path : undefined, options.gzip ?? false);
+  try {
+    const end = await exportLines(await cli.chat(), cli.actor, wish, async (text, rows) => {
+      await sink.write(text);
+      progress.add(rows);
+    });
+    await sink.close();
+    progress.done();
+    const seconds = Math.round(performance.now() - started) / 1_000;
+    const {counts} = end;
+    cli.note(
+      `${counts.users} user(s), ${counts.rooms} room(s), ${counts.members} member(s), ${counts.messages} message(s) in ${seconds} s.`,
+    );
+    if (!toFile) return;
+    cli.print({
+      items: [{file, ...counts, sha256: end.sha256, seconds}],
+      columns: ['file', 'users', 'rooms', 'members', 'messages', 'sha256'],
+      id: 'sha256',
+      single: true,
+      json: () => ({...end, file, seconds}),
+    });
+  } catch (error) {
+    progress.done();
+    sink.discard();
+    throw error;
+  }
+}
+
+async function toWish(cli: Cli, {room, since, only}: ExportOptions): Promise<ExportWish> {
+  const wrong = only?.find(each => !kinds.some(kind => kind === each));
+  if (wrong !== undefined) {
+    throw new ChatError('unknown_value', `--only ${wrong} means nothing here.`, {
+      hint: `There is ${kinds.join(', ')}.`,
+    });
+  }
+  return {
+    kinds: only === undefined ? kinds : kinds.filter((each: Kind) => only.includes(each)),
+    room: room === undefined ? undefined : (await toRoom(cli, room)).id,
+    since: since === undefined ? undefined : timestamp(new Date(Date.now() - since)),
+  };
+}
+
+interface Sink {
+  write(text: string): Promise<void>;
+  close(): Promise<void>;
+  /** After a failure: nothing half stays. */
+  discard(): void;
+}
+
+/** Where the lines go, no faster than it takes them. A file has its name once it is whole. */
+function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
+  const part = `${path}.part`;
+  const into = new PassThrough();
+  const target = path === undefined ? cli.io.stdout : createWriteStream(part, {mode: 0o600});
+  const steps: (Readable | Writable)[] = [into, ...(gzip ? [createGzip()] : []), target];
+  // Standard output is not ours to close.
+  const arrived = pipeline(steps as [Readable, Writable], {end: path !== undefined}).catch((cause: unknown) => {
+    if (path === undefined && isGone(cause)) throw new Exit(exits.ok);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ChatError('invalid_input', `${path ?? 'Standard output'} cannot be written: ${reason}.`, {cause});
+  });
+  arrived.catch(() => undefined);
+  return {
+    async write(text) {
+      if (!into.write(text)) await Promise.race([new Promise(resolve => void into.once('drain', resolve)), arrived]);
+    },
+    async close() {
+      into.end();
+      await arrived;
+      if (path !== undefined) renameSync(part, path);
+    },
+    discard() {
+      into.destroy();
+      if (path !== undefined) rmSync(part, {force: true});
+    },
+  };
+}
+
+/** A reader that has seen enough, such as `head`, is no failure. */
+function isGone(cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ERR_STREAM_DESTROYED';
+}

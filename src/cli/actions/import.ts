@@ -1,0 +1,286 @@
+// `import`: reads an export, checks its lines, and hands them on in batches; how they get in is told in core/load.
+import {createHash, type Hash} from 'node:crypto';
+import {resolve} from 'node:path';
+import {z} from 'zod';
+import {isProduction} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
+import {findImportAt, newImportId} from '../../core/imports.ts';
+import {
+  finishLoad,
+  loadBatch,
+  openLoad,
+  rehearseBatch,
+  reserveIds,
+  type Load,
+  type LoadOutcome,
+} from '../../core/load.ts';
+import type {Batch, HeadLine} from '../../core/records.ts';
+import {countAll} from '../../core/status.ts';
+import type {OpenChat} from '../../open.ts';
+import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
+import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
+import {createProgress, type Progress} from '../progress.ts';
+import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {fingerprint, nameOf, targetOf} from '../target.ts';
+import {tellEvents} from './parse.ts';
+
+interface ImportOptions {
+  validateOnly?: boolean;
+  mode: 'insert' | 'upsert';
+  rejects?: string;
+  resume?: boolean;
+  event: 'none' | 'summary';
+  batch: number;
+}
+
+const State = z.object({
+  mode: z.enum(['insert', 'upsert']),
+  event: z.enum(['none', 'summary']),
+  counts: z.object({
+    read: z.number(),
+    added: z.number(),
+    updated: z.number(),
+    existing: z.number(),
+    rejected: z.number(),
+  }),
+  /** The length of the rejects file before the last batch, and what the last batch adds to it. */
+  rejects: z.object({bytes: z.number(), text: z.string()}),
+});
+type State = z.output<typeof State>;
+
+interface Running {
+  cli: Cli;
+  chat: OpenChat;
+  file: string;
+  id: string;
+  load: Load;
+  state: State;
+  position: number;
+  inputHash: string;
+  checkpoint: CheckpointFile;
+  rejects: RejectsFile | undefined;
+  interrupt: Interrupt;
+  progress: Progress;
+  /** Nothing is written: a rehearsal, or a look at the file alone. */
+  dry: 'rehearse' | 'validate' | undefined;
+}
+
+export async function importData(cli: Cli, given: string | undefined, options: ImportOptions): Promise<void> {
+  const started = performance.now();
+  const file = await cli.ask.text(given, '<file>', 'Which file?');
+  const chat = await cli.chat();
+  const dry = options.validateOnly ? 'validate' : cli.globals.dryRun ? 'rehearse' : undefined;
+  if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
+  const {head, records} = await readExport(cli.io, file, true);
+  const found = await findPlace(cli, chat, file, head, options, dry !== undefined);
+  if (!dry && found.position === 0) await agree(cli, chat, options.mode);
+  if (!dry) await reserveIds(chat, cli.actor, head.highest);
+  const running: Running = {
+    ...found,
+    cli,
+    chat,
+    file,
+    dry,
+    interrupt: interruptOf(cli.io),
+    progress: createProgress(cli, {label: dry === 'validate' ? 'Checking' : 'Importing'}),
+  };
+  try {
+    await readAll(running, records, options.batch);
+  } finally {
+    running.progress.done();
+    running.rejects?.close();
+    running.interrupt.release();
+  }
+  if (running.interrupt.asked()) {
+    cli.note(
+      `Stopped after ${running.state.counts.read} line(s); they are in. Go on with the same command and --resume.`,
+    );
+    running.interrupt.exit();
+  }
+  if (!dry) {
+    await finishLoad(chat, cli.actor, running.id, running.state.event);
+    running.checkpoint.remove();
+  }
+  tellEnd(running, started, options);
+}
+
+/** Adding is a moderate danger; writing over what is there, or into production, a severe one. */
+async function agree(cli: Cli, chat: OpenChat, mode: Load['mode']): Promise<void> {
+  const contents = await countAll(chat, cli.actor);
+  const holds = contents.users + contents.rooms > 0;
+  if ((mode === 'upsert' && holds) || isProduction(await cli.config())) {
+    return cli.ask.agreeByName('This writes over what is there.', nameOf(chat.db.target));
+  }
+  await cli.ask.agree(`Import into ${fingerprint(await targetOf(chat, cli.actor))}?`);
+}
+
+async function findPlace(cli: Cli, chat: OpenChat, file: string, head: HeadLine, options: ImportOptions, dry: boolean) {
+  const checkpoint = checkpointFile(cli.io, file);
+  const known = dry ? undefined : checkpoint.read();
+  if (known && known.database !== chat.databaseId) {
+    throw new ChatError('import_unfinished', `${checkpoint.path} is of an import into another database.`, {
+      hint: 'Finish that one, or remove the file.',
+    });
+  }
+  const row = known && (await findImportAt(chat, cli.actor, known.import));
+  if (row && !options.resume) {
+    throw new ChatError('import_unfinished', `${row.position} line(s) of ${file} are in already.`, {
+      hint: `Go on with --resume, or remove ${checkpoint.path} to begin again.`,
+    });
+  }
+  if (!row && options.resume && !dry) cli.note('There is nothing to go on with; it begins at the start.');
+  const id = known?.import ?? newImportId();
+  const state = row ? State.parse(JSON.parse(row.state)) : newState(options);
+  const rejects = options.rejects === undefined ? undefined : resolve(cli.io.cwd, options.rejects);
+  const rejectsFile = rejects === undefined ? undefined : openRejects(rejects, state.rejects.bytes);
+  if (row) rejectsFile?.write(state.rejects.text);
+  const ownRoomsOnly = head.kinds.includes('rooms');
+  const load = await openLoad(chat, id, {kind: 'load', mode: state.mode, event: state.event, ownRoomsOnly});
+  const place = {position: row?.position ?? 0, inputHash: row?.inputHash ?? ''};
+  return {checkpoint, id, state, load, rejects: rejectsFile, ...place};
+}
+
+function newState({mode, event}: ImportOptions): State {
+  const counts = {read: 0, added: 0, updated: 0, existing: 0, rejected: 0};
+  return {mode, event, counts, rejects: {bytes: 0, text: ''}};
+}
+
+async function readAll(running: Running, records: AsyncIterable<RecordLine>, size: number): Promise<void> {
+  const hash = createHash('sha256');
+  const lines = records[Symbol.asyncIterator]();
+  await skipTo(running, lines, hash);
+  if (!running.dry) writeCheckpoint(running);
+  for await (const batch of batchesOf({[Symbol.asyncIterator]: () => lines}, size, running.interrupt)) {
+    for (const part of byKind(batch)) {
+      for (const line of part) hash.update(line.text);
+      await loadPart(running, part, hash.copy().digest('hex'));
+      running.progress.add(part.length);
+    }
+  }
+}
+
+async function skipTo({position, inputHash}: Running, lines: AsyncIterator<RecordLine>, hash: Hash): Promise<void> {
+  for (let line = 0; line < position; line++) {
+    const next = await lines.next();
+    if (next.done) throw changed();
+    hash.update(next.value.text);
+  }
+  if (position > 0 && hash.copy().digest('hex') !== inputHash) throw changed();
+}
+
+function changed(): ChatError {
+  return new ChatError('input_changed', 'The file is not the one that was begun with.', {
+    hint: 'Go on with that one, or remove the checkpoint to begin again.',
+  });
+}
+
+/** Runs of lines of one kind; those that cannot be read go with the run that they stand in. */
+function byKind(batch: readonly RecordLine[]): RecordLine[][] {
+  const parts: RecordLine[][] = [];
+  let kind: string | undefined;
+  for (const line of batch) {
+    const own = 'kind' in line.entry ? line.entry.kind : kind;
+    if (parts.length === 0 || (kind !== undefined && own !== kind)) parts.push([]);
+    kind = own;
+    parts.at(-1)?.push(line);
+  }
+  return parts;
+}
+
+async function loadPart(running: Running, part: readonly RecordLine[], inputHash: string): Promise<void> {
+  const {cli, chat, load, dry} = running;
+  const good = part.filter((line): line is RecordLine & {entry: Entry} => 'kind' in line.entry);
+  const bad = part.flatMap((line): Rejected[] =>
+    'problem' in line.entry ? [{row: rowOf(line), reason: line.entry.problem}] : [],
+  );
+  const before = running.position;
+  const after = (outcome: LoadOutcome) => {
+    const refused = outcome.refused.flatMap(({at, reason}): Rejected[] => {
+      const line = good[at];
+      return line ? [{row: rowOf(line), reason}] : [];
+    });
+    running.state = moved(running.state, part.length, outcome, [...bad, ...refused]);
+    tellRejected(cli, [...bad, ...refused], running.state.counts.rejected - bad.length - refused.length);
+    return {id: running.id, position: before + part.length, inputHash, state: JSON.stringify(running.state)};
+  };
+  const batch = batchOf(good.map(line => line.entry));
+  if (dry === 'validate') after({added: good.length, updated: 0, existing: 0, refused: []});
+  else if (dry) after(await rehearseBatch(chat, cli.actor, load, batch));
+  else await loadBatch(chat, cli.actor, load, batch, before, after);
+  running.position = before + part.length;
+  running.inputHash = inputHash;
+  running.rejects?.write(running.state.rejects.text);
+  if (!dry) writeCheckpoint(running);
+}
+
+function moved(state: State, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
+  const {counts, rejects} = state;
+  const input = {format: 'ndjson' as const, header: [], delimiter: ''};
+  return {
+    ...state,
+    counts: {
+      read: counts.read + read,
+      added: counts.added + outcome.added,
+      updated: counts.updated + outcome.updated,
+      existing: counts.existing + outcome.existing,
+      rejected: counts.rejected + rejected.length,
+    },
+    rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text: rejectsText(input, rejected, false)},
+  };
+}
+
+/** Entries of one kind as a batch. */
+function batchOf(entries: readonly Entry[]): Batch {
+  const kind = entries[0]?.kind ?? 'users';
+  return {kind, records: entries.map(each => each.record)} as unknown as Batch;
+}
+
+function rowOf({text}: RecordLine): Rejected['row'] {
+  try {
+    return {raw: text, fields: JSON.parse(text) as Record<string, unknown>};
+  } catch {
+    return {raw: text, fields: undefined};
+  }
+}
+
+function writeCheckpoint({checkpoint, id, chat, position, inputHash, state}: Running): void {
+  const {counts} = state;
+  checkpoint.write({import: id, database: chat.databaseId, into: '', rows: position, input_hash: inputHash, counts});
+}
+
+const maxTold = 10;
+
+function tellRejected(cli: Cli, rejected: readonly Rejected[], before: number): void {
+  for (const {row, reason} of rejected.slice(0, Math.max(maxTold - before, 0))) {
+    cli.note(`Rejected: ${reason}: ${String(row.raw).slice(0, 80)}`);
+  }
+}
+
+function tellEnd({cli, state, dry}: Running, started: number, options: ImportOptions): void {
+  const events = cli.events();
+  tellEvents(cli, events.slice(0, maxTold));
+  if (events.length > maxTold) cli.note(`… and ${events.length - maxTold} more event(s)`);
+  const {counts} = state;
+  const end = {
+    type: 'end',
+    ...(dry === 'validate' && {valid: counts.rejected === 0}),
+    ...counts,
+    seconds: Math.round(performance.now() - started) / 1_000,
+    events: events.length,
+    ...(dry && {dry_run: true}),
+  };
+  cli.print({
+    items: [end],
+    columns: ['read', 'added', 'updated', 'existing', 'rejected', 'events', 'seconds'],
+    id: 'read',
+    single: true,
+    json: () => end,
+  });
+  if (counts.rejected === 0) return;
+  const where = options.rejects === undefined ? 'See them with --rejects <file>.' : `They are in ${options.rejects}.`;
+  cli.note(`${counts.rejected} line(s) were rejected. ${where}`);
+  throw new Exit(exits.partial);
+}

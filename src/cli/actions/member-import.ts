@@ -1,0 +1,345 @@
+// `member import`: reads rows, checks them, and hands them on in batches; how they get in, and how an import that was
+// killed goes on, is told in core/imports.
+import {createHash, type Hash} from 'node:crypto';
+import {resolve} from 'node:path';
+import {z} from 'zod';
+import type {Chat} from '../../core/chat.ts';
+import {ChatError} from '../../core/errors.ts';
+import * as imports from '../../core/imports.ts';
+import {RoleInput, UserIdInput, UsernameInput} from '../../core/input.ts';
+import type {Room} from '../../db/rooms.ts';
+import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import type {Cli} from '../context.ts';
+import {Exit, exits} from '../exit.ts';
+import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
+import {createProgress, type Progress} from '../progress.ts';
+import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
+import {eventJson, tellEvents, toRoom} from './parse.ts';
+
+interface MemberImportOptions {
+  format?: RowFormat;
+  map?: Record<string, string>;
+  batch: number;
+  rejects?: string;
+  resume?: boolean;
+  existingUsers?: boolean;
+  event?: imports.ImportEvents;
+}
+
+const Counts = z.object({read: z.number(), added: z.number(), existing: z.number(), rejected: z.number()});
+type Counts = z.output<typeof Counts>;
+
+/** What a row in the database remembers of an import besides its place. */
+const State = z.object({
+  room: z.number(),
+  event: z.enum(['none', 'summary', 'each']),
+  counts: Counts,
+  /** The length of the rejects file before the last batch, and what the last batch adds to it. */
+  rejects: z.object({bytes: z.number(), text: z.string()}),
+});
+type State = z.output<typeof State>;
+
+interface Running {
+  cli: Cli;
+  chat: Chat;
+  room: Room;
+  options: MemberImportOptions;
+  id: string;
+  state: State;
+  position: number;
+  inputHash: string;
+  checkpoint: CheckpointFile;
+  rejects: RejectsFile | undefined;
+  interrupt: Interrupt;
+  progress: Progress;
+}
+
+export async function importMembers(
+  cli: Cli,
+  reference: string | undefined,
+  file: string | undefined,
+  options: MemberImportOptions,
+): Promise<void> {
+  const started = performance.now();
+  const room = await toRoom(cli, reference);
+  const path = await cli.ask.text(file, '<file>', 'Which file?');
+  const input = await readRows(bytesOf(cli.io, path), options.format);
+  mustHaveUsers(input, options.map ?? {});
+  const found = await findPlace(cli, room, path, options);
+  const running: Running = {
+    ...found,
+    cli,
+    room,
+    options,
+    chat: await cli.chat(),
+    interrupt: interruptOf(cli.io),
+    progress: createProgress(cli, {label: 'Importing members'}),
+  };
+  try {
+    await readAll(running, input);
+  } finally {
+    running.progress.done();
+    running.rejects?.close();
+    running.interrupt.release();
+  }
+  if (running.interrupt.asked()) {
+    tellStop(running, path);
+    running.interrupt.exit();
+  }
+  if (!cli.globals.dryRun) {
+    await imports.finishMembers(running.chat, cli.actor, running.id, room.id, running.state.event);
+    running.checkpoint.remove();
+  } else if (running.state.event === 'summary') {
+    imports.rehearseEvent(running.chat, room, running.state.counts.added);
+  }
+  await tellEnd(running, started);
+}
+
+/** A new import, or the one that the checkpoint beside the input belongs to. */
+async function findPlace(cli: Cli, room: Room, path: string, options: MemberImportOptions) {
+  const checkpoint = checkpointFile(cli.io, path);
+  const known = cli.globals.dryRun ? undefined : checkpoint.read();
+  const chat = await cli.chat();
+  if (known && (known.database !== chat.databaseId || known.into !== String(room.id))) {
+    throw new ChatError('import_unfinished', `${checkpoint.path} is of an import into another room or database.`, {
+      hint: 'Finish that one, or remove the file.',
+    });
+  }
+  const row = known && (await imports.findImportAt(chat, cli.actor, known.import));
+  if (row && !options.resume) {
+    throw new ChatError('import_unfinished', `${row.position} row(s) of ${path} are in already.`, {
+      hint: `Go on with --resume, or remove ${checkpoint.path} to begin again.`,
+    });
+  }
+  if (!row && options.resume && !cli.globals.dryRun)
+    cli.note('There is nothing to go on with; it begins at the start.');
+  const state = row ? State.parse(JSON.parse(row.state)) : newState(room, options);
+  if (options.event !== undefined && options.event !== state.event) {
+    throw new ChatError('import_unfinished', `This import was begun with --event ${state.event}.`);
+  }
+  const rejects = options.rejects === undefined ? undefined : resolve(cli.io.cwd, options.rejects);
+  const file = rejects === undefined ? undefined : openRejects(rejects, state.rejects.bytes);
+  // What the last batch rejected is written once more: the process may have been killed before it was.
+  if (row) file?.write(state.rejects.text);
+  return {
+    checkpoint,
+    state,
+    rejects: file,
+    id: known?.import ?? imports.newImportId(),
+    position: row?.position ?? 0,
+    inputHash: row?.inputHash ?? '',
+  };
+}
+
+function newState(room: Room, options: MemberImportOptions): State {
+  const counts = {read: 0, added: 0, existing: 0, rejected: 0};
+  return {room: room.id, event: options.event ?? 'summary', counts, rejects: {bytes: 0, text: ''}};
+}
+
+async function readAll(running: Running, input: InputRows): Promise<void> {
+  const hash = createHash('sha256');
+  const rows = input.rows[Symbol.asyncIterator]();
+  await skipTo(running, rows, hash);
+  if (!running.cli.globals.dryRun) writeCheckpoint(running);
+  const seen = new Set<imports.MemberRow['user']>();
+  const rest = {[Symbol.asyncIterator]: () => rows};
+  for await (const batch of batchesOf(rest, running.options.batch, running.interrupt)) {
+    for (const row of batch) hashRow(hash, row);
+    await importBatch(running, input, batch, hash.copy().digest('hex'), seen);
+    running.progress.add(batch.length);
+  }
+}
+
+function hashRow(hash: Hash, row: InputRow): void {
+  hash.update(`${JSON.stringify(row.raw)}\n`);
+}
+
+/** Reads over what is in already, and makes sure that it is what it was. */
+async function skipTo({position, inputHash}: Running, rows: AsyncIterator<InputRow>, hash: Hash): Promise<void> {
+  for (let row = 0; row < position; row++) {
+    const next = await rows.next();
+    if (next.done) throw changed(position);
+    hashRow(hash, next.value);
+  }
+  if (position > 0 && hash.copy().digest('hex') !== inputHash) throw changed(position);
+}
+
+function changed(position: number): ChatError {
+  return new ChatError('input_changed', `The first ${position} row(s) of the input are not those that were imported.`, {
+    hint: 'Go on with the input as it was; rows that were added behind its end are no change.',
+  });
+}
+
+async function importBatch(
+  running: Running,
+  input: InputRows,
+  batch: readonly InputRow[],
+  inputHash: string,
+  seen: Set<imports.MemberRow['user']>,
+): Promise<void> {
+  const {cli, chat, room, options} = running;
+  const checked = batch.map(row => ({row, member: toMember(row, options.map ?? {})}));
+  const good = checked.flatMap(({row, member}) => (typeof member === 'string' ? [] : [{row, member}]));
+  const bad = checked.flatMap(({row, member}): Rejected[] =>
+    typeof member === 'string' ? [{row, reason: member}] : [],
+  );
+  const rows = good.map(each => each.member);
+  const existingUsers = options.existingUsers ?? false;
+  const after = (outcome: imports.BatchOutcome) => {
+    const refused = outcome.refused.flatMap(({at, reason}): Rejected[] => {
+      const row = good[at]?.row;
+      return row ? [{row, reason}] : [];
+    });
+    const rejected = [...bad, ...refused];
+    const {counts, rejects} = running.state;
+    const text = rejectsText(input, rejected, counts.rejected === 0);
+    running.state = {
+      ...running.state,
+      counts: {
+        read: counts.read + batch.length,
+        added: counts.added + outcome.added,
+        existing: counts.existing + outcome.existing,
+        rejected: counts.rejected + rejected.length,
+      },
+      rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text},
+    };
+    tellRejected(cli, rejected, counts.rejected);
+    return {id: running.id, position: before + batch.length, inputHash, state: JSON.stringify(running.state)};
+  };
+  const before = running.position;
+  const {event} = running.state;
+  if (cli.globals.dryRun)
+    after(await imports.rehearseMembers(chat, cli.actor, {room: room.id, rows, existingUsers}, seen));
+  else await imports.importMembers(chat, cli.actor, {room: room.id, rows, event, existingUsers, before, after});
+  running.position = before + batch.length;
+  running.inputHash = inputHash;
+  running.rejects?.write(running.state.rejects.text);
+  if (!cli.globals.dryRun) writeCheckpoint(running);
+}
+
+function writeCheckpoint({checkpoint, id, chat, room, position, inputHash, state}: Running): void {
+  checkpoint.write({
+    import: id,
+    database: chat.databaseId,
+    into: String(room.id),
+    rows: position,
+    input_hash: inputHash,
+    counts: state.counts,
+  });
+}
+
+const maxToldRejects = 10;
+
+function tellRejected(cli: Cli, rejected: readonly Rejected[], before: number): void {
+  for (const {row, reason} of rejected.slice(0, Math.max(maxToldRejects - before, 0))) {
+    cli.note(`Rejected row ${(row as InputRow).line}: ${reason}`);
+  }
+}
+
+/** Where a value may stand when no --map says it, as `member list` writes them too. */
+const places: Record<keyof imports.MemberRow, readonly string[]> = {
+  user: ['user', 'user_id', 'user.id'],
+  role: ['role'],
+  username: ['username', 'user.username'],
+};
+
+function mustHaveUsers({format, header}: InputRows, map: Record<string, string>): void {
+  const wrong = Object.keys(map).find(name => !(name in places));
+  if (wrong !== undefined) {
+    throw new ChatError('unknown_value', `--map ${wrong}=… means nothing here.`, {
+      hint: `What can be mapped: ${Object.keys(places).join(', ')}.`,
+    });
+  }
+  if (format === 'ndjson') return;
+  const missing = Object.values(map).find(name => !header.includes(name));
+  const wanted = map['user'] === undefined ? places.user : [map['user']];
+  if (missing === undefined && (header.length === 0 || wanted.some(name => header.includes(name)))) return;
+  throw new ChatError('required', `The header has no column ${missing ?? 'user'}: it is ${header.join(', ')}.`, {
+    hint: 'The first line names the columns. Say which one holds the user ids: --map user=<column>',
+  });
+}
+
+/** The row as a member, or why it cannot be. */
+function toMember(row: InputRow, map: Record<string, string>): imports.MemberRow | string {
+  const {fields} = row;
+  if (!fields) return row.reason ?? 'the row cannot be read';
+  const value = (name: keyof imports.MemberRow) => textAt(fields, map[name] === undefined ? places[name] : [map[name]]);
+  const user = UserIdInput.safeParse(value('user') ?? '');
+  if (!user.success) return problem('user', value('user') ?? '', user.error);
+  const role = RoleInput.safeParse(value('role') ?? 'member');
+  if (!role.success) return 'role must be member or admin';
+  const username = UsernameInput.optional().safeParse(value('username'));
+  if (!username.success) return problem('username', value('username') ?? '', username.error);
+  return {user: user.data, role: role.data, username: username.data};
+}
+
+function problem(name: string, value: string, error: z.ZodError): string {
+  if (value === '') return `${name} is missing`;
+  return `${name} ${error.issues[0]?.message.replace(/\.$/, '') ?? 'is not valid'}`;
+}
+
+/** The first text or number at one of these places, trimmed; an empty cell is none. */
+function textAt(fields: Readonly<Record<string, unknown>>, wanted: readonly string[]): string | undefined {
+  for (const place of wanted) {
+    const value = fields[place] ?? nested(fields, place);
+    const text = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : '';
+    if (text !== '') return text;
+  }
+  return undefined;
+}
+
+function nested(fields: Readonly<Record<string, unknown>>, place: string): unknown {
+  return place
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (typeof value === 'object' && value ? Reflect.get(value, key) : undefined),
+      fields,
+    );
+}
+
+function tellStop({cli, room, options, state}: Running, path: string): void {
+  cli.note(`Stopped after ${state.counts.read} row(s); they are in.`);
+  const flags = [
+    ...(options.format === undefined ? [] : [`--format ${options.format}`]),
+    ...Object.entries(options.map ?? {}).map(([name, column]) => `--map ${word(`${name}=${column}`)}`),
+    ...(options.existingUsers ? ['--existing-users'] : []),
+    ...(options.rejects === undefined ? [] : [`--rejects ${word(options.rejects)}`]),
+    '--resume',
+  ];
+  cli.note(`Go on with: chatctl member import id:${room.id} ${word(path)} ${flags.join(' ')}`);
+}
+
+/** As one word of a shell's. */
+function word(text: string): string {
+  return /^[\w./=@:-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+async function tellEnd({cli, chat, room, state, options}: Running, started: number): Promise<void> {
+  const proof = await imports.proveMembers(chat, cli.actor, room.id);
+  const events = cli.events();
+  if (state.event !== 'each') tellEvents(cli, events);
+  else if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
+  const {counts} = state;
+  const end = {
+    type: 'end',
+    room: room.id,
+    ...counts,
+    seconds: Math.round(performance.now() - started) / 1_000,
+    members: proof.rows,
+    ...(cli.globals.dryRun && {dry_run: true}),
+    event: state.event === 'each' ? {mode: 'each', events: counts.added} : eventJson(events[0]),
+  };
+  if (proof.rows !== proof.counted) cli.note(`The room counts ${proof.counted} members, and has ${proof.rows}.`);
+  cli.print({
+    items: [end],
+    columns: ['read', 'added', 'existing', 'rejected', 'members', 'seconds'],
+    id: 'room',
+    single: true,
+    json: () => end,
+  });
+  if (counts.rejected === 0) return;
+  const where = options.rejects === undefined ? 'See them with --rejects <file>.' : `They are in ${options.rejects}.`;
+  cli.note(`${counts.rejected} row(s) were rejected. ${where}`);
+  throw new Exit(exits.partial);
+}

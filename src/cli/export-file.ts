@@ -1,0 +1,112 @@
+// An export as it is read again: its first line, its records one by one, and whether it is whole.
+import {createHash} from 'node:crypto';
+import {createGunzip} from 'node:zlib';
+import {Readable} from 'node:stream';
+import {ChatError} from '../core/errors.ts';
+import {EndLine, exportVersion, HeadLine, kindOfType, readers, type Kind, type Records} from '../core/records.ts';
+import type {Io} from './io.ts';
+import {bytesOf, linesOf} from './rows.ts';
+
+/** A line between the first and the last. */
+export interface RecordLine {
+  text: string;
+  line: number;
+  entry: Entry | {problem: string};
+}
+
+export type Entry = {[K in Kind]: {kind: K; record: Records[K]}}[Kind];
+
+export interface ExportFile {
+  head: HeadLine;
+  records: AsyncIterable<RecordLine>;
+}
+
+/** Opens an export. The records throw export_damaged at their end when some are missing or were changed. */
+export async function readExport(io: Io, file: string, parsed: boolean): Promise<ExportFile> {
+  const lines = linesOf(await unpacked(bytesOf(io, file)));
+  const first = await lines.next();
+  const head = first.done ? undefined : HeadLine.safeParse(json(first.value.text)).data;
+  if (!head) throw new ChatError('bad_format', `${file} is not an export of chatctl: its first line is another.`);
+  if (head.version > exportVersion) {
+    throw new ChatError(
+      'schema_newer',
+      `${file} has format ${head.version}, and this chatctl reads up to ${exportVersion}.`,
+      {
+        hint: 'Install the newer version.',
+      },
+    );
+  }
+  return {head, records: recordsOf(lines, file, parsed)};
+}
+
+async function* recordsOf(
+  lines: AsyncIterable<{line: number; text: string}>,
+  file: string,
+  parsed: boolean,
+): AsyncGenerator<RecordLine> {
+  const hash = createHash('sha256');
+  const counts = {users: 0, rooms: 0, members: 0, messages: 0};
+  for await (const {line, text} of lines) {
+    if (text.startsWith('{"type":"end"')) return mustBeWhole(file, text, counts, hash.digest('hex'));
+    hash.update(`${text}\n`);
+    const kind = kindOfType[/^\{"type":"([a-z]+)"/.exec(text)?.[1] ?? ''];
+    if (kind) counts[kind] += 1;
+    if (parsed) yield {line, text, entry: kind ? entryOf(kind, text) : {problem: 'the line is of no kind known here'}};
+  }
+  throw damaged(file, 'it has no last line, so that it is not whole');
+}
+
+function entryOf(kind: Kind, text: string): RecordLine['entry'] {
+  const found = readers[kind](json(text));
+  return 'problem' in found ? found : ({kind, record: found.record} as Entry);
+}
+
+function mustBeWhole(file: string, text: string, counts: EndLine['counts'], sha256: string): void {
+  const end = EndLine.safeParse(json(text)).data;
+  if (!end) throw damaged(file, 'its last line cannot be read');
+  if (end.sha256 !== sha256) throw damaged(file, 'its lines are not those that were written');
+  if (JSON.stringify(end.counts) !== JSON.stringify(counts))
+    throw damaged(file, 'its counts are not those of its lines');
+}
+
+function damaged(file: string, why: string): ChatError {
+  return new ChatError('export_damaged', `${file} is damaged: ${why}.`, {hint: 'Export once more.'});
+}
+
+/** Reads a file through, to know that it is whole before the first row is written. */
+export async function mustBeWholeFile(io: Io, file: string): Promise<void> {
+  const {records} = await readExport(io, file, false);
+  for await (const each of records) void each;
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Compressed or not, told by the first two bytes. */
+async function unpacked(bytes: AsyncGenerator<Buffer>): Promise<AsyncIterable<Buffer>> {
+  const first = await bytes.next();
+  if (first.done) return Readable.from([]);
+  async function* all(): AsyncGenerator<Buffer> {
+    if (!first.done) yield first.value;
+    yield* bytes;
+  }
+  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) return all();
+  return gunzipped(all());
+}
+
+async function* gunzipped(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const source = Readable.from(bytes);
+  const gunzip = createGunzip();
+  source.once('error', error => gunzip.destroy(error));
+  try {
+    for await (const chunk of source.pipe(gunzip)) yield chunk as Buffer;
+  } catch (cause) {
+    if (cause instanceof ChatError) throw cause;
+    throw new ChatError('export_damaged', 'The compressed data is damaged or not whole.', {cause});
+  }
+}

@@ -1,0 +1,238 @@
+// IMPORT_ROWS=100000 KILLS=10 run the killed import at the size that is promised.
+import {appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'ava';
+import {loadConfig} from '../../src/config.ts';
+import {openChat, type OpenChat} from '../../src/open.ts';
+import {startProcess, testCli, type TestCli} from '../helpers/cli.ts';
+import {databases} from '../helpers/database.ts';
+import {until} from '../helpers/until.ts';
+
+const size = Number(process.env['IMPORT_ROWS'] ?? 600);
+const kills = Number(process.env['KILLS'] ?? 2);
+
+async function chatOf(cli: TestCli): Promise<OpenChat> {
+  return openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+}
+
+/** People of which every 50th row is refused and every 60th names somebody again. */
+function people(rows: number): string {
+  const lines = Array.from({length: rows}, (_, i) => {
+    if (i % 50 === 49) return `not#an#id,Row ${i},member`;
+    return i % 60 === 59
+      ? `p${i - 1},"Again, ${i}",member`
+      : `p${i},"Person, ${i}",${i % 100 === 0 ? 'admin' : 'member'}`;
+  });
+  return ['id,username,role', ...lines, ''].join('\n');
+}
+
+interface Left {
+  members: unknown[];
+  users: unknown[];
+  rejects: string;
+  events: {type: string; added: number; version: number}[];
+  room: unknown;
+}
+
+async function leftBy(cli: TestCli): Promise<Left> {
+  const chat = await chatOf(cli);
+  try {
+    const {sql} = chat.db;
+    const events = await sql('outbox').orderBy('id');
+    return {
+      members: await sql('members').select('user_id', 'role', 'last_read_seq').orderBy('user_id'),
+      users: await sql('users').select('id', 'username').orderBy('id'),
+      rejects: readFileSync(join(cli.cwd, 'bad.csv'), 'utf8'),
+      events: events.map(({type, body, version}) => ({
+        type: String(type),
+        version: Number(version),
+        added: (JSON.parse(String(body)) as {body: {added: number}}).body.added,
+      })),
+      room: await sql('rooms').select('version', 'member_count').first(),
+    };
+  } finally {
+    await chat.close();
+  }
+}
+
+const command = ['member', 'import', 'general', 'people.csv', '--map', 'user=id', '--rejects', 'bad.csv', '--json'];
+
+async function prepared(cli: TestCli, rows: number): Promise<void> {
+  await cli(['room', 'create', 'general']);
+  writeFileSync(join(cli.cwd, 'people.csv'), people(rows));
+}
+
+for (const database of databases) {
+  test(`${database}: members come from CSV; rows that cannot be are written aside with the reason, and one event tells of all`, async t => {
+    const cli = await testCli(t, database);
+    await prepared(cli, 250);
+    const dry = await cli([...command.filter(each => each !== '--rejects' && each !== 'bad.csv'), '--dry-run']);
+    t.is(dry.code, 7);
+    t.is(dry.at('added'), 241);
+    t.is(dry.at('event.data.body.added'), 241);
+    t.false(existsSync(join(cli.cwd, 'people.csv.checkpoint.json')));
+    const chat = await chatOf(cli);
+    t.is((await chat.db.sql('members')).length, 0);
+    await chat.close();
+
+    const {code, at, stderr} = await cli([...command, '--batch', '100']);
+    t.is(code, 7, stderr);
+    t.deepEqual(['type', 'read', 'added', 'existing', 'rejected', 'members'].map(at), ['end', 250, 241, 4, 5, 241]);
+    const left = await leftBy(cli);
+    t.deepEqual(left.events, [{type: 'members_changed', added: 241, version: 1}]);
+    const rejects = left.rejects.trim().split('\n');
+    t.is(rejects[0], 'id,username,role,reason');
+    t.is(rejects.length, 6);
+    t.regex(rejects[1] ?? '', /^not#an#id,Row 49,member,user must be/);
+
+    writeFileSync(join(cli.cwd, 'mended.csv'), left.rejects.replaceAll('not#an#id', 'mended'));
+    const again = await cli(['member', 'import', 'general', 'mended.csv', '--map', 'user=id', '--json']);
+    t.is(again.code, 0, again.stderr);
+    t.deepEqual([again.at('added'), again.at('existing')], [1, 4]);
+  });
+
+  test(`${database}: an import that is killed again and again leaves the same as one that is not`, async t => {
+    const clean = await testCli(t, database);
+    await prepared(clean, size);
+    t.is((await clean(command)).code, 7);
+
+    const cli = await testCli(t, database);
+    await prepared(cli, size);
+    const path = join(cli.cwd, 'people.csv.checkpoint.json');
+    const rowsIn = () => {
+      try {
+        return (JSON.parse(readFileSync(path, 'utf8')) as {rows: number}).rows;
+      } catch {
+        return 0;
+      }
+    };
+    const batch = String(Math.max(20, size / 100));
+    let behind = false;
+    for (let kill = 0; kill < kills; kill++) {
+      const running = startProcess(t, cli, [...command, '--batch', batch, '--resume']);
+      const wanted = (size * (kill + 0.5)) / kills;
+      await until(() => rowsIn() >= wanted, `row ${wanted}`, 60_000);
+      if (kill === 0) copyFileSync(path, `${path}.old`);
+      // Somewhere between two commits, a commit and its checkpoint, or in the middle of a write.
+      await new Promise(resolve => setTimeout(resolve, (kill * 7) % 23));
+      running.child.kill('SIGKILL');
+      await running.ended;
+      if (kill > 0) continue;
+      // As if the kill had come after the commit, before the checkpoint and in the middle of the rejects.
+      behind = true;
+      copyFileSync(`${path}.old`, path);
+      if (existsSync(join(cli.cwd, 'bad.csv'))) appendFileSync(join(cli.cwd, 'bad.csv'), 'torn,"row');
+    }
+    t.true(behind);
+    const refused = await cli(command);
+    t.is(refused.code, 4, refused.stderr);
+    t.regex(refused.stderr, /--resume/);
+    const last = await cli([...command, '--resume']);
+    t.is(last.code, 7, last.stderr);
+    t.is(last.at('read'), size);
+    t.false(existsSync(path));
+    t.deepEqual(await leftBy(cli), await leftBy(clean));
+    t.is((await leftBy(cli)).events.length, 1);
+  });
+}
+
+test('Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await prepared(cli, 3_000);
+  const running = startProcess(t, cli, [...command, '--batch', '20']);
+  await until(() => existsSync(join(cli.cwd, 'people.csv.checkpoint.json')), 'the first batch', 25_000);
+  running.child.kill('SIGINT');
+  const {code, stderr} = await running.ended;
+  t.is(code, 130, stderr);
+  const [, line = ''] = /Go on with: chatctl (.*)/.exec(stderr) ?? [];
+  t.regex(line, /--resume/);
+  const resumed = await cli([...line.split(' '), '--json']);
+  t.is(resumed.code, 7, resumed.stderr);
+  t.is(resumed.at('read'), 3_000);
+});
+
+test('NDJSON and what `member list` writes are read, from a pipe too', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  await cli(['room', 'create', 'other']);
+  const lines =
+    '{"user":"bob","role":"admin"}\n{"user":7}\n\nnonsense\n{"user":{"id":"carol","username":"Carol"}}\n[1]\n';
+  const piped = await cli(['member', 'import', 'general', '-', '--rejects', 'bad.ndjson', '--json'], {stdin: lines});
+  t.is(piped.code, 7, piped.stderr);
+  t.deepEqual([piped.at('added'), piped.at('rejected')], [3, 2]);
+  t.is(
+    readFileSync(join(cli.cwd, 'bad.ndjson'), 'utf8'),
+    '{"line":"nonsense","reason":"the line is not JSON"}\n{"line":"[1]","reason":"the line is not a JSON object"}\n',
+  );
+  for (const format of ['csv', 'ndjson']) {
+    const {stdout} = await cli(['member', 'list', 'general', '--all', '-o', format]);
+    const copied = await cli(['member', 'import', 'other', '-', '--json'], {stdin: stdout});
+    t.is(copied.code, 0, copied.stderr);
+    t.is(copied.at('members'), 4);
+  }
+  const shown = await cli(['member', 'list', 'other', '--json']);
+  t.is(shown.at('members.3.role'), 'member');
+  t.is(shown.at('members.2.role'), 'admin');
+});
+
+const mistakes: Record<string, {file?: string; args?: string[]; code: number; says: RegExp}> = {
+  'no such file': {code: 3, says: /There is no file people\.csv/},
+  'a folder': {args: ['.'], code: 2, says: /is a directory/},
+  'no column of users': {file: 'name,mail\na,b\n', code: 2, says: /no column user: it is name, mail[\s\S]*--map user=/},
+  'a mapped column that is not there': {
+    file: 'id\na\n',
+    args: ['people.csv', '--map', 'user=ids'],
+    code: 2,
+    says: /no column ids/,
+  },
+  'a mapped field that means nothing': {
+    file: 'id\na\n',
+    args: ['people.csv', '--map', 'usr=id'],
+    code: 2,
+    says: /user, role, username/,
+  },
+  'a quote that nobody closes': {file: 'user\n"a\n'.padEnd(1_200_000, 'x'), code: 2, says: /CSV cannot be read/},
+  'bytes that are no text': {file: 'user\na\u0000b\n', code: 7, says: /Rejected row 2/},
+};
+
+for (const [title, {file, args = ['people.csv'], code, says}] of Object.entries(mistakes)) {
+  test(`an input with ${title} ends with ${code} and says what is wrong`, async t => {
+    const cli = await testCli(t, 'sqlite');
+    await cli(['room', 'create', 'general']);
+    if (file !== undefined) writeFileSync(join(cli.cwd, 'people.csv'), file);
+    const ended = await cli(['member', 'import', 'general', ...args]);
+    t.is(ended.code, code, ended.stderr);
+    t.regex(ended.stderr, says);
+    t.notRegex(ended.stderr, /\n\s+at /);
+  });
+}
+
+test('an input that was changed, and a checkpoint of another room, are not gone on with', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await prepared(cli, 3_000);
+  const running = startProcess(t, cli, [...command, '--batch', '20']);
+  const path = join(cli.cwd, 'people.csv.checkpoint.json');
+  await until(() => existsSync(path) && readFileSync(path, 'utf8').includes('"rows":20'), 'the first batch', 25_000);
+  running.child.kill('SIGINT');
+  await running.ended;
+  const other = await cli(['room', 'create', 'other', '-o', 'id']);
+  const wrong = await cli(['member', 'import', other.stdout.trim(), 'people.csv', '--map', 'user=id', '--resume']);
+  t.is(wrong.code, 4, wrong.stderr);
+  t.regex(wrong.stderr, /another room/);
+  writeFileSync(join(cli.cwd, 'people.csv'), people(3_000).replace('Person, 3', 'Someone, 3'));
+  const changed = await cli([...command, '--resume']);
+  t.is(changed.code, 4, changed.stderr);
+  t.regex(changed.stderr, /not those that were imported/);
+  writeFileSync(join(cli.cwd, 'people.csv'), people(3_000));
+  t.is((await cli([...command, '--resume'])).code, 7);
+});
+
+test('semicolons, a byte order mark and CRLF are read as spreadsheets write them', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const text = '\uFEFFuser;username\r\nalice;"Alice; A"\r\n;nobody\r\n';
+  const ended = await cli(['member', 'import', 'general', '-', '--rejects', 'bad.csv', '--json'], {stdin: text});
+  t.is(ended.at('added'), 1, ended.stderr);
+  t.is(readFileSync(join(cli.cwd, 'bad.csv'), 'utf8'), 'user;username;reason\n;nobody;user is missing\n');
+  t.is((await cli(['user', 'show', 'alice', '--json'])).at('user.username'), 'Alice; A');
+});

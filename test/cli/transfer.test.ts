@@ -1,0 +1,197 @@
+import {readFileSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {gunzipSync} from 'node:zlib';
+import test from 'ava';
+import {loadConfig} from '../../src/config.ts';
+import {parse, PostMessage} from '../../src/core/input.ts';
+import {postMessage} from '../../src/core/post-queue.ts';
+import {resolveRoom} from '../../src/core/rooms.ts';
+import {openChat} from '../../src/open.ts';
+import {operator} from '../helpers/chat.ts';
+import {startProcess, testCli, type TestCli} from '../helpers/cli.ts';
+import {databases} from '../helpers/database.ts';
+import {until} from '../helpers/until.ts';
+
+/** A chat with everything an export has to carry. */
+async function lively(cli: TestCli): Promise<void> {
+  await cli(['seed', '--users', '30', '--rooms', '3', '--messages', '40']);
+  await cli(['room', 'create', 'keyed', '--key', 'order-1', '--private', '--member', 'alice']);
+  await cli(['message', 'post', 'keyed', 'as the system, with "quotes" and ünïcödé']);
+  await cli(['message', 'post', 'keyed', 'once', '--as', 'alice', '--idempotency-key', 'k-1']);
+  await cli(['message', 'delete', '41']);
+  await cli(['room', 'archive', 'keyed']);
+  await cli(['user', 'deactivate', 'tara', '--yes']);
+  await cli(['room', 'create', 'empty']);
+}
+
+async function eventsOf(cli: TestCli): Promise<{type: string; room: number; version: number}[]> {
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  try {
+    const rows = await chat.db.sql('outbox').orderBy('room_id');
+    return rows.map(row => ({type: String(row.type), room: Number(row.room_id), version: Number(row.version)}));
+  } finally {
+    await chat.close();
+  }
+}
+
+async function hashOf(cli: TestCli): Promise<unknown> {
+  const {stdout} = await cli(['export']);
+  return (JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {sha256: string}).sha256;
+}
+
+for (const database of databases) {
+  test(`${database}: what is exported and imported into an empty database is the same, and new ids come after it`, async t => {
+    const from = await testCli(t, database);
+    await lively(from);
+    const written = await from(['export', 'backup.gz', '--gzip', '--json']);
+    t.is(written.code, 0, written.stderr);
+    t.is(statSync(join(from.cwd, 'backup.gz')).mode & 0o777, 0o600);
+    t.is((await from(['export', 'backup.gz'])).code, 4);
+
+    for (const other of databases) {
+      const to = await testCli(t, other);
+      const file = join(from.cwd, 'backup.gz');
+      t.is((await to(['import', file])).code, 2, 'unconfirmed');
+      const looked = await to(['import', file, '--validate-only', '--json']);
+      t.is(looked.at('valid'), true, looked.stderr);
+      const dry = await to(['import', file, '--dry-run', '--json']);
+      t.is(dry.code, 0, dry.stderr);
+      t.is((await to(['room', 'list'])).stdout, '');
+      const loaded = await to(['import', file, '--yes', '--event', 'none', '--batch', '17', '--json']);
+      t.is(loaded.code, 0, loaded.stderr);
+      t.is(loaded.at('added'), dry.at('added'));
+      t.is(await hashOf(to), written.at('sha256'), other);
+      t.deepEqual(await eventsOf(to), []);
+      const show = ['room', 'show', 'general', '--json', '--members'];
+      t.deepEqual(JSON.parse((await to(show)).stdout), JSON.parse((await from(show)).stdout));
+      t.is((await to(['room', 'create', 'next', '-o', 'id'])).stdout, '6\n');
+      const posted = await to(['message', 'post', 'general', 'next', '--json']);
+      t.is(posted.at('message.id'), 43);
+      t.is((await to(['import', file, '--yes', '--json'])).code, 7, 'rooms that are here are refused');
+    }
+  });
+
+  test(`${database}: an import tells each room by one event, and writes over what is here only by its name`, async t => {
+    const from = await testCli(t, database);
+    await lively(from);
+    await from(['export', 'backup.ndjson']);
+    const file = join(from.cwd, 'backup.ndjson');
+    const to = await testCli(t, database);
+    t.is((await to(['import', file, '--yes'])).code, 0);
+    const versions = new Map((await eventsOf(to)).map(each => [each.room, each.type]));
+    t.deepEqual(
+      [...versions],
+      [1, 2, 3, 4].map(room => [room, 'members_changed']),
+    );
+    await to(['room', 'rename', 'general', 'changed']);
+    t.is((await to(['import', file, '--mode', 'upsert', '--yes'])).code, 2);
+    const name = new URL(to.env['DATABASE_URL'] ?? '').pathname.split('/').at(-1) ?? '';
+    const over = await to(['import', file, '--mode', 'upsert', '--confirm', name, '--json']);
+    t.is(over.code, 0, over.stderr);
+    t.true(Number(over.at('updated')) > 0);
+    const shown = await to(['room', 'show', 'id:1', '--json']);
+    t.is(shown.at('room.name'), 'general');
+    t.is(shown.at('room.version'), Number((await from(['room', 'show', 'id:1', '--json'])).at('room.version')) + 3);
+  });
+
+  test(`${database}: an import that is killed goes on to the same`, async t => {
+    const from = await testCli(t, database);
+    await from(['seed', '--users', '400', '--rooms', '6', '--messages', '600']);
+    await from(['export', 'backup.ndjson']);
+    const to = await testCli(t, database);
+    const file = join(to.cwd, 'backup.ndjson');
+    writeFileSync(file, readFileSync(join(from.cwd, 'backup.ndjson')));
+    const args = ['import', 'backup.ndjson', '--yes', '--event', 'none', '--batch', '10'];
+    const running = startProcess(t, to, args);
+    const rows = () => /"rows":(\d+)/.exec(readOr(`${file}.checkpoint.json`))?.[1] ?? 0;
+    await until(() => Number(rows()) >= 450, 'members', 25_000);
+    running.child.kill('SIGKILL');
+    await running.ended;
+    t.is((await to(args)).code, 4);
+    const resumed = await to([...args, '--resume', '--json']);
+    t.is(resumed.code, 0, resumed.stderr);
+    t.is(await hashOf(to), await hashOf(from));
+  });
+
+  test(`${database}: an export is of one moment while posts go on`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['seed', '--users', '10', '--rooms', '2', '--messages', '1500']);
+    const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+    t.teardown(() => chat.close());
+    const room = (await resolveRoom(chat, operator, 'general')).id;
+    const posting = (async () => {
+      for (let i = 0; i < 300; i++) await postMessage(chat, operator, room, parse(PostMessage, {content: `m${i}`}));
+    })();
+    const exports = [await cli(['export']), await cli(['export'])];
+    await posting;
+    for (const {stdout} of exports) {
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line) as Record<string, number>);
+      for (const room of lines.filter(each => String(each['type']) === 'room')) {
+        const own = lines.filter(each => String(each['type']) === 'message' && each['room'] === room['id']);
+        t.is(own.length, room['last_seq'] ?? -1);
+      }
+    }
+  });
+
+  test(`${database}: the same number seeds the same, another one another`, async t => {
+    const [one, same, other] = [await testCli(t, database), await testCli(t, database), await testCli(t, database)];
+    await one(['seed']);
+    await same(['seed', '--random', '1']);
+    await other(['seed', '--random', '2']);
+    const lines = async (cli: TestCli) =>
+      (await cli(['export'])).stdout
+        .split('\n')
+        .slice(1)
+        .join('\n')
+        .replaceAll(/"joined_at":"[^"]*"/g, '');
+    t.is(await lines(one), await lines(same));
+    t.not(await lines(one), await lines(other));
+    t.is((await one(['seed'])).code, 4);
+    t.is((await one(['seed', '--append', '--yes'])).code, 2);
+    const name = new URL(one.env['DATABASE_URL'] ?? '').pathname.split('/').at(-1) ?? '';
+    t.is((await one(['seed', '--append', '--confirm', name])).code, 0);
+    t.is((await one(['room', 'list', '--all', '-o', 'id'])).stdout.trim().split('\n').length, 10);
+    t.is((await other(['seed', '--append', '--confirm', 'x'], {env: {NODE_ENV: 'production'}})).code, 2);
+    t.is((await (await testCli(t, database))(['seed'], {env: {NODE_ENV: 'production'}})).code, 2);
+  });
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+test('a damaged export is refused before anything is written, and lines that cannot be are written aside', async t => {
+  const from = await testCli(t, 'sqlite');
+  await lively(from);
+  await from(['export', 'backup.ndjson']);
+  await from(['export', 'backup.gz', '--gzip']);
+  const text = readFileSync(join(from.cwd, 'backup.ndjson'), 'utf8');
+  const lines = text.trim().split('\n');
+  const packed = readFileSync(join(from.cwd, 'backup.gz'));
+  t.is(gunzipSync(packed).toString().split('\n').length, lines.length + 1);
+  const damaged: Record<string, string | Buffer> = {
+    'cut.ndjson': lines.slice(0, -1).join('\n'),
+    'changed.ndjson': text.replace('"username":"Alice', '"username":"Mallory'),
+    'cut.gz': packed.subarray(0, packed.length - 20),
+    'other.ndjson': '{"hello":1}\n',
+    'newer.ndjson': text.replace('"version":1', '"version":2'),
+    'empty.ndjson': '',
+  };
+  const to = await testCli(t, 'sqlite');
+  for (const [name, content] of Object.entries(damaged)) {
+    writeFileSync(join(to.cwd, name), content);
+    const {code, stderr} = await to(['import', name, '--yes']);
+    t.true([2, 4].includes(code), `${name}: ${stderr}`);
+    t.regex(stderr, /^Error: .*(damaged|not an export|has format 2)/, name);
+    t.notRegex(stderr, /\n\s+at /);
+  }
+  t.is((await to(['user', 'list'])).stdout, '');
+  t.is((await to(['import', 'absent', '--yes'])).code, 3);
+});
