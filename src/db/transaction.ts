@@ -134,7 +134,7 @@ async function begin(tx: Tx): Promise<void> {
       if (performance.now() > deadline) {
         throw new ChatError('database_busy', 'Another process has been writing to the database for 10 seconds.', {
           cause: error,
-          hint: 'Try again; `chatctl status` shows what is running.',
+          hint: 'Try again when it is done.',
         });
       }
       await delay(Math.random() * busyPauseMs);

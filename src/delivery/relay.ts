@@ -69,6 +69,8 @@ export function startRelay(options: RelayOptions): Relay {
   const state: RelayState = {unreachable: undefined, published: 0, repeated: 0, parked: 0};
   const busy = new Map<RoomId, Promise<void>>();
   const resting = new Map<RoomId, Pause>();
+  /** Huge rooms whose turn comes when one that is under way has arrived. */
+  const queued = new Set<RoomId>();
   const brokerPause = pause();
   let stopping = false;
   let stopAt = Infinity;
@@ -130,7 +132,7 @@ export function startRelay(options: RelayOptions): Relay {
 
   function skipped(): RoomId[] {
     const now = performance.now();
-    return [...busy.keys(), ...[...resting].filter(([, each]) => each.until > now).map(([room]) => room)];
+    return [...busy.keys(), ...queued, ...[...resting].filter(([, each]) => each.until > now).map(([room]) => room)];
   }
 
   async function round(): Promise<number> {
@@ -169,7 +171,7 @@ export function startRelay(options: RelayOptions): Relay {
       const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
       if (receivers <= bigRoom) small.push({row, broadcasts});
       else if (busy.size < maxBigAtOnce) startBig(row, broadcasts);
-      else failed.add(row.roomId);
+      else putOff(row.roomId, failed);
     }
     if (small.length === 0) return;
     const outcomes = await publish(
@@ -189,6 +191,12 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  // Left in the rounds its rows would fill them, and there would be no place for the others.
+  function putOff(room: RoomId, failed: Set<RoomId>): void {
+    failed.add(room);
+    queued.add(room);
+  }
+
   function startBig(row: OutboxRow, broadcasts: Broadcast[]): void {
     busy.set(row.roomId, deliverBig(row, broadcasts));
   }
@@ -203,6 +211,7 @@ export function startRelay(options: RelayOptions): Relay {
       leaveAlone(row, error instanceof Error ? error.message : String(error));
     } finally {
       busy.delete(row.roomId);
+      queued.clear();
       letGo();
       look();
     }

@@ -1,4 +1,5 @@
 import test from 'ava';
+import {relayBatchSize} from '../../src/delivery/relay.ts';
 import {changeMembers, joinRoom, leaveRoom, removeMember} from '../../src/core/members.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {createRoom, deleteRoom, updateRoom} from '../../src/core/rooms.ts';
@@ -261,6 +262,26 @@ for (const database of databases) {
     t.is(server.taken.at(-1)?.received.data.type, 'room_deleted');
     t.deepEqual(await rows(chat.db, 'select id from messages'), []);
     t.deepEqual(await rows(chat.db, 'select user_id from members'), []);
+  });
+
+  test(`${database}: however many huge rooms there are, a small one goes on`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t, 30_000);
+    const everybody = Array.from({length: 5_001}, (_, i) => `u${i}`);
+    const huge: RoomId[] = [];
+    for (const name of ['one', 'two', 'three']) huge.push((await newRoom(chat, everybody, name)).id);
+    // The third one alone has more waiting than a round takes.
+    const [third] = huge.slice(-1);
+    if (third === undefined) throw new Error('no room');
+    await Promise.all(Array.from({length: relayBatchSize}, (_, i) => post(chat, third, `flood ${i}`)));
+    const small = await newRoom(chat, ['alice'], 'small');
+    await post(chat, small.id, 'hello');
+    server.behave({silentFor: 5_000});
+    const relay = startTestRelay(t, chat, server.broker);
+    await until(() => versionsOn(server, 'personal:alice').length === 2, 'the small room');
+    t.true((await outboxDepth(chat.db)).waiting > relayBatchSize);
+    t.is(relay.state().repeated, 0);
+    server.behave({status: 503});
   });
 
   test(`${database}: a room of thousands gets its event in chunks, without a key`, async t => {

@@ -16,8 +16,10 @@ type Fault = {error: {code: number; message: string}};
 export interface Behaviour {
   /** An HTTP status instead of an answer. */
   status?: number;
-  /** Accepts and never answers. */
+  /** Accepts and does not answer until it behaves otherwise, when it cuts the connection. */
   silent?: boolean;
+  /** Does not answer requests that name at least so many channels. */
+  silentFor?: number;
   /** An error for single channels of a broadcast. */
   fault?: (received: Received, channel: string) => Fault | undefined;
   /** Executes the broadcast and then cuts the connection. */
@@ -40,6 +42,7 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
   const taken: BatchServer['taken'] = [];
   let behaviour: Behaviour = {};
   let requests = 0;
+  const unanswered: IncomingMessage[] = [];
 
   function respond(channel: string, received: Received): Fault | {result: object} {
     const fault = behaviour.fault?.(received, channel);
@@ -53,9 +56,11 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (request.headers['x-api-key'] !== batchServerKey) return void response.writeHead(401).end();
-    if (behaviour.silent) return;
+    if (behaviour.silent) return void unanswered.push(request);
     if (behaviour.status) return void response.writeHead(behaviour.status).end('Bad Request');
     const {commands} = JSON.parse(Buffer.concat(chunks).toString()) as {commands: {broadcast: Received}[]};
+    const named = commands.reduce((sum, {broadcast}) => sum + broadcast.channels.length, 0);
+    if (named >= (behaviour.silentFor ?? Infinity)) return void unanswered.push(request);
     const replies = commands.map(({broadcast}) => ({
       broadcast: {responses: broadcast.channels.map(channel => respond(channel, broadcast))},
     }));
@@ -81,6 +86,7 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     requests: () => requests,
     behave(next) {
       behaviour = next;
+      for (const each of unanswered.splice(0)) each.socket.destroy();
     },
   };
 }
