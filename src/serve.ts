@@ -11,6 +11,7 @@ import {
   publicUrl,
   type Config,
 } from './config.ts';
+import {mustBeWritable} from './db/meta.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
@@ -80,6 +81,7 @@ async function start(
 
   const chat = await openChat(config, {migrate: options.migrate ?? false});
   stops.push(() => chat.close());
+  await mustBeWritable(chat.db);
   const claims = await claim(config, chat, log);
   stops.push(() => claims.release());
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);

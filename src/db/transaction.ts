@@ -142,7 +142,8 @@ async function begin(tx: Tx): Promise<void> {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Another process writes. */
+export function isBusy(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'SQLITE_BUSY' || (error instanceof Error && /database is locked/.test(error.message));
 }

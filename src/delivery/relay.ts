@@ -75,6 +75,8 @@ export function startRelay(options: RelayOptions): Relay {
   let stopping = false;
   let stopAt = Infinity;
   let news = true;
+  /** The broker took something in this round. */
+  let answered = false;
   let notify: (() => void) | undefined;
 
   function wake(rooms: readonly RoomId[]): void {
@@ -105,8 +107,11 @@ export function startRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     for (;;) {
       news = false;
+      answered = false;
       try {
         const handled = await round();
+        // Not before what was delivered is deleted too: a database that cannot be written is no reason to hurry.
+        if (answered) reached();
         if (stopping && (handled === 0 || late())) break;
         if (handled === 0 && !news) await sleep(options.pollIntervalMs ?? defaultPollIntervalMs);
       } catch (error) {
@@ -178,7 +183,7 @@ export function startRelay(options: RelayOptions): Relay {
       broker,
       small.map(each => each.broadcasts),
     );
-    reached();
+    answered = true;
     for (const [i, {row}] of small.entries()) {
       const outcome = outcomes[i];
       if (outcome?.kind === 'delivered') {

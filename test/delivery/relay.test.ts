@@ -72,7 +72,8 @@ for (const database of databases) {
     await until(() => relay.state().unreachable, 'the time limit');
     server.behave({});
     await drained(chat);
-    t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2]);
+    // On a busy machine an answer may come after so short a limit, and the event again.
+    t.deepEqual([...new Set(versionsOn(server, 'personal:alice'))], [1, 2]);
   });
 
   test(`${database}: an answer that is cut off after the broker acted is repeated under the same key`, async t => {
@@ -249,6 +250,30 @@ for (const database of databases) {
     held = everyPartition;
     await drained(chat);
     t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test(`${database}: while what was delivered cannot be deleted the broker is asked less and less`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t);
+    await newRoom(chat, ['alice']);
+    await rows(
+      {...chat.db, sql: chat.db.writer},
+      database === 'sqlite'
+        ? `create trigger no_delete before delete on outbox begin select raise(abort, 'no'); end`
+        : 'create rule no_delete as on delete to outbox do instead select 1 / 0',
+    );
+    const relay = startTestRelay(t, chat, server.broker);
+    await until(() => server.requests() >= 4, 'four tries');
+    const before = performance.now();
+    await until(() => server.requests() >= 6, 'two more');
+    // The fifth and the sixth come at least 80 ms and 160 ms after the one before.
+    t.true(performance.now() - before > 150);
+    t.truthy(relay.state().unreachable);
+    await rows(
+      {...chat.db, sql: chat.db.writer},
+      database === 'sqlite' ? 'drop trigger no_delete' : 'drop rule no_delete on outbox',
+    );
+    await drained(chat);
   });
 
   test(`${database}: a deleted room tells its members and is gone from the database afterwards`, async t => {

@@ -38,7 +38,7 @@ export interface BatchServer {
 export const batchServerKey = 'test-key';
 
 /** A server that speaks the batch and broadcast part of Centrifugo's server API over real HTTP, and fails on demand. */
-export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 300): Promise<BatchServer> {
+export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 20_000): Promise<BatchServer> {
   const taken: BatchServer['taken'] = [];
   let behaviour: Behaviour = {};
   let requests = 0;

@@ -2,6 +2,7 @@
 import {centrifugoTokenSecret, isProduction, jwtSecret, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
+import {mustBeWritable} from '../../db/meta.ts';
 import type {UserId} from '../../core/ids.ts';
 import {getOutboxStatus} from '../../core/outbox.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
@@ -81,7 +82,8 @@ function checkConfig(config: Config): Answer {
 
 async function checkDatabase(cli: Cli): Promise<Answer> {
   const {db} = await cli.chat();
-  return ok(`${db.target.label} is reached, and its schema is the newest`);
+  await mustBeWritable(db);
+  return ok(`${db.target.label} is reached and can be written, and its schema is the newest`);
 }
 
 async function checkDelivery(cli: Cli): Promise<Answer> {
