@@ -12,10 +12,11 @@ import {topics} from './topics.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
-  // A reader that has seen enough, such as `head`, is no failure.
+  let lost: ChatError | undefined;
   for (const stream of [io.stdout, io.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // A reader that has seen enough, such as `head`, is no failure; a full disk is.
+      if (error.code !== 'EPIPE') lost = new ChatError('internal', `The output cannot be written: ${error.message}.`);
     });
   }
   const program = createProgram();
@@ -24,7 +25,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     code = codeOf(error, argv, io);
   }
-  return code;
+  return code === exits.ok && lost ? codeOf(lost, argv, io) : code;
 }
 
 async function parse(program: Command, argv: readonly string[], io: Io): Promise<void> {
