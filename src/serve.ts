@@ -12,6 +12,7 @@ import {
   type Config,
 } from './config.ts';
 import {mustBeOnLocalDisk} from './db/file-system.ts';
+import {mustBeWritable} from './db/meta.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
 import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
@@ -86,6 +87,7 @@ async function start(
   const chat = await openChat(config, {migrate, throwaway, steadyPlans: true});
   stops.push(() => chat.close());
   if (isProduction(config)) mustBeOnLocalDisk(chat.db.target);
+  await mustBeWritable(chat.db);
   const claims = await claim(config, chat, log);
   stops.push(() => claims.release());
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);

@@ -1,5 +1,6 @@
 // An error in three parts: what failed, why, and what to do next. With --json one line on stderr, stdout untouched.
 import {styleText} from 'node:util';
+import {databaseError} from '../core/database-errors.ts';
 import {ChatError} from '../core/errors.ts';
 import {hideSecrets} from '../core/redact.ts';
 import {exitOfKind, exits} from './exit.ts';
@@ -14,7 +15,8 @@ export interface Told {
 }
 
 /** What to tell of an error; of one that nobody foresaw only its message. */
-export function told(error: unknown): Told {
+export function told(thrown: unknown): Told {
+  const error = databaseError(thrown) ?? thrown;
   if (error instanceof ChatError) {
     // What an archived room refuses is a matter of its state, not of who asks.
     const exit = error.code === 'room_archived' ? exits.conflict : exitOfKind[error.kind];

@@ -18,10 +18,11 @@ import {commandLine} from './words.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
-  // A reader that has seen enough, such as `head`, is no failure.
+  let lost: ChatError | undefined;
   for (const stream of [io.stdout, io.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // A reader that has seen enough, such as `head`, is no failure; a full disk is.
+      if (error.code !== 'EPIPE') lost = new ChatError('internal', `The output cannot be written: ${error.message}.`);
     });
   }
   const colors = colorsOf(io, colorIn(argv));
@@ -30,7 +31,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     code = codeOf(error, argv, io, colors);
   }
-  return code;
+  return code === exits.ok && lost ? codeOf(lost, argv, io, colors) : code;
 }
 
 async function parse(program: Command, argv: readonly string[], io: Io, colors: Colors, asked = false): Promise<void> {

@@ -1,7 +1,6 @@
 // What a person wants to know of a database before they change it, and when they wonder whether it is well.
 import {findLastMessage, getCounts, type Counts, type LastMessage} from '../db/counts.ts';
-import {insertMeta} from '../db/meta.ts';
-import {inTransaction} from '../db/transaction.ts';
+import {mustBeWritable} from '../db/meta.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import {getOutboxStatus, type OutboxStatus} from './outbox.ts';
@@ -28,5 +27,5 @@ export function countAll(chat: Chat, actor: Actor): Promise<Counts> {
 /** Writes a row as any change does, in a transaction that is rolled back. Rejects with what the database says. */
 export async function probeWriting(chat: Chat, actor: Actor): Promise<void> {
   mustBeManager(actor, 'try the database');
-  await inTransaction({...chat.db, dryRun: true, rehearsed: {}}, tx => insertMeta(tx, 'probe', chat.now()));
+  await mustBeWritable(chat.db);
 }

@@ -1,6 +1,6 @@
-import type {Queryable} from './connect.ts';
+import type {Db, Queryable} from './connect.ts';
 import {rows} from './rows.ts';
-import type {Tx} from './transaction.ts';
+import {inTransaction} from './transaction.ts';
 
 /** The random id of this database; it keeps the idempotency keys of two databases at one broker apart. */
 export async function getDatabaseId(q: Queryable): Promise<string> {
@@ -9,6 +9,7 @@ export async function getDatabaseId(q: Queryable): Promise<string> {
   return row.value;
 }
 
-export async function insertMeta(tx: Tx, key: string, value: string): Promise<void> {
-  await rows(tx, 'insert into meta (key, value) values (?, ?)', [key, value]);
+/** Writes and takes it back: a file that can only be read is found out before somebody posts. */
+export async function mustBeWritable(db: Db): Promise<void> {
+  await inTransaction({...db, dryRun: true, rehearsed: {}}, tx => rows(tx, `update meta set value = value where key = 'database_id'`));
 }

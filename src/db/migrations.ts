@@ -155,6 +155,7 @@ async function lockedBy(db: Db): Promise<Unlock> {
   try {
     return await lockMigrations(db, waitMs);
   } catch (cause) {
+    if (cause instanceof ChatError) throw cause;
     throw new ChatError('migration_locked', `Another migration has been running for ${waitMs / 1_000} seconds.`, {
       cause,
       hint: 'Wait for it to end and try again.',

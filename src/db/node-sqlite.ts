@@ -76,12 +76,19 @@ function plain(value: unknown): unknown {
   return value === undefined ? null : value;
 }
 
-// Gives errors the `code` of the sqlite3 package, which is what db/transaction looks at.
+const codes: Record<number, string> = {
+  5: 'SQLITE_BUSY',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+};
+
+// Gives errors the `code` of the sqlite3 package, which is what others look at.
 function named(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  const busy = 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 5;
-  if (busy) return Object.assign(error, {code: 'SQLITE_BUSY'});
-  return error;
+  const code = 'errcode' in error && typeof error.errcode === 'number' ? codes[error.errcode & 0xff] : undefined;
+  return code === undefined ? error : Object.assign(error, {code});
 }
 
 function attempt(work: () => void): Error | null {

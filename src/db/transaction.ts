@@ -144,7 +144,7 @@ async function begin(tx: Tx): Promise<void> {
       if (performance.now() > deadline) {
         throw new ChatError('database_busy', 'Another process has been writing to the database for 10 seconds.', {
           cause: error,
-          hint: 'Try again; `chatctl status` shows what is running.',
+          hint: 'Try again when it is done.',
         });
       }
       await delay(Math.random() * busyPauseMs);
@@ -152,7 +152,8 @@ async function begin(tx: Tx): Promise<void> {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Another process writes. */
+export function isBusy(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'SQLITE_BUSY' || (error instanceof Error && /database is locked/.test(error.message));
 }

@@ -28,6 +28,7 @@ export async function claimFile(path: string, driverName?: SqliteDriverName): Pr
   try {
     return claimEverything(await lockFile(`${path}.server-lock`, 0, driverName));
   } catch (cause) {
+    if (cause instanceof ChatError) throw cause;
     throw new ChatError('server_running', `Another chatctl server runs on ${path} already.`, {
       cause,
       hint: 'Stop it first, give this one a database of its own, or use PostgreSQL for several servers.',

@@ -70,10 +70,14 @@ export function startRelay(options: RelayOptions): Relay {
   const state: RelayState = {unreachable: undefined, published: 0, repeated: 0, parked: 0};
   const busy = new Map<RoomId, Promise<void>>();
   const resting = new Map<RoomId, Pause>();
+  /** Huge rooms whose turn comes when one that is under way has arrived. */
+  const queued = new Set<RoomId>();
   const brokerPause = pause();
   let stopping = false;
   let stopAt = Infinity;
   let news = true;
+  /** The broker took something in this round. */
+  let answered = false;
   let notify: (() => void) | undefined;
 
   function wake(rooms: readonly RoomId[]): void {
@@ -104,8 +108,11 @@ export function startRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     for (;;) {
       news = false;
+      answered = false;
       try {
         const handled = await round();
+        // Not before what was delivered is deleted too: a database that cannot be written is no reason to hurry.
+        if (answered) reached();
         if (stopping && (handled === 0 || late())) break;
         if (handled === 0 && !news) await sleep(options.pollIntervalMs ?? defaultPollIntervalMs);
       } catch (error) {
@@ -131,7 +138,7 @@ export function startRelay(options: RelayOptions): Relay {
 
   function skipped(): RoomId[] {
     const now = performance.now();
-    return [...busy.keys(), ...[...resting].filter(([, each]) => each.until > now).map(([room]) => room)];
+    return [...busy.keys(), ...queued, ...[...resting].filter(([, each]) => each.until > now).map(([room]) => room)];
   }
 
   async function round(): Promise<number> {
@@ -172,7 +179,7 @@ export function startRelay(options: RelayOptions): Relay {
       const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
       if (receivers <= bigRoom) small.push({row, broadcasts});
       else if (busy.size < maxBigAtOnce) startBig(row, broadcasts);
-      else failed.add(row.roomId);
+      else putOff(row.roomId, failed);
     }
     if (small.length === 0) return;
     const outcomes = await publish(
@@ -193,7 +200,7 @@ export function startRelay(options: RelayOptions): Relay {
     done: OutboxRow[],
     failed: Set<RoomId>,
   ): Promise<void> {
-    reached();
+    answered = true;
     for (const [i, row] of rows.entries()) {
       const outcome = outcomes[i];
       if (outcome?.kind === 'delivered') {
@@ -204,6 +211,12 @@ export function startRelay(options: RelayOptions): Relay {
         await setAside(row, outcome);
       }
     }
+  }
+
+  // Left in the rounds its rows would fill them, and there would be no place for the others.
+  function putOff(room: RoomId, failed: Set<RoomId>): void {
+    failed.add(room);
+    queued.add(room);
   }
 
   function startBig(row: OutboxRow, broadcasts: Broadcast[]): void {
@@ -220,6 +233,7 @@ export function startRelay(options: RelayOptions): Relay {
       leaveAlone(row, error instanceof Error ? error.message : String(error));
     } finally {
       busy.delete(row.roomId);
+      queued.clear();
       letGo();
       look();
     }

@@ -1,4 +1,5 @@
 // Errors as problem details (RFC 9457). The only file that knows which status a kind of error has.
+import {databaseError} from '../core/database-errors.ts';
 import {ChatError, type ErrorCode, type ErrorKind} from '../core/errors.ts';
 import type {Logger} from '../log.ts';
 import type {Context, Middleware} from './context.ts';
@@ -68,12 +69,8 @@ function toChatError(cause: unknown): ChatError {
   const status = cause instanceof Error && 'status' in cause ? cause.status : undefined;
   const told = typeof status === 'number' ? ofStatus[status] : undefined;
   if (told) return new ChatError(told[0], told[1], {cause});
-  if (isDatabaseBusy(cause)) {
-    return new ChatError('database_busy', 'The database is too busy; try again.', {cause});
-  }
-  if (isDatabaseAway(cause)) {
-    return new ChatError('database_unavailable', 'The database cannot be reached; try again.', {cause});
-  }
+  const ofDatabase = databaseError(cause);
+  if (ofDatabase) return ofDatabase;
   return new ChatError('internal', 'Something went wrong here. The request id finds it in the log.', {cause});
 }
 
@@ -83,27 +80,3 @@ const ofStatus: Record<number, [ErrorCode, string]> = {
   413: ['too_large', 'The body is too large.'],
   415: ['unsupported_media_type', 'The body’s encoding is not supported.'],
 };
-
-/** PostgreSQL gave up: a statement's or a lock's time was over, or two transactions waited for each other. */
-const busyCodes = new Set(['57014', '55P03', '40P01', '40001', 'SQLITE_BUSY']);
-const awayCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'EPIPE',
-  '57P01',
-  '57P02',
-  '57P03',
-  '08006',
-  '53300',
-]);
-
-function isDatabaseBusy(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && busyCodes.has(String(cause.code));
-}
-
-function isDatabaseAway(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false;
-  const code = 'code' in cause ? String(cause.code) : '';
-  return awayCodes.has(code) || cause.name === 'KnexTimeoutError' || /Connection terminated/.test(cause.message);
-}

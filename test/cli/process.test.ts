@@ -1,3 +1,7 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {closeSync, existsSync, openSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {bareCli, runProcess, startProcess, testCli} from '../helpers/cli.ts';
 
@@ -9,6 +13,24 @@ test('a reader that is gone before the first line is no failure', async t => {
   const {code, stderr} = await listing.ended;
   t.is(code, 0);
   t.is(stderr, '');
+});
+
+test('output that cannot be written is a failure told in one line', async t => {
+  if (!existsSync('/dev/full')) return t.pass('there is no /dev/full here');
+  const cli = await testCli(t, 'sqlite');
+  const full = openSync('/dev/full', 'w');
+  const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
+  const child = spawn(process.execPath, [program, 'room', 'list', '--json'], {
+    cwd: cli.cwd,
+    env: {PATH: process.env['PATH'], ...cli.env},
+    stdio: ['ignore', full, 'pipe'],
+  });
+  closeSync(full);
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  t.is(code, 1);
+  t.regex(stderr, /^\{"error":\{"code":"internal","message":"The output cannot be written: ENOSPC.*\n$/);
 });
 
 test('a listener whose reader goes away ends with 0', async t => {

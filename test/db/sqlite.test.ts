@@ -1,7 +1,8 @@
 // One SQLite file for a server and command lines.
 import {execFile} from 'node:child_process';
+import {once} from 'node:events';
 import {chmodSync, mkdirSync, statSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {postMessage} from '../../src/core/post-queue.ts';
@@ -13,7 +14,7 @@ import {rows} from '../../src/db/rows.ts';
 import {inTransaction} from '../../src/db/transaction.ts';
 import {claimFile} from '../../src/delivery/claims.ts';
 import {openChat} from '../../src/open.ts';
-import {openTestChat, operator, testConfig} from '../helpers/chat.ts';
+import {openTestChat, operator, testConfig, testSecrets} from '../helpers/chat.ts';
 import {temporaryDir} from '../helpers/database.ts';
 
 const run = promisify(execFile);
@@ -147,4 +148,45 @@ test('several processes that write at once all get their turn', async t => {
 test('an unknown driver is not asked for, and the one that is there says its name', async t => {
   const driver = await sqliteDriver();
   t.true(['sqlite3', 'node:sqlite'].includes(driver.name));
+});
+
+/** A process that is not root, which could write everything. */
+async function unprivileged(args: string[], env: Record<string, string>): Promise<{code: number; stderr: string}> {
+  const nobody = process.getuid?.() === 0 ? {uid: 65_534, gid: 65_534} : {};
+  const child = execFile(process.execPath, ['dist/bin/chatctl.js', ...args], {
+    ...nobody,
+    env: {PATH: process.env['PATH'], ...testSecrets, PORT: '0', REALTIME_PORT: '0', ...env},
+  });
+  let stderr = '';
+  child.stderr?.on('data', (chunk: string) => (stderr += chunk));
+  const [code] = (await once(child, 'close')) as [number];
+  return {code, stderr};
+}
+
+test('a file that can only be read is no database to serve, and reading it goes on', async t => {
+  const config = await testConfig(t, 'sqlite');
+  const chat = await openChat(config, {migrate: true});
+  await chat.close();
+  const path = config.DATABASE_URL.replace('sqlite:', '');
+  chmodSync(dirname(path), 0o777);
+  chmodSync(path, 0o444);
+  const {DATABASE_URL} = config;
+  for (const args of [['serve'], ['room', 'create', 'general']]) {
+    const {code, stderr} = await unprivileged(args, {DATABASE_URL});
+    t.is(code, 5, stderr);
+    t.is(stderr.split('\n')[0], 'Error: The database cannot be written (SQLITE_READONLY).');
+    t.notRegex(stderr, /\n\s+at /);
+  }
+  const doctor = await unprivileged(['doctor', '--only', 'database', '--json'], {DATABASE_URL});
+  t.is(doctor.code, 8);
+  t.is((await unprivileged(['room', 'list'], {DATABASE_URL})).code, 0);
+});
+
+test('a folder in which no lock can be made is not taken for another server', async t => {
+  const dir = temporaryDir(t);
+  writeFileSync(join(dir, 'not-a-folder'), '');
+  await t.throwsAsync(claimFile(join(dir, 'not-a-folder', 'chat.db')), {
+    code: 'database_unavailable',
+    message: /The lock file .* cannot be written \(ENOTDIR\)/,
+  });
 });

@@ -1,4 +1,5 @@
 import test from 'ava';
+import {relayBatchSize} from '../../src/delivery/relay.ts';
 import {changeMembers, joinRoom, leaveRoom, removeMember} from '../../src/core/members.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {createRoom, deleteRoom, updateRoom} from '../../src/core/rooms.ts';
@@ -71,7 +72,8 @@ for (const database of databases) {
     await until(() => relay.state().unreachable, 'the time limit');
     server.behave({});
     await drained(chat);
-    t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2]);
+    // On a busy machine an answer may come after so short a limit, and the event again.
+    t.deepEqual([...new Set(versionsOn(server, 'personal:alice'))], [1, 2]);
   });
 
   test(`${database}: an answer that is cut off after the broker acted is repeated under the same key`, async t => {
@@ -250,6 +252,30 @@ for (const database of databases) {
     t.deepEqual(versionsOn(server, 'personal:alice'), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  test(`${database}: while what was delivered cannot be deleted the broker is asked less and less`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t);
+    await newRoom(chat, ['alice']);
+    await rows(
+      {...chat.db, sql: chat.db.writer},
+      database === 'sqlite'
+        ? `create trigger no_delete before delete on outbox begin select raise(abort, 'no'); end`
+        : 'create rule no_delete as on delete to outbox do instead select 1 / 0',
+    );
+    const relay = startTestRelay(t, chat, server.broker);
+    await until(() => server.requests() >= 4, 'four tries');
+    const before = performance.now();
+    await until(() => server.requests() >= 6, 'two more');
+    // The fifth and the sixth come at least 80 ms and 160 ms after the one before.
+    t.true(performance.now() - before > 150);
+    t.truthy(relay.state().unreachable);
+    await rows(
+      {...chat.db, sql: chat.db.writer},
+      database === 'sqlite' ? 'drop trigger no_delete' : 'drop rule no_delete on outbox',
+    );
+    await drained(chat);
+  });
+
   test(`${database}: a deleted room tells its members and is gone from the database afterwards`, async t => {
     const chat = await openTestChat(t, database);
     const server = await startBatchServer(t);
@@ -261,6 +287,26 @@ for (const database of databases) {
     t.is(server.taken.at(-1)?.received.data.type, 'room_deleted');
     t.deepEqual(await rows(chat.db, 'select id from messages'), []);
     t.deepEqual(await rows(chat.db, 'select user_id from members'), []);
+  });
+
+  test(`${database}: however many huge rooms there are, a small one goes on`, async t => {
+    const chat = await openTestChat(t, database);
+    const server = await startBatchServer(t, 30_000);
+    const everybody = Array.from({length: 5_001}, (_, i) => `u${i}`);
+    const huge: RoomId[] = [];
+    for (const name of ['one', 'two', 'three']) huge.push((await newRoom(chat, everybody, name)).id);
+    // The third one alone has more waiting than a round takes.
+    const [third] = huge.slice(-1);
+    if (third === undefined) throw new Error('no room');
+    await Promise.all(Array.from({length: relayBatchSize}, (_, i) => post(chat, third, `flood ${i}`)));
+    const small = await newRoom(chat, ['alice'], 'small');
+    await post(chat, small.id, 'hello');
+    server.behave({silentFor: 5_000});
+    const relay = startTestRelay(t, chat, server.broker);
+    await until(() => versionsOn(server, 'personal:alice').length === 2, 'the small room');
+    t.true((await outboxDepth(chat.db)).waiting > relayBatchSize);
+    t.is(relay.state().repeated, 0);
+    server.behave({status: 503});
   });
 
   test(`${database}: a room of thousands gets its event in chunks, without a key`, async t => {

@@ -16,8 +16,10 @@ type Fault = {error: {code: number; message: string}};
 export interface Behaviour {
   /** An HTTP status instead of an answer. */
   status?: number;
-  /** Accepts and never answers. */
+  /** Accepts and does not answer until it behaves otherwise, when it cuts the connection. */
   silent?: boolean;
+  /** Does not answer requests that name at least so many channels. */
+  silentFor?: number;
   /** An error for single channels of a broadcast. */
   fault?: (received: Received, channel: string) => Fault | undefined;
   /** Executes the broadcast and then cuts the connection. */
@@ -43,11 +45,12 @@ interface Command {
 export const batchServerKey = 'test-key';
 
 /** A server that speaks batch, broadcast and disconnect of Centrifugo's server API over real HTTP, and fails on demand. */
-export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 300): Promise<BatchServer> {
+export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 20_000): Promise<BatchServer> {
   const taken: BatchServer['taken'] = [];
   const ended: BatchServer['ended'] = [];
   let behaviour: Behaviour = {};
   let requests = 0;
+  const unanswered: IncomingMessage[] = [];
 
   function respond(channel: string, received: Received): Fault | {result: object} {
     const fault = behaviour.fault?.(received, channel);
@@ -61,9 +64,11 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (request.headers['x-api-key'] !== batchServerKey) return void response.writeHead(401).end();
-    if (behaviour.silent) return;
+    if (behaviour.silent) return void unanswered.push(request);
     if (behaviour.status) return void response.writeHead(behaviour.status).end('Bad Request');
     const {commands} = JSON.parse(Buffer.concat(chunks).toString()) as {commands: Command[]};
+    const named = commands.reduce((sum, {broadcast}) => sum + (broadcast?.channels.length ?? 0), 0);
+    if (named >= (behaviour.silentFor ?? Infinity)) return void unanswered.push(request);
     const replies = commands.map(({broadcast, disconnect}) => {
       if (disconnect) ended.push(disconnect);
       return broadcast ? {broadcast: {responses: broadcast.channels.map(each => respond(each, broadcast))}} : {};
@@ -91,6 +96,7 @@ export async function startBatchServer(t: ExecutionContext, requestTimeoutMs = 3
     requests: () => requests,
     behave(next) {
       behaviour = next;
+      for (const each of unanswered.splice(0)) each.socket.destroy();
     },
   };
 }

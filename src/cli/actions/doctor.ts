@@ -6,6 +6,7 @@ import {configuredKeys, openRemoteKeys} from '../../auth.ts';
 import {centrifugoTokenSecret, configPath, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
+import {mustBeWritable} from '../../db/meta.ts';
 import type {UserId} from '../../core/ids.ts';
 import {getOutboxStatus} from '../../core/outbox.ts';
 import {probeWriting} from '../../core/status.ts';
@@ -199,7 +200,8 @@ async function checkKeys(config: Config): Promise<Answer> {
 
 async function checkDatabase(cli: Cli): Promise<Answer> {
   const {db} = await cli.chat();
-  return ok(`${db.target.label} is reached, and its schema is the newest`);
+  await mustBeWritable(db);
+  return ok(`${db.target.label} is reached and can be written, and its schema is the newest`);
 }
 
 async function checkWriting(cli: Cli): Promise<Answer> {

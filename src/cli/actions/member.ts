@@ -92,7 +92,7 @@ export async function removeMembers(
   printResults(cli, results);
 }
 
-/** As many changes as it takes: one change names 10,000 at most. */
+/** One change, however many they are: the limit of a request is none of the operator's. */
 async function removeAll(cli: Cli, room: Room): Promise<void> {
   if (!cli.globals.dryRun) await cli.ask.agree(`Remove all ${room.memberCount} members of "${room.name}"?`);
   const chat = await cli.chat();

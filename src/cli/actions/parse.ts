@@ -20,7 +20,11 @@ export function toUser(text: string): UserId {
 }
 
 export function toMessage(text: string): MessageId {
-  return scalar(MessageIdInput, text, `The message "${text.slice(0, 40)}"`);
+  const id = MessageIdInput.safeParse(text);
+  if (id.success) return id.data;
+  throw new ChatError('bad_format', `"${text.slice(0, 40)}" is no message id: those are whole numbers from 1 on.`, {
+    hint: 'See the ids with: chatctl message list <room>',
+  });
 }
 
 function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.output<S> {
