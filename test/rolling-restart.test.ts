@@ -35,7 +35,7 @@ async function startBackend(t: ExecutionContext, env: Record<string, string>): P
     'a server',
     60_000,
   );
-  return {child, port: Number(new URL(String((JSON.parse(line) as {api: string}).api)).port), ended};
+  return {child, port: Number(new URL((JSON.parse(line) as {api: string}).api).port), ended};
 }
 
 interface Balancer {

@@ -353,7 +353,7 @@ export async function freezeRelay(options: FaultOptions & {databaseUrl: string})
   subscriber.close();
   for (const each of [frozen, other, broker]) await each.end('SIGTERM');
   brokerFolder.remove();
-  const late = takeoverMs > 20_000 ? [`taken over after ${Math.round(takeoverMs)} ms`] : [];
+  const late = takeoverMs > 15_000 ? [`taken over after ${Math.round(takeoverMs)} ms`] : [];
   return {verdict, broken: [...faultsIn(verdict), ...late], figures: {'taken over after ms': Math.round(takeoverMs)}};
 }
 
