@@ -77,6 +77,24 @@ for (const database of databases) {
     const again = await postMessage(chat, alice, id, input('hello', {client_id: 'a'}));
     t.true(again.repeated);
     t.is((await rows(chat.db, 'select id from outbox')).length, 3);
+
+    // The first goes alone, so that the other two are one batch; were it written as it is, it would fail and be repeated.
+    const statements: string[] = [];
+    chat.db.writer.on('query', ({sql}: {sql: string}) => statements.push(sql));
+    const together = await Promise.all([
+      postMessage(chat, alice, id, input('alone')),
+      postMessage(chat, alice, id, input('twice', {client_id: 'b'})),
+      postMessage(chat, alice, id, input('twice', {client_id: 'b'})),
+    ]);
+    t.deepEqual(
+      together.map(each => [each.message.seq, each.repeated]),
+      [
+        [3, false],
+        [4, false],
+        [4, true],
+      ],
+    );
+    t.false(statements.includes('ROLLBACK'));
   });
 
   test(`${database}: many rooms at once keep their seqs, versions and events dense and in order`, async t => {
