@@ -43,6 +43,14 @@ if (databases.includes('postgres')) {
     const databaseUrl = await emptyDatabase(t, 'postgres');
     await holds(t, 'postgres', options => faults.freezeRelay({...options, databaseUrl}), 1);
   });
+
+  test.serial('postgres: of two servers one is killed again and again, and the other goes on', async t => {
+    const databaseUrl = await emptyDatabase(t, 'postgres');
+    t.timeout(600_000);
+    // Within a second on a machine of one's own, as test/delivery/share shows; here others want the processor too.
+    const sizes = {databaseUrl, everyMs: 300, takeoverLimitMs: 10_000};
+    await holds(t, 'postgres', options => faults.killOneOfTwo({...options, ...sizes}), 2);
+  });
 }
 
 test.serial('a broker that comes back empty costs a fetch, and no message', t =>

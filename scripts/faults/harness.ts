@@ -302,8 +302,7 @@ export async function verdictOf(
   await arrival(stored, subscriber);
   const ids = new Set(stored.map(each => each.id));
   const clientIds = stored.map(each => each.client_id);
-  const fresh: number[] = [];
-  for (const version of subscriber.versions) if (!fresh.includes(version)) fresh.push(version);
+  const fresh = [...new Set(subscriber.versions)];
   return {
     acknowledged: writers.acknowledged.size,
     lost: [...writers.acknowledged.values()].filter(id => !ids.has(id)).length,
@@ -330,12 +329,18 @@ async function readAll(apiUrl: string, room: number): Promise<Stored[]> {
   }
 }
 
-/** Far above what it takes; what is missing then will not come. */
-const arrivalLimitMs = 60_000;
+/** Until everything is there, or nothing has come for so long that nothing will. */
+const silenceLimitMs = 20_000;
 
-async function arrival(stored: readonly Stored[], subscriber: Subscriber): Promise<void> {
-  const deadline = performance.now() + arrivalLimitMs;
-  while (!stored.every(each => subscriber.messages.has(each.id)) && performance.now() < deadline) await pause(20);
+async function arrival(stored: readonly Stored[], {messages}: Subscriber): Promise<void> {
+  let arrived = messages.size;
+  let deadline = performance.now() + silenceLimitMs;
+  while (!stored.every(each => messages.has(each.id)) && performance.now() < deadline) {
+    await pause(20);
+    if (messages.size === arrived) continue;
+    arrived = messages.size;
+    deadline = performance.now() + silenceLimitMs;
+  }
 }
 
 /** What must be zero after every fault. */

@@ -1,5 +1,7 @@
-// npm run faults [-- --large] [--seed 123] [--only kill-server,cut-answer] [--database postgres://…]: prints its seed; the same seed plays again.
+// npm run faults [-- --large] [--seed 123] [--only kill-server,cut-answer] [--database postgres://…]: prints its seed; the
+// same seed plays again. `--postgres` brings a database of its own for those that need one.
 import {parseArgs} from 'node:util';
+import {startPostgres} from '../postgres.mjs';
 import * as faults from './faults.ts';
 import {overload, type OverloadOptions} from './overload.ts';
 
@@ -9,12 +11,15 @@ const {values} = parseArgs({
     seed: {type: 'string'},
     only: {type: 'string'},
     database: {type: 'string'},
+    postgres: {type: 'boolean', default: false},
   },
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const size = (small: number, large: number) => (values.large ? large : small);
 
-const {database} = values;
+const own = values.postgres ? await startPostgres({durable: true}) : undefined;
+if (own && 'skipped' in own) throw new Error(own.skipped);
+const database = values.database ?? own?.url;
 const base = {seed, ...(database && {databaseUrl: database})};
 
 const flood = (rateLimits: OverloadOptions['rateLimits']) =>
@@ -33,7 +38,18 @@ const runs: Record<string, Run> = {
   'kill-after-publish': () => faults.killAfterPublish({...base, times: size(4, 200)}),
   'cut-answer': () => faults.cutAnswer({...base, times: size(20, 500)}),
   'broker-outage': () => faults.brokerOutage({...base, times: size(4, 60)}),
-  ...(database && {'freeze-relay': () => faults.freezeRelay({...base, databaseUrl: database, times: size(1, 50)})}),
+  ...(database && {
+    'freeze-relay': () => faults.freezeRelay({...base, databaseUrl: database, times: size(1, 50)}),
+    // The large one takes five minutes.
+    'kill-one-of-two': () =>
+      faults.killOneOfTwo({
+        ...base,
+        databaseUrl: database,
+        times: size(3, 30),
+        everyMs: size(500, 10_000),
+        takeoverLimitMs: 1_000,
+      }),
+  }),
   'restart-broker': () => faults.restartBroker({...base, times: size(2, 20), clients: size(5, 50)}),
   overload: () => flood('on'),
   'overload-unlimited': () => flood('off'),
@@ -52,3 +68,4 @@ for (const [name, run] of Object.entries(runs)) {
   );
   if (broken.length > 0) process.exitCode = 1;
 }
+await own?.stop();

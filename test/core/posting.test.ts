@@ -9,7 +9,9 @@ import {rows} from '../../src/db/rows.ts';
 import {inTransaction} from '../../src/db/transaction.ts';
 import type {OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testUser, userId} from '../helpers/chat.ts';
-import {databases} from '../helpers/database.ts';
+import {databases, emptyDatabase} from '../helpers/database.ts';
+import {startProxy} from '../helpers/proxy.ts';
+import {until} from '../helpers/until.ts';
 
 function room(chat: OpenChat, members: string[], name = 'general') {
   return createRoom(chat, operator, parse(CreateRoom, {name, members}));
@@ -75,6 +77,24 @@ for (const database of databases) {
     const again = await postMessage(chat, alice, id, input('hello', {client_id: 'a'}));
     t.true(again.repeated);
     t.is((await rows(chat.db, 'select id from outbox')).length, 3);
+
+    // The first goes alone, so that the other two are one batch; were it written as it is, it would fail and be repeated.
+    const statements: string[] = [];
+    chat.db.writer.on('query', ({sql}: {sql: string}) => statements.push(sql));
+    const together = await Promise.all([
+      postMessage(chat, alice, id, input('alone')),
+      postMessage(chat, alice, id, input('twice', {client_id: 'b'})),
+      postMessage(chat, alice, id, input('twice', {client_id: 'b'})),
+    ]);
+    t.deepEqual(
+      together.map(each => [each.message.seq, each.repeated]),
+      [
+        [3, false],
+        [4, false],
+        [4, true],
+      ],
+    );
+    t.false(statements.includes('ROLLBACK'));
   });
 
   test(`${database}: many rooms at once keep their seqs, versions and events dense and in order`, async t => {
@@ -201,5 +221,61 @@ if (databases.includes('postgres')) {
       posted.map(each => each.message.content),
       ['h0', 'h1', 'h2', 'h3', 'h4'],
     );
+  });
+
+  test('postgres: posts whose commit was not answered are not tried again, and a repeat finds them', async t => {
+    const proxy = await startProxy(t, await emptyDatabase(t, 'postgres'));
+    const chat = await openTestChat(t, 'postgres', {DATABASE_URL: proxy.url});
+    const alice = await testUser(chat, 'alice');
+    const {id} = await room(chat, ['alice']);
+    const post = (content: string, more?: object) => postMessage(chat, alice, id, input(content, more));
+    // The first goes alone; those that come meanwhile are written together, and that commit is not answered.
+    proxy.loseCommit(1);
+    const results = await Promise.allSettled([post('a'), post('b'), post('c', {client_id: 'c'})]);
+    t.deepEqual(
+      results.map(each =>
+        each.status === 'fulfilled' ? each.value.message.seq : (each.reason as {code: string}).code,
+      ),
+      [1, 'outcome_unknown', 'outcome_unknown'],
+    );
+    t.true((await post('c', {client_id: 'c'})).repeated);
+    t.deepEqual(await rows(chat.db, 'select seq, content from messages order by seq'), [
+      {seq: 1, content: 'a'},
+      {seq: 2, content: 'b'},
+      {seq: 3, content: 'c'},
+    ]);
+  });
+
+  test('postgres: whoever was removed while a post waited for the room cannot post', async t => {
+    const chat = await openTestChat(t, 'postgres');
+    const mallory = await testUser(chat, 'mallory');
+    const {id} = await room(chat, ['alice', 'mallory']);
+    let remove = () => {};
+    const isTime = new Promise<void>(resolve => {
+      remove = resolve;
+    });
+    let hold = () => {};
+    const isHeld = new Promise<void>(resolve => {
+      hold = resolve;
+    });
+    const removal = inTransaction(chat.db, async tx => {
+      await rows(tx, 'select id from rooms where id = ? for update', [id]);
+      hold();
+      await isTime;
+      await rows(tx, 'delete from members where room_id = ? and user_id = ?', [id, 'mallory']);
+    });
+    await isHeld;
+    const post = t.throwsAsync(postMessage(chat, mallory, id, input('late')), {code: 'room_not_found'});
+    // Once the post waits for the lock, so that it began before the removal was committed.
+    await until(async () => {
+      const waiting = await rows(
+        chat.db,
+        `select 1 from pg_locks where not granted and locktype in ('tuple', 'transactionid')`,
+      );
+      return waiting.length > 0;
+    }, 'the post to wait');
+    remove();
+    await removal;
+    await post;
   });
 }

@@ -1,11 +1,13 @@
 // What happens between us and a PostgreSQL: encryption, and a server that goes away and comes back.
 import test, {type ExecutionContext} from 'ava';
 import {openDatabase} from '../../src/open.ts';
+import type {Queryable} from '../../src/db/connect.ts';
 import {rows} from '../../src/db/rows.ts';
-import {apiToken, serviceToken, testConfig} from '../helpers/chat.ts';
+import {inTransaction} from '../../src/db/transaction.ts';
+import {apiToken, openTestChat, serviceToken, testConfig} from '../helpers/chat.ts';
 import {databases, emptyDatabase} from '../helpers/database.ts';
 import {startProxy, testAuthority} from '../helpers/proxy.ts';
-import {request, startTestServer} from '../helpers/server.ts';
+import {request, roomOf, startTestServer} from '../helpers/server.ts';
 import {until} from '../helpers/until.ts';
 
 /** Opens the database through TLS with these parameters in its URL. */
@@ -88,5 +90,51 @@ if (databases.includes('postgres')) {
     t.is(await until(async () => ((await post('while')).status === 201 ? 201 : undefined), 'a post', 5_000), 201);
     await until(() => server.relay.state().published === 3, 'the events', 5_000);
     t.is((await request(server, serviceToken(), 'GET', '/readyz')).status, 200);
+  });
+
+  test('every session has its time limits, and a server keeps to indexes', async t => {
+    const settings = ['statement_timeout', 'lock_timeout', 'timezone', 'enable_seqscan'];
+    const show = (q: Queryable) =>
+      rows<Record<string, string>>(
+        q,
+        `select ${settings.map(each => `current_setting('${each}') as ${each}`).join(', ')}`,
+      );
+    const chat = await openTestChat(t, 'postgres');
+    const limits = {statement_timeout: '30s', lock_timeout: '10s', timezone: 'UTC'};
+    t.deepEqual(await show(chat.db), [{...limits, enable_seqscan: 'on'}]);
+    const server = await startTestServer(t, 'postgres');
+    t.deepEqual(await show(server.chat.db), [{...limits, enable_seqscan: 'off'}]);
+  });
+
+  test('who waits too long for a room gets 503 and the time to wait, and changes nothing', async t => {
+    const url = new URL(await emptyDatabase(t, 'postgres'));
+    url.searchParams.set('options', '-c lock_timeout=200');
+    const server = await startTestServer(t, 'postgres', {DATABASE_URL: url.href});
+    const id = await roomOf(server, ['alice']);
+    await inTransaction(server.chat.db, async tx => {
+      await rows(tx, 'select id from rooms where id = ? for update', [id]);
+      const refused = await request(server, serviceToken(), 'PATCH', `/api/rooms/${id}/`, {name: 'other'});
+      t.is(refused.status, 503, refused.text);
+      t.like(refused.body, {code: 'database_busy'});
+      t.truthy(refused.headers.get('retry-after'));
+    });
+    t.like((await request(server, serviceToken(), 'GET', `/api/rooms/${id}/`)).body, {name: 'general', version: 1});
+  });
+
+  test('however many ask at once, there are no more connections than the pool may have', async t => {
+    const server = await startTestServer(t, 'postgres', {DATABASE_POOL_MAX: '3'});
+    const id = await roomOf(server, ['alice']);
+    const asked = Array.from({length: 60}, (_, i) =>
+      i % 2 === 0
+        ? request(server, apiToken('alice'), 'GET', '/api/rooms/')
+        : request(server, serviceToken(), 'PATCH', `/api/rooms/${id}/`, {name: `name ${i}`}),
+    );
+    const answers = await Promise.all(asked);
+    t.true(answers.every(each => each.status === 200));
+    const [found] = await rows<{n: number}>(
+      server.chat.db,
+      `select count(*) as n from pg_stat_activity where datname = current_database() and application_name = 'chatctl'`,
+    );
+    t.is(found?.n, 3);
   });
 }

@@ -13,6 +13,7 @@ import {openChat} from '../../src/open.ts';
 import {batchServerKey, startBatchServer} from '../helpers/batch-server.ts';
 import {operator, testConfig, testSecrets, userId} from '../helpers/chat.ts';
 import {databases, emptyDatabase} from '../helpers/database.ts';
+import {startProxy} from '../helpers/proxy.ts';
 import {until} from '../helpers/until.ts';
 
 const log = createLog('silent', 'stderr');
@@ -72,6 +73,24 @@ if (databases.includes('postgres')) {
     await alone.release();
     await claim(t, url);
     await t.throwsAsync(claim(t, url, true), {code: 'server_running'});
+  });
+
+  test('a server whose session breaks drains nothing, and afterwards has its share and hears of news again', async t => {
+    const url = await emptyDatabase(t, 'postgres');
+    const proxy = await startProxy(t, url);
+    const [one, two] = [await claim(t, proxy.url), await claim(t, url)];
+    await until(() => one.held().length === 8 && two.held().length === 8, 'a fair share');
+    await proxy.down();
+    await until(() => one.held().length === 0 && two.held().length === 16, 'the other to take over');
+    await proxy.up();
+    await until(() => one.held().length === 8 && two.held().length === 8, 'a fair share again');
+    let heard = 0;
+    one.onNews(() => (heard += 1));
+    await until(() => {
+      two.tell(one.held());
+      return heard > 0;
+    }, 'the news');
+    t.deepEqual(heldBy(one, two), every);
   });
 
   test('an event in a partition of another process wakes that one, long before it would look', async t => {

@@ -9,6 +9,8 @@ export interface Proxy {
   /** Cuts every connection and refuses new ones, as a server that restarts does. */
   down(): Promise<void>;
   up(): Promise<void>;
+  /** Lets so many more commits be answered, and cuts the connection of the next one once the database has committed. */
+  loseCommit(after: number): void;
 }
 
 const tlsFile = (name: string) => new URL(`tls/${name}`, import.meta.url);
@@ -19,6 +21,7 @@ export const testAuthority = tlsFile('ca.pem').pathname;
 export async function startProxy(t: ExecutionContext, target: string, {tls = false} = {}): Promise<Proxy> {
   const {hostname, port} = new URL(target);
   const sockets = new Set<Socket>();
+  let commitsLeft = Infinity;
   const server = createServer(socket => {
     keep(socket);
     if (tls) socket.once('data', first => speakTls(socket, first));
@@ -34,7 +37,11 @@ export async function startProxy(t: ExecutionContext, target: string, {tls = fal
   function forward(socket: Socket): void {
     const upstream = connect(Number(port), hostname);
     keep(upstream);
-    socket.pipe(upstream).pipe(socket);
+    socket.pipe(upstream);
+    upstream.on('data', (answer: Buffer) => {
+      if (answer.includes('COMMIT\0') && commitsLeft-- === 0) socket.destroy();
+      else socket.write(answer);
+    });
     socket.on('close', () => upstream.destroy());
     upstream.on('close', () => socket.destroy());
   }
@@ -65,5 +72,12 @@ export async function startProxy(t: ExecutionContext, target: string, {tls = fal
   const url = new URL(target);
   url.hostname = 'localhost';
   url.port = String(own);
-  return {url: url.href, down, up: () => listen(own)};
+  return {
+    url: url.href,
+    down,
+    up: () => listen(own),
+    loseCommit(after) {
+      commitsLeft = after;
+    },
+  };
 }

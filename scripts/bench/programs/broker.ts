@@ -9,3 +9,5 @@ const endpoint = await startEndpoint({
 });
 process.send?.({port: endpoint.port});
 process.once('SIGTERM', () => void endpoint.close().then(() => process.exit()));
+// Nobody is left to use it.
+process.once('disconnect', () => process.exit());

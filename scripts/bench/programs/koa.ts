@@ -21,3 +21,5 @@ app.use(bodyParser({enableTypes: ['json']}));
 app.use(router.routes());
 const server = app.listen(0, '127.0.0.1', () => process.send?.(server.address()));
 process.once('SIGTERM', () => process.exit());
+// Nobody is left to use it.
+process.once('disconnect', () => process.exit());
