@@ -53,7 +53,7 @@ function isJson(text: string): boolean {
 }
 
 for (const command of ending) {
-  const codes = new Set([...command.exit_codes.map(each => each.code)]);
+  const codes = new Set(command.exit_codes.map(each => each.code));
 
   test(`${command.path} --json prints data that parses on stdout, and ends with a code of its help`, async t => {
     const cli = await seededCli(t);

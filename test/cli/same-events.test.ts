@@ -93,7 +93,7 @@ for (const database of databases) {
       const {code, stderr} = await cli(args);
       t.is(code, 0, `${args.join(' ')}: ${stderr}`);
       const answer = await ask(api, serviceToken(), ...request);
-      t.true(answer.status < 300, `${request.join(' ')}: ${answer.text}`);
+      t.true(answer.status < 300, `${request[0]} ${request[1]}: ${answer.text}`);
       t.deepEqual(await events(byCli), await events(api.chat), args.join(' '));
     }
     t.true((await events(byCli)).length > 10);

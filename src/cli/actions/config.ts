@@ -2,13 +2,13 @@ import {existsSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {
   checkConfigFile,
+  configFileOf,
   configPath,
   mustBeFitForProduction,
   sampleSecretsIn,
   settingNames,
   settings,
   shownSetting,
-  type Config,
   type ConfigProblem,
 } from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -52,26 +52,18 @@ function problemsIn(cli: Cli, file: string): ConfigProblem[] {
 
 /** Of the file first, because with a broken one there are no settings in force. */
 async function problemsInForce(cli: Cli, strict: boolean): Promise<ConfigProblem[]> {
-  let config: Config;
+  const {io, globals} = cli;
+  const path = configFileOf({cwd: io.cwd, file: globals.config ?? io.env['CHATCTL_CONFIG']});
+  const inFile = existsSync(path) ? checkConfigFile(path) : [];
+  if (inFile.length > 0) return inFile;
   try {
-    config = await cli.config();
+    const config = await cli.config();
+    const samples = sampleSecretsIn(config).map(name => ({path: name, message: `${name} is a sample, and no secret.`}));
+    if (samples.length === 0 && strict) mustBeFitForProduction(config);
+    return samples;
   } catch (error) {
     if (!(error instanceof ChatError)) throw error;
-    const [, path] = /^The (?:file|setting) (\S+) /.exec(error.message) ?? [];
-    const all = path !== undefined && existsSync(path) ? checkConfigFile(path) : [];
-    return all.length > 0 ? all : [{path: path ?? 'settings', message: error.message}];
-  }
-  const samples = sampleSecretsIn(config).map(path => ({path, message: `${path} is a sample, and no secret.`}));
-  return [...samples, ...(strict ? problemsForProduction(config) : [])];
-}
-
-function problemsForProduction(config: Config): ConfigProblem[] {
-  try {
-    mustBeFitForProduction(config);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ChatError)) throw error;
-    return [{path: /[A-Z]+(?:_[A-Z]+)+/.exec(error.message)?.[0] ?? 'settings', message: error.message}];
+    return [{path: 'settings', message: error.message}];
   }
 }
 
