@@ -198,7 +198,7 @@ export function loadConfig(sources: ConfigSources): Config {
     ['flag', sources.flags ?? {}],
     ['environment', sources.env],
     ['.env', readEnvFile(join(projectDir, '.env'))],
-    ['config file', readConfigFile(sources.file ? resolve(sources.cwd, sources.file) : configPath(projectDir))],
+    ['config file', readConfigFile(configFileOf(sources))],
   ];
   const config: Record<string, unknown> = {projectDir};
   const found: Partial<Record<SettingName, Origin>> = {};
@@ -216,6 +216,11 @@ export function loadConfig(sources: ConfigSources): Config {
 }
 
 export const settingNames = Object.keys(settings) as SettingName[];
+
+/** The project file that these sources lead to, whether it is there or not. */
+export function configFileOf({file, cwd}: Pick<ConfigSources, 'file' | 'cwd'>): string {
+  return file ? resolve(cwd, file) : configPath(findProject(cwd));
+}
 
 export function configPath(projectDir: string): string {
   return join(projectDir, '.chatctl', 'config.json');

@@ -98,6 +98,8 @@ function prepare(command: Command, around: Surroundings): void {
     getOutHasColors: () => colors.stdout,
     getErrHasColors: () => colors.stderr,
   });
+  // On a narrow terminal too.
+  command.configureHelp({minWidthToWrap: 15});
   // Missing arguments are asked for where there is somebody to ask.
   if (around.interactive) Object.assign(command, {missingArgument: () => undefined});
   const declaration = declarationOf(command);

@@ -7,7 +7,6 @@ import {dirname, resolve} from 'node:path';
 import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import {sqliteDriver, type SqliteDriverName} from './drivers.ts';
-import {postgresTypes} from './postgres.ts';
 import type {Rehearsed} from './rehearsal.ts';
 import {writerQueue, type WriterQueue} from './writer.ts';
 
@@ -156,6 +155,7 @@ const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeou
 const steadyPlanSettings = ['enable_seqscan=off'];
 
 async function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Promise<Db> {
+  const [knex, {postgresTypes}] = await Promise.all([loadKnex(), import('./postgres.ts')]);
   const connection = {
     connectionString: target.url,
     types: postgresTypes,
@@ -166,7 +166,6 @@ async function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, o
     // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
     pipeline: true,
   };
-  const knex = await loadKnex();
   const sql = knex({
     client: 'pg',
     connection,

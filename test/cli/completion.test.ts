@@ -78,7 +78,7 @@ COMP_CWORD=$(( \${#COMP_WORDS[@]} - 1 ))
 _chatctl
 printf '%s\\n' "\${COMPREPLY[@]}"
 `;
-  const {stdout} = await run('bash', ['-c', shell], {
+  const {stdout} = await run('bash', ['--norc', '-c', shell], {
     cwd: cli.cwd,
     env: {PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', ...cli.env},
   });

@@ -110,7 +110,7 @@ test('a post goes through the API of a running server, or waits until the broker
   const server = startProcess(t, cli, ['serve']);
   const {api} = JSON.parse(await server.line('chatctl serves')) as {api: string};
   const through = ['message', 'post', 'general', 'hello', '--via', 'api', '--api-url', api, '--json'];
-  t.is((await cli([...through, '--as', 'stranger'])).code, 3);
+  t.is((await cli([...through, '--as', 'stranger'])).code, 4);
   t.is((await cli(through, {env: {JWT_SECRET: 'another-secret-0123456789-0123456789'}})).code, 6);
   const posted = await cli([...through, '--as', 'alice', '--idempotency-key', 'k1']);
   t.is(posted.at('message.user.id'), 'alice', posted.stderr);

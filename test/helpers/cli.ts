@@ -23,7 +23,10 @@ export interface Ended {
 
 export interface TestCli {
   /** Runs in this process, with streams of its own and nobody to ask. */
-  (args: string[], more?: {stdin?: string; env?: Record<string, string>; tty?: boolean}): Promise<Ended>;
+  (
+    args: string[],
+    more?: {stdin?: string; env?: Record<string, string>; tty?: boolean; columns?: number},
+  ): Promise<Ended>;
   cwd: string;
   env: Record<string, string>;
 }
@@ -46,7 +49,7 @@ export async function bareCli(t: ExecutionContext, database: Database): Promise<
     REALTIME_PORT: '0',
   };
   const call: (...all: Parameters<TestCli>) => Promise<Ended> = async (args, more = {}) => {
-    const stdout = collector(more.tty);
+    const stdout = collector(more.tty, more.columns);
     const stderr = collector(more.tty);
     const code = await run(args, {
       stdin: Readable.from(more.stdin === undefined ? [] : [Buffer.from(more.stdin)]),
@@ -76,10 +79,11 @@ export async function cliBesideChat(t: ExecutionContext): Promise<{cli: TestCli;
   return {cli, chat};
 }
 
-function collector(tty = false): {stream: PassThrough & {isTTY?: boolean}; text(): string} {
+function collector(tty = false, columns?: number): {stream: PassThrough & {isTTY?: boolean}; text(): string} {
   const chunks: Buffer[] = [];
   const stream: PassThrough & {isTTY?: boolean} = new PassThrough();
   if (tty) stream.isTTY = true;
+  if (columns !== undefined) Object.assign(stream, {columns});
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   return {stream, text: () => Buffer.concat(chunks).toString()};
 }

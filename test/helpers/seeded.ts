@@ -1,4 +1,4 @@
-import {copyFileSync, mkdtempSync, writeFileSync} from 'node:fs';
+import {copyFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
@@ -9,7 +9,9 @@ let template: Promise<string> | undefined;
 /** Made once, and copied for each test: migrations and first rows take longer than most tests that need them. */
 async function makeTemplate(t: ExecutionContext): Promise<string> {
   const cli = await bareCli(t, 'sqlite');
-  const path = join(mkdtempSync(join(tmpdir(), 'chatctl-seeded-')), 'chat.db');
+  const folder = mkdtempSync(join(tmpdir(), 'chatctl-seeded-'));
+  process.once('exit', () => rmSync(folder, {recursive: true, force: true}));
+  const path = join(folder, 'chat.db');
   const on = (args: string[]) => cli([...args, '--db', `sqlite:${path}`]);
   await on(['migrate', 'up']);
   await on(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);

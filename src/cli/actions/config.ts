@@ -2,13 +2,13 @@ import {existsSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {
   checkConfigFile,
+  configFileOf,
   configPath,
   mustBeFitForProduction,
   settingNames,
   settings,
   shownSetting,
   weakSecrets,
-  type Config,
   type ConfigProblem,
 } from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -52,23 +52,15 @@ function problemsIn(cli: Cli, file: string): ConfigProblem[] {
 
 /** Of the file first, because with a broken one there are no settings in force. */
 async function problemsInForce(cli: Cli, strict: boolean): Promise<ConfigProblem[]> {
-  let config: Config;
+  const {io, globals} = cli;
+  const path = configFileOf({cwd: io.cwd, file: globals.config ?? io.env['CHATCTL_CONFIG']});
+  const inFile = existsSync(path) ? checkConfigFile(path) : [];
+  if (inFile.length > 0) return inFile;
   try {
-    config = await cli.config();
-  } catch (error) {
-    if (!(error instanceof ChatError)) throw error;
-    const [, path] = /^The (?:file|setting) (\S+) /.exec(error.message) ?? [];
-    const all = path !== undefined && existsSync(path) ? checkConfigFile(path) : [];
-    return all.length > 0 ? all : [{path: path ?? 'settings', message: error.message}];
-  }
-  const weak = weakSecrets(config).map(message => ({path: settingIn(message), message}));
-  return [...weak, ...(strict ? problemsForProduction(config) : [])];
-}
-
-function problemsForProduction(config: Config): ConfigProblem[] {
-  try {
-    mustBeFitForProduction(config);
-    return [];
+    const config = await cli.config();
+    const weak = weakSecrets(config).map(message => ({path: settingIn(message), message}));
+    if (weak.length === 0 && strict) mustBeFitForProduction(config);
+    return weak;
   } catch (error) {
     if (!(error instanceof ChatError)) throw error;
     return [{path: settingIn(error.message), message: error.message}];

@@ -1,20 +1,24 @@
 // Everything a chat needs, checked one by one. A check that cannot be made because another failed says so.
-import {chmodSync, statSync} from 'node:fs';
+import {existsSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname} from 'node:path';
 import {configuredKeys, openRemoteKeys} from '../../auth.ts';
-import {centrifugoTokenSecret, configPath, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
+import {
+  centrifugoTokenSecret,
+  configPath,
+  hasPublicKeys,
+  isProduction,
+  mustBeFitForProduction,
+  type Config,
+} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
-import {mustBeWritable} from '../../db/meta.ts';
 import type {UserId} from '../../core/ids.ts';
 import {getOutboxStatus} from '../../core/outbox.ts';
 import {probeWriting} from '../../core/status.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
-import {migrateUp} from '../../db/migrations.ts';
 import {listen} from '../../listen.ts';
-import {openDatabase} from '../../open.ts';
 import {announcedUrl, realtimeUrlOf} from '../addresses.ts';
 import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
@@ -22,7 +26,7 @@ import {checkSecurity} from '../doctor/security.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {follow} from '../../follow.ts';
-import {ensureSecrets} from './project.ts';
+import {closeToOthers, makeSecrets, migrateNew, migrateOn} from './mend.ts';
 import {streamsOf} from './streams.ts';
 
 interface Check {
@@ -111,34 +115,7 @@ async function attempt(cli: Cli, id: CheckId): Promise<Answer> {
     return await checks[id](cli);
   } catch (error) {
     const {message, hint} = told(error);
-    const repair = repairOf(cli, error);
-    return {status: 'fail', message, fix: hint ?? null, ...(repair && {repair})};
-  }
-}
-
-/** What an error says is missing, and can be made. */
-function repairOf(cli: Cli, error: unknown): (() => Promise<void>) | undefined {
-  if (!(error instanceof ChatError)) return undefined;
-  if (error.code === 'config_invalid' && / is not set/.test(error.message)) return () => makeSecrets(cli);
-  if (error.code === 'migrations_pending') return () => migrate(cli, true);
-  // Only a file that is not there yet can be made; a server that does not answer cannot.
-  if (error.code === 'database_missing') return () => migrate(cli, false);
-  return undefined;
-}
-
-async function makeSecrets(cli: Cli): Promise<void> {
-  ensureSecrets(await cli.config());
-  await cli.config({});
-}
-
-async function migrate(cli: Cli, ask: boolean): Promise<void> {
-  const config = await cli.config();
-  if (ask) await cli.ask.agree(`Apply the pending migrations to ${parseDatabaseUrl(config.DATABASE_URL).label}?`);
-  const db = await openDatabase(config, {migrate: true});
-  try {
-    await migrateUp(db);
-  } finally {
-    await db.close();
+    return {status: 'fail', message, fix: hint ?? null};
   }
 }
 
@@ -159,17 +136,17 @@ async function checkFiles(cli: Cli): Promise<Answer> {
   if (loose.length === 0) return ok('nobody else reads the project’s folder');
   const [first = file] = loose;
   const answer = fail(`Others can read ${loose.join(' and ')}, which has secrets.`, `chmod go-rwx ${first}`);
-  const repair = () => {
-    for (const path of loose) chmodSync(path, path === file ? 0o600 : 0o700);
-    return Promise.resolve();
-  };
-  return {...answer, repair};
+  return {...answer, repair: () => closeToOthers(loose, file)};
 }
 
 async function checkConfig(cli: Cli): Promise<Answer> {
   const config = await cli.config();
+  const verifies = hasPublicKeys(config) || (config.JWT_SECRET ?? config.SECRET_KEY) !== undefined;
+  if (!verifies || !config.CENTRIFUGO_TOKEN_SECRET) {
+    const answer = fail('JWT_SECRET or CENTRIFUGO_TOKEN_SECRET is not set.', 'Set both, or run `chatctl dev` once.');
+    return {...answer, repair: () => makeSecrets(cli)};
+  }
   if (isProduction(config)) mustBeFitForProduction(config);
-  centrifugoTokenSecret(config);
   configuredKeys(config);
   return ok('settings are complete, and every key is known');
 }
@@ -199,9 +176,18 @@ async function checkKeys(config: Config): Promise<Answer> {
 }
 
 async function checkDatabase(cli: Cli): Promise<Answer> {
-  const {db} = await cli.chat();
-  await mustBeWritable(db);
-  return ok(`${db.target.label} is reached and can be written, and its schema is the newest`);
+  const target = parseDatabaseUrl((await cli.config()).DATABASE_URL);
+  if (target.dialect === 'sqlite' && !existsSync(target.path)) {
+    const answer = fail(`There is no database at ${target.path}.`, 'Create it with: chatctl migrate up');
+    return {...answer, repair: () => migrateNew(cli)};
+  }
+  try {
+    await cli.chat();
+  } catch (error) {
+    if (!(error instanceof ChatError) || error.code !== 'migrations_pending') throw error;
+    return {...fail(error.message, error.hint ?? 'Apply them with: chatctl migrate up'), repair: () => migrateOn(cli)};
+  }
+  return ok(`${target.label} is reached, and its schema is the newest`);
 }
 
 async function checkWriting(cli: Cli): Promise<Answer> {

@@ -1,7 +1,7 @@
 // Posts messages: into the database as the server itself does, or through the API as the primary service does.
 import {setTimeout as delay} from 'node:timers/promises';
 import {jwtSecret} from '../../config.ts';
-import {ChatError} from '../../core/errors.ts';
+import {ChatError, errorCodes, type ErrorCode} from '../../core/errors.ts';
 import type {RoomId} from '../../core/ids.ts';
 import {PostMessage} from '../../core/input.ts';
 import {eventState} from '../../core/outbox.ts';
@@ -95,12 +95,12 @@ async function throughApi(cli: Cli, room: RoomId, user_id: string | undefined): 
   };
 }
 
-function refusal(base: string, status: number, {detail}: Record<string, unknown>): ChatError {
-  const codes = {401: 'invalid_token', 404: 'room_not_found', 409: 'client_id_reused', 429: 'rate_limited'} as const;
-  const known = Object.entries(codes).find(([each]) => Number(each) === status)?.[1];
-  const code = known ?? (status >= 500 ? 'server_unreachable' : status === 403 ? 'permission_denied' : 'invalid_input');
+/** The API's own code, so that a refusal ends as it would have by --via db. */
+function refusal(base: string, status: number, {code, detail}: Record<string, unknown>): ChatError {
+  const codes = Object.keys(errorCodes) as ErrorCode[];
+  const known = codes.find(each => each === code) ?? 'server_unreachable';
   const said = typeof detail === 'string' ? detail : 'no reason was given';
-  return new ChatError(code, `The API at ${base} answered ${status}: ${said}`);
+  return new ChatError(known, `The API at ${base} answered ${status}: ${said}`);
 }
 
 function eventOf({event, repeated: again}: Posted, {via}: PostOptions): object {

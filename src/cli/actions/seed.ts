@@ -1,14 +1,7 @@
 import {isProduction} from '../../config.ts';
 import {newImportId} from '../../core/imports.ts';
 import {finishLoad, loadBatch, openLoad, type LoadOutcome} from '../../core/load.ts';
-import {
-  drawSeedIds,
-  mustBeEmpty,
-  planSeed,
-  seedBatches,
-  type Preset,
-  type SeedPlan,
-} from '../../core/seed.ts';
+import {drawSeedIds, mustBeEmpty, planSeed, seedBatches, type Preset, type SeedPlan} from '../../core/seed.ts';
 import {countAll} from '../../core/status.ts';
 import type {RoomRecord} from '../../db/load.ts';
 import type {Cli} from '../context.ts';

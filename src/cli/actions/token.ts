@@ -17,6 +17,8 @@ interface MintOptions {
   claim?: Record<string, unknown>;
   info?: unknown;
   meta?: unknown;
+  channel?: string[];
+  override?: Record<string, unknown>;
 }
 
 /** The lifetime in seconds, null for one that never ends. */
@@ -52,10 +54,14 @@ export async function mintService(cli: Cli, name: string | undefined, options: M
 export async function mintConnection(
   cli: Cli,
   user: string | undefined,
-  {ttl, info, meta}: MintOptions,
+  {ttl, info, meta, channel}: MintOptions,
 ): Promise<void> {
   const sub = toUser(await pickUser(cli, user, 'For which user?'));
-  const extra = {...(info !== undefined && {info}), ...(meta !== undefined && {meta})};
+  const extra = {
+    ...(info !== undefined && {info}),
+    ...(meta !== undefined && {meta}),
+    ...(channel !== undefined && {channels: channel}),
+  };
   printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), lifetime(ttl), extra));
 }
 
@@ -63,11 +69,16 @@ export async function mintSubscription(
   cli: Cli,
   user: string | undefined,
   channel: string | undefined,
-  {ttl, info}: MintOptions,
+  {ttl, info, override}: MintOptions,
 ): Promise<void> {
   const sub = toUser(await pickUser(cli, user, 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
-  const extra = info === undefined ? {} : {info};
+  // Centrifugo wants each as an object with its value.
+  const overridden = Object.entries(override ?? {}).map(([name, value]) => [name, {value}]);
+  const extra = {
+    ...(info !== undefined && {info}),
+    ...(override !== undefined && {override: Object.fromEntries(overridden) as object}),
+  };
   const minted = mintSubscriptionToken(
     centrifugoTokenSecret(await cli.config()),
     sub,

@@ -1,6 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
-import {claims, json, ttl} from '../values.ts';
+import {claims, collect, json, ttl} from '../values.ts';
 
 const act = () => import('../actions/token.ts');
 
@@ -30,7 +30,8 @@ export function declareToken(program: Command): void {
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 120)
     .option('--info <json>', 'shown to others in presence', json)
-    .option('--meta <json>', 'kept by Centrifugo', json);
+    .option('--meta <json>', 'kept by Centrifugo', json)
+    .option('--channel <channel>', 'subscribed to by the server itself; may be repeated', collect);
   declare(token, {
     usage: 'subscription <user> [channel]',
     summary: 'A Centrifugo subscription token, for the user’s own channel unless another is named',
@@ -38,7 +39,8 @@ export function declareToken(program: Command): void {
     load: async () => (await act()).mintSubscription,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 300)
-    .option('--info <json>', 'shown to others in presence', json);
+    .option('--info <json>', 'shown to others in presence', json)
+    .option('--override <name=value>', 'an option of the channel for this subscription; may be repeated', claims);
   declare(token, {
     usage: 'verify [token]',
     summary: 'Decode a token, say what is wrong with it and how to make a right one',
