@@ -9,7 +9,7 @@ import {startEndpoint} from '../../src/realtime/endpoint.ts';
 import type {Namespace} from '../../src/realtime/options.ts';
 import {startBatchServer, batchServerKey} from '../helpers/batch-server.ts';
 import {testSecrets} from '../helpers/chat.ts';
-import {bareCli, cliBesideChat, runProcess, startProcess, type Ended, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, fromSource, startProcess, type Ended, type TestCli} from '../helpers/cli.ts';
 import {temporaryDir} from '../helpers/database.ts';
 import {startTestServer} from '../helpers/server.ts';
 
@@ -337,10 +337,10 @@ test('reports hold whatever is in a failure', async t => {
   t.regex(readFileSync(join(cli.cwd, 'r.xml'), 'utf8'), /failures="0" errors="1"[\s\S]*<error message=/);
 });
 
-test('the example of the help passes, in a process, with chatctl beside it', async t => {
+test('the example of the help passes, with chatctl beside it', async t => {
   const cli = await bareCli(t, 'sqlite');
   scenario(cli, scenarioGuide.slice(scenarioGuide.indexOf('{'), scenarioGuide.indexOf('\n  }\n') + 4));
-  const ended = await runProcess(t, cli, ['smoke', 'scenario.json', '--spawn', '--json']);
+  const ended = await cli(['smoke', 'scenario.json', '--spawn', '--json'], {started: fromSource});
   t.is(ended.code, 0, ended.stdout + ended.stderr);
   t.is(ended.at('passed'), 8);
 });

@@ -5,12 +5,16 @@ import {createInterface} from 'node:readline';
 import {PassThrough, Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
+import type {Io} from '../../src/cli/io.ts';
 import {run} from '../../src/cli/run.ts';
 import {startChat, type TestChat} from '../../src/testing.ts';
 import {driver, testSecrets} from './chat.ts';
 import {emptyDatabase, temporaryDir, type Database} from './database.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** How a `chatctl` of these sources is started. */
+export const fromSource = {flags: ['--import', import.meta.resolve('tsx')], script: join(root, 'bin/chatctl.ts')};
 
 export interface Ended {
   code: number;
@@ -22,7 +26,10 @@ export interface Ended {
 
 export interface TestCli {
   /** Runs in this process, with streams of its own and nobody to ask. */
-  (args: string[], more?: {stdin?: string; env?: Record<string, string>; tty?: boolean}): Promise<Ended>;
+  (
+    args: string[],
+    more?: {stdin?: string; env?: Record<string, string>; tty?: boolean; started?: Io['started']},
+  ): Promise<Ended>;
   cwd: string;
   env: Record<string, string>;
 }
@@ -53,7 +60,7 @@ export async function bareCli(t: ExecutionContext, database: Database): Promise<
       stderr: stderr.stream,
       env: {...env, ...more.env},
       cwd,
-      started: {flags: [], script: 'chatctl'},
+      started: more.started ?? {flags: [], script: 'chatctl'},
       onSignal: () => () => undefined,
     });
     return ended(code, stdout.text(), stderr.text());
@@ -106,19 +113,15 @@ export interface TestProcess {
   stdout(): string;
 }
 
-const processLimitMs = 30_000;
+const processLimitMs = 60_000;
 
 /** A process of its own, killed when the test ends or takes too long. */
 export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], stdin = ''): TestProcess {
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), join(root, 'bin/chatctl.ts'), ...args],
-    {
-      cwd: cli.cwd,
-      env: {PATH: process.env['PATH'], ...cli.env},
-      stdio: ['pipe', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, [...fromSource.flags, fromSource.script, ...args], {
+    cwd: cli.cwd,
+    env: {PATH: process.env['PATH'], ...cli.env},
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   const limit = setTimeout(() => child.kill('SIGKILL'), processLimitMs);
   t.teardown(() => {
     clearTimeout(limit);
