@@ -2,10 +2,9 @@ import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {openStreams} from '../../src/delivery/streams.ts';
-import {bareCli, cliBesideChat, runProcess, startProcess, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, startProcess, type TestCli} from '../helpers/cli.ts';
 import {startProxy} from '../helpers/proxy.ts';
 import {startTestServer} from '../helpers/server.ts';
-import {apiToken, testSecrets} from '../helpers/chat.ts';
 import {until} from '../helpers/until.ts';
 import type {RoomJson, TestChat} from '../../src/testing.ts';
 

@@ -10,9 +10,12 @@ import {
   personalChannel,
   type Minted,
 } from '../../core/tokens.ts';
+import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
+import {readCentrifugoFile} from '../centrifugo-file.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
+import {proveApiToken, proveRealtimeToken, type Proof} from '../prove.ts';
 import {toUser} from './parse.ts';
 
 interface MintOptions {
@@ -20,6 +23,8 @@ interface MintOptions {
   claim?: Record<string, unknown>;
   info?: unknown;
   meta?: unknown;
+  channel?: string[];
+  override?: Record<string, {value: boolean}>;
 }
 
 /** The lifetime in seconds, null for one that never ends. */
@@ -54,10 +59,14 @@ export async function mintService(cli: Cli, name: string | undefined, options: M
 export async function mintConnection(
   cli: Cli,
   user: string | undefined,
-  {ttl, info, meta}: MintOptions,
+  {ttl, info, meta, channel}: MintOptions,
 ): Promise<void> {
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
-  const extra = {...(info !== undefined && {info}), ...(meta !== undefined && {meta})};
+  const extra = {
+    ...(info !== undefined && {info}),
+    ...(meta !== undefined && {meta}),
+    ...(channel && {channels: channel}),
+  };
   printToken(cli, mintConnectionToken(centrifugoTokenSecret(await cli.config()), sub, now(), lifetime(ttl), extra));
 }
 
@@ -65,11 +74,11 @@ export async function mintSubscription(
   cli: Cli,
   user: string | undefined,
   channel: string | undefined,
-  {ttl, info}: MintOptions,
+  {ttl, info, override}: MintOptions,
 ): Promise<void> {
   const sub = toUser(await cli.ask.text(user, '<user>', 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
-  const extra = info === undefined ? {} : {info};
+  const extra = {...(info !== undefined && {info}), ...(override && {override})};
   const minted = mintSubscriptionToken(
     centrifugoTokenSecret(await cli.config()),
     sub,
@@ -81,11 +90,18 @@ export async function mintSubscription(
   printToken(cli, minted, {channel: wanted});
 }
 
+/** An explanation, and what the running server said where it was asked. */
+interface Told extends Explanation {
+  live?: Proof;
+}
+
 interface VerifyOptions {
   file?: string;
   for?: TokenKind;
   user?: string;
   channel?: string;
+  against?: string;
+  live?: boolean;
 }
 
 const tokenLimit = 64 * 1_024;
@@ -93,7 +109,7 @@ const tokenLimit = 64 * 1_024;
 export async function verifyToken(cli: Cli, argument: string | undefined, options: VerifyOptions): Promise<void> {
   const token = (await toToken(cli, argument, options.file)).trim();
   const config = await cli.config();
-  const explanation = explainToken(token, {
+  const explanation: Told = explainToken(token, {
     apiSecrets: [config.JWT_SECRET ?? config.SECRET_KEY, config.JWT_SECRET_PREVIOUS].flatMap(
       secret => secret?.reveal() ?? [],
     ),
@@ -103,12 +119,43 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
     kind: options.for,
     user: options.user === undefined ? undefined : toUser(options.user),
     channel: options.channel,
+    centrifugo:
+      options.against === undefined ? undefined : readCentrifugoFile(resolve(cli.io.cwd, options.against), cli.io.env),
     requireExp: config.JWT_REQUIRE_EXP ?? isProduction(config),
     serviceScope: config.JWT_SERVICE_SCOPE,
     nowSeconds: now(),
   });
+  if (options.live) await tryLive(cli, token, explanation);
   show(cli, explanation);
   if (!explanation.valid) throw new Exit(exits.refused);
+}
+
+/** What the running server says; where it says otherwise, its settings are not those here. */
+async function tryLive(cli: Cli, token: string, explanation: Told): Promise<void> {
+  const live = await prove(cli, token, explanation);
+  explanation.live = live;
+  if (live.ok && !explanation.valid) cli.note(`${live.at} takes it all the same: its settings are not those here.`);
+  if (live.ok) return;
+  const isNews = explanation.problems.length === 0;
+  const message = `${live.at} refuses it: ${live.reason ?? ''}.${isNews ? ' Its settings or its clock are not those here.' : ''}`;
+  const fix = 'Hold the settings of both against each other: chatctl doctor';
+  explanation.problems.push({code: 'refused_live', message, fix: isNews ? fix : (explanation.problems[0]?.fix ?? fix)});
+  explanation.valid = false;
+}
+
+async function prove(cli: Cli, token: string, {kind, claims}: Explanation): Promise<Proof> {
+  if (kind === 'api') {
+    const {JWT_SERVICE_SCOPE: scope} = await cli.config();
+    return proveApiToken(await apiUrlOf(cli), token, String(claims?.['scope']).split(' ').includes(scope));
+  }
+  const url = await realtimeUrlOf(cli);
+  if (kind === 'connection') return proveRealtimeToken(url, token);
+  const {sub, channel} = claims ?? {};
+  if (typeof sub !== 'string' || typeof channel !== 'string') {
+    return {ok: false, at: url, reason: 'there is no user and channel in it to try'};
+  }
+  const secret = centrifugoTokenSecret(await cli.config());
+  return proveRealtimeToken(url, mintConnectionToken(secret, toUser(sub), now()).token, {channel, token});
 }
 
 async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {
@@ -135,10 +182,11 @@ function readTokenFile(path: string): string {
   }
 }
 
-function show(cli: Cli, explanation: Explanation): void {
+function show(cli: Cli, explanation: Told): void {
   if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(explanation);
   const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
   write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
   if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);
+  if (explanation.live?.ok) write(`${explanation.live.at} takes it`);
   for (const {code, message, fix} of explanation.problems) write(`${code}: ${message}\n  make a right one: ${fix}`);
 }
