@@ -28,7 +28,7 @@ export interface Person {
 /** How long an event may take from the change to the client. */
 const eventLimitMs = 5_000;
 
-export function createPerson(apiUrl: string, id: UserId, token: () => string): Person {
+export function createPerson(apiUrl: string, id: UserId, token: () => Promise<string>): Person {
   const inbox = createInbox<Delivery>();
   const returns = createInbox<{recovered: boolean; at: number}>();
   let connection: Promise<Follower> | undefined;
@@ -41,8 +41,8 @@ export function createPerson(apiUrl: string, id: UserId, token: () => string): P
     return follow({
       url,
       channel,
-      connectionToken: () => fetchToken(apiUrl, token(), '/api/token/connection/'),
-      subscriptionToken: () => fetchToken(apiUrl, token(), path),
+      connectionToken: async () => fetchToken(apiUrl, await token(), '/api/token/connection/'),
+      subscriptionToken: async () => fetchToken(apiUrl, await token(), path),
       onPublication: publication => inbox.put(deliveryOf(publication, undefined)),
       onSubscribed(context) {
         recoverable = context.recoverable;
@@ -61,7 +61,7 @@ export function createPerson(apiUrl: string, id: UserId, token: () => string): P
   return {
     id,
     events: inbox.all,
-    call: (method, path, body) => callApi(apiUrl, method, path, {token: token(), ...(body ? {body} : {})}),
+    call: async (method, path, body) => callApi(apiUrl, method, path, {token: await token(), ...(body ? {body} : {})}),
     async connect(url) {
       open = await (connection ??= join(url));
     },

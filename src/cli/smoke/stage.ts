@@ -36,7 +36,7 @@ export function createStage(target: Target, io: Io): OpenStage {
     forgedToken: mint('mallory', {}, randomBytes(32).toString('hex')),
     person(name) {
       const id = toUser(name);
-      const person = persons.get(id) ?? createPerson(apiUrl, id, () => mint(id));
+      const person = persons.get(id) ?? createPerson(apiUrl, id, () => Promise.resolve(mint(id)));
       persons.set(id, person);
       return person;
     },
