@@ -11,7 +11,7 @@ import {createProgram} from '../src/cli/program.ts';
 import {hideSecrets, looksSecret} from '../src/core/redact.ts';
 import {mintApiToken} from '../src/core/tokens.ts';
 import {withoutSecrets} from '../src/log.ts';
-import {bareCli, startProcess, testCli, type TestCli} from './helpers/cli.ts';
+import {bareCli, fromSource, startProcess, testCli, type TestCli} from './helpers/cli.ts';
 import {ask, startApi} from './helpers/http.ts';
 import {apiToken} from './helpers/chat.ts';
 
@@ -177,12 +177,7 @@ for (const umask of ['000', '077']) {
   test.serial(`what a project keeps is its owner's alone under umask ${umask}`, async t => {
     const cli = await bareCli(t, 'sqlite');
     const env = {PATH: process.env['PATH'], PORT: '0', REALTIME_PORT: '0'};
-    const entry = [
-      process.execPath,
-      '--import',
-      import.meta.resolve('tsx'),
-      join(import.meta.dirname, '../bin/chatctl.ts'),
-    ];
+    const entry = [process.execPath, fromSource.script];
     const child = spawn('sh', ['-c', `umask ${umask}; exec "$@"`, 'sh', ...entry, 'dev', '--json'], {
       cwd: cli.cwd,
       env,

@@ -75,3 +75,18 @@ export function pairs(text: string, before: Record<string, string> = {}): Record
   if (name === undefined || value === undefined) throw new InvalidArgumentError('It must be name=value.');
   return {...before, [name]: value};
 }
+
+/** What Centrifugo lets a subscription token change. */
+const overridable = ['presence', 'join_leave', 'force_push_join_leave', 'force_recovery', 'force_positioning'];
+
+/** `presence=true`, collected in the shape of the claim. */
+export function overrides(
+  text: string,
+  before: Record<string, {value: boolean}> = {},
+): Record<string, {value: boolean}> {
+  const [, name = '', value] = /^([a-z_]+)=(true|false)$/.exec(text) ?? [];
+  if (!overridable.includes(name)) {
+    throw new InvalidArgumentError(`It must be one of ${overridable.join(', ')}, with =true or =false.`);
+  }
+  return {...before, [name]: {value: value === 'true'}};
+}

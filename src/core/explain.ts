@@ -1,6 +1,7 @@
 // Says why a token is refused: every cause by name, and the command that mints a right one. The doors only refuse;
 // this looks closer, with all secrets at hand, for the person who stands before a 401.
 import {createHmac, timingSafeEqual} from 'node:crypto';
+import {brokenRules, type CentrifugoRules} from './centrifugo-rules.ts';
 import {UserIdInput} from './input.ts';
 import {sampleSecrets} from './secrets.ts';
 import {personalChannel} from './tokens.ts';
@@ -38,6 +39,8 @@ export interface ExplainSettings {
   /** Whose token it should be, and for which channel. */
   user?: UserId | undefined;
   channel?: string | undefined;
+  /** A real Centrifugo that is to take it, where its settings are known. */
+  centrifugo?: CentrifugoRules | undefined;
   nowSeconds: number;
 }
 
@@ -57,7 +60,7 @@ export function explainToken(token: string, settings: ExplainSettings): Explanat
     const problem = {
       code: 'not_a_jwt',
       message: 'It is not a JWT: three base64url parts with JSON in the first two.',
-      fix: 'Copy the whole token, without `Bearer ` and without line breaks.',
+      fix: `Copy the whole token, without \`Bearer \` and without line breaks, or make one: ${mintCommand(settings.kind ?? 'api', {}, settings)}`,
     };
     return {
       valid: false,
@@ -93,6 +96,7 @@ function decode(part: string | undefined): Fields | undefined {
 
 function guess(token: string, header: Fields, claims: Fields, settings: ExplainSettings): TokenKind {
   if (claims['channel'] !== undefined) return 'subscription';
+  if (settings.centrifugo) return 'connection';
   const {realtimeSecret, apiSecrets} = settings;
   const signs = (secret: string) => isSignedWith(token, header, secret);
   return realtimeSecret !== undefined && signs(realtimeSecret) && !apiSecrets.some(signs) ? 'connection' : 'api';
@@ -141,8 +145,8 @@ function signature({token, header, kind, settings, mint}: Looked): TokenProblem[
     return [{code: 'wrong_key', message, fix: mint}];
   }
   const signs = (secret: string) => isSignedWith(token, header, secret);
-  const right = kind === 'api' ? settings.apiSecrets : [settings.realtimeSecret].filter(each => each !== undefined);
-  const name = secretNames[kind];
+  const right = kind === 'api' ? settings.apiSecrets : realtimeSecrets(kind, settings);
+  const name = kind !== 'api' && settings.centrifugo ? settings.centrifugo.name : secretNames[kind];
   if (right.length === 0) {
     return [
       {code: 'no_secret', message: `${name} is not set here, so that nothing can be checked.`, fix: `Set ${name}.`},
@@ -151,7 +155,13 @@ function signature({token, header, kind, settings, mint}: Looked): TokenProblem[
   const sample = sampleSecrets.find(signs);
   if (sample !== undefined) {
     const message = `It is signed with a secret that is printed in documentation${right.includes(sample) ? ', and so are yours' : ''}.`;
-    return [{code: 'sample_secret', message, fix: `Set ${name} to the output of: openssl rand -base64 32`}];
+    return [
+      {
+        code: 'sample_secret',
+        message,
+        fix: `Set ${secretNames[kind]} to the output of: openssl rand -base64 32. Then: ${mint}`,
+      },
+    ];
   }
   if (right.some(signs)) return [];
   const others = kind === 'api' ? [settings.realtimeSecret].filter(each => each !== undefined) : settings.apiSecrets;
@@ -160,7 +170,32 @@ function signature({token, header, kind, settings, mint}: Looked): TokenProblem[
     const message = `It is signed with ${other}; ${article(kind)} token is signed with ${name}.`;
     return [{code: 'secret_of_another_kind', message, fix: mint}];
   }
+  if (kind !== 'api' && settings.centrifugo) return [foreignSecret(name, right, signs, settings, mint)];
   return [{code: 'wrong_secret', message: `It is not signed with the ${name} of this project.`, fix: mint}];
+}
+
+function realtimeSecrets(kind: TokenKind, {centrifugo, realtimeSecret}: ExplainSettings): string[] {
+  const own = kind === 'subscription' ? centrifugo?.subscriptionSecret : undefined;
+  return [own ?? centrifugo?.tokenSecret ?? realtimeSecret].filter(each => each !== undefined);
+}
+
+/** Tokens made here are of no use to a Centrifugo that has another secret, so that making a new one is not enough. */
+function foreignSecret(
+  name: string,
+  right: readonly string[],
+  signs: (secret: string) => boolean,
+  {realtimeSecret}: ExplainSettings,
+  mint: string,
+): TokenProblem {
+  if (realtimeSecret === undefined || right.includes(realtimeSecret)) {
+    return {code: 'wrong_secret', message: `It is not signed with the secret of ${name}.`, fix: mint};
+  }
+  const ours = signs(realtimeSecret) ? 'It is signed with CENTRIFUGO_TOKEN_SECRET here' : 'Nor does it fit ours';
+  return {
+    code: 'secrets_differ',
+    message: `It is not signed with the secret of ${name}. ${ours}, which is another one.`,
+    fix: `Set CENTRIFUGO_TOKEN_SECRET and the secret of ${name} to the same. Then: ${mint}`,
+  };
 }
 
 function article(kind: TokenKind): string {
@@ -176,7 +211,7 @@ function times({claims, kind, settings, mint}: Looked): TokenProblem[] {
   }
   if (typeof iat === 'number' && iat > now + leewaySeconds) {
     const message = `It was issued ${span(iat - now)} in the future (iat): the clocks of signer and server differ.`;
-    problems.push({code: 'clock_skew', message, fix: 'Set the clocks, for example with NTP.'});
+    problems.push({code: 'clock_skew', message, fix: `Set the clocks, for example with NTP. Then: ${mint}`});
   }
   const {maxAgeSeconds = Infinity} = settings;
   if (kind === 'api' && typeof exp === 'number' && exp - (typeof iat === 'number' ? iat : now) > maxAgeSeconds) {
@@ -207,8 +242,8 @@ function span(seconds: number): string {
 function claimsOfKind({claims, kind, settings, mint}: Looked): TokenProblem[] {
   const {channel, iss, aud} = claims;
   const {issuer, audience} = settings;
-  if (kind === 'subscription') return channelOf(channel, settings, mint);
-  const problems: TokenProblem[] = [];
+  const problems = kind === 'api' ? [] : brokenRules(claims, settings.centrifugo, mint);
+  if (kind === 'subscription') return [...channelOf(channel, settings, mint), ...problems];
   if (channel !== undefined) {
     const message = `It carries channel ${JSON.stringify(channel)}: that makes it a subscription token, which is refused as ${article(kind)} token.`;
     problems.push({code: 'channel_claim', message, fix: mint});

@@ -8,7 +8,7 @@ import {databases, type Database} from '../helpers/database.ts';
 import {bareCli, testCli, type TestCli} from '../helpers/cli.ts';
 
 const run = promisify(execFile);
-const program = fileURLToPath(new URL('../../bin/chatctl.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
 
 async function withNames(t: ExecutionContext, database: Database): Promise<TestCli> {
   const cli = await testCli(t, database);
@@ -69,7 +69,7 @@ test('--db on the line is the database that names come from', async t => {
 async function inBash(cli: TestCli, line: string): Promise<string[]> {
   const {stdout: script} = await cli(['completion', 'bash']);
   const shell = `
-chatctl() { ${process.execPath} --import ${import.meta.resolve('tsx')} ${program} "$@"; }
+chatctl() { ${process.execPath} ${program} "$@"; }
 ${script}
 COMP_LINE=${quoted(line)}
 COMP_POINT=\${#COMP_LINE}

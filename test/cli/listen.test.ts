@@ -1,15 +1,15 @@
-import test from 'ava';
-import {bareCli, startProcess, type TestCli} from '../helpers/cli.ts';
-import type {ExecutionContext} from 'ava';
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {openStreams} from '../../src/delivery/streams.ts';
+import {bareCli, cliBesideChat, startProcess, type TestCli} from '../helpers/cli.ts';
+import {startProxy} from '../helpers/proxy.ts';
+import {startTestServer} from '../helpers/server.ts';
+import {until} from '../helpers/until.ts';
+import type {RoomJson, TestChat} from '../../src/testing.ts';
 
-/** A running server of the test's own, found by its addresses. */
-async function withServer(t: ExecutionContext, env: Record<string, string> = {}): Promise<TestCli> {
-  const cli = await bareCli(t, 'sqlite');
-  Object.assign(cli.env, env);
-  const server = startProcess(t, cli, ['dev', '--json']);
-  await server.line('"ready"');
-  return cli;
-}
+/** LISTEN_RUNS=200 proves it at length. */
+const runs = Number(process.env['LISTEN_RUNS'] ?? 10);
 
 function lines(text: string): Record<string, unknown>[] {
   return text
@@ -18,19 +18,54 @@ function lines(text: string): Record<string, unknown>[] {
     .map(line => JSON.parse(line) as Record<string, unknown>);
 }
 
-const post = (content: string) =>
-  `${process.execPath} ${new URL('../../bin/chatctl.js', import.meta.url).pathname} message post general '${content}'`;
+interface Beside {
+  cli: TestCli;
+  chat: TestChat;
+  room: RoomJson;
+  /** A shell command that posts as alice. */
+  post(content: string): string;
+}
 
-test('listen tells of what is delivered and ends when the expected has come, has not, or was something else', async t => {
-  const cli = await withServer(t);
-  const timeout = await cli(['listen', 'bob', '--expect', 'type==message_added', '--timeout', '300ms']);
-  t.is(timeout.code, 9);
-  t.is(lines(timeout.stdout).at(-1)?.['reason'], 'timeout');
+async function beside(t: ExecutionContext): Promise<Beside> {
+  const {cli, chat} = await cliBesideChat(t);
+  cli.env['PATH'] = process.env['PATH'] ?? '';
+  const room = await chat.room({members: ['alice', 'bob']});
+  const post = (content: string) =>
+    `curl -sf -H 'Authorization: Bearer ${chat.token('alice')}' -H 'Content-Type: application/json' ` +
+    `-d '{"content":"${content}"}' ${chat.apiUrl}/api/rooms/${room.id}/messages/`;
+  return {cli, chat, room, post};
+}
+
+test('listen says why a token is refused, when nobody is there, and what was not understood', async t => {
+  const {cli, chat} = await beside(t);
+  const other = {CENTRIFUGO_TOKEN_SECRET: 'another-secret-0123456789-0123456789'};
+  const refused = await cli(['listen', 'bob', '--timeout', '5s', '--json'], {env: other});
+  t.is(refused.code, 6);
+  t.is(refused.stdout, '');
+  t.is(refused.at('error.code'), 'invalid_token');
+  const foreign = {JWT_SECRET: 'another-secret-0123456789-0123456789'};
+  t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--timeout', '5s'], {env: foreign})).code, 6);
+  t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--channel', 'personal:alice'])).code, 6);
+  t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--for', '100ms'])).code, 0);
+  t.is((await cli(['listen', 'bob', '--realtime-url', 'ws://127.0.0.1:1/'])).code, 5);
+  t.is((await cli(['listen', 'bob', '--expect', 'type=message_added'])).code, 2);
+  t.is((await cli(['listen', 'bob', '--recover', 'nonsense'])).code, 2);
+  for (const wrong of ['5', '0s', '-1s', '1w', 'soon']) t.is((await cli(['listen', 'bob', '--for', wrong])).code, 2);
+});
+
+test('silence ends with 9, something else with 8, and what was expected with 0', async t => {
+  const {cli, post} = await beside(t);
+  const silence = await cli(['listen', 'bob', '--expect', 'type==message_added', '--timeout', '200ms']);
+  t.is(silence.code, 9);
+  t.is(lines(silence.stdout).at(-1)?.['reason'], 'timeout');
 
   const command = ['--exec', post('hello'), '--timeout', '15s'];
   const wrong = await cli(['listen', 'bob', '--count', '1', '--expect', 'body.content==bye', ...command]);
   t.is(wrong.code, 8, wrong.stderr);
   t.regex(wrong.stderr, /body\.content==bye/);
+  const from = `0:${String(lines(wrong.stdout)[0]?.['epoch'])}`;
+  const late = await cli(['listen', 'bob', '--recover', from, '--expect', 'body.content==bye', '--timeout', '200ms']);
+  t.is(late.code, 8, late.stderr);
 
   const right = await cli(['listen', 'bob', '--expect', 'type==message_added && body.content=="hello"', ...command]);
   t.is(right.code, 0, right.stderr);
@@ -41,34 +76,113 @@ test('listen tells of what is delivered and ends when the expected has come, has
   t.is(event?.['room_id'], 1);
   t.is(typeof event?.['latency_ms'], 'number');
   t.deepEqual([end?.['type'], end?.['reason'], end?.['exit_code']], ['end', 'expected', 0]);
+  t.is(typeof end?.['duration_ms'], 'number');
 
-  const from = `${Number(event?.['offset']) - 1}:${String(event?.['epoch'])}`;
-  const recovered = await cli(['listen', 'bob', '--recover', from, '--count', '1', '--timeout', '5s']);
-  t.is(recovered.code, 0, recovered.stderr);
-  t.true(lines(recovered.stdout).some(line => line['type'] === 'event' && line['offset'] === event?.['offset']));
-
-  const raw = await cli(['listen', 'bob', '--recover', from, '--count', '1', '--raw']);
-  t.is(lines(raw.stdout)[0]?.['type'], 'message_added');
-  t.is((await cli(['listen', 'bob', '--for', '100ms'])).code, 0);
-  t.is((await cli(['listen', 'bob', '--exec', 'exit 3', '--timeout', '5s'])).code, 1);
+  const both = ['--expect', 'body.content==two', '--expect', 'body.content==one'];
+  const two = await cli(['listen', 'bob', ...both, '--exec', `${post('one')}; ${post('two')}`]);
+  t.is(two.code, 0, two.stderr);
 });
 
-test('listen says why a token is refused, and when nobody is there', async t => {
-  const cli = await withServer(t);
-  const other = {CENTRIFUGO_TOKEN_SECRET: 'another-secret-0123456789-0123456789'};
-  const refused = await cli(['listen', 'bob', '--timeout', '5s', '--json'], {env: other});
-  t.is(refused.code, 6);
-  t.is(refused.at('error.code'), 'invalid_token');
-  const foreign = {JWT_SECRET: 'another-secret-0123456789-0123456789'};
-  const url = await apiOf(cli);
-  t.is((await cli(['listen', 'bob', '--api-url', url, '--timeout', '5s'], {env: foreign})).code, 6);
-  t.is((await cli(['listen', 'bob', '--api-url', url, '--for', '100ms'])).code, 0);
-  t.is((await cli(['listen', 'bob', '--realtime-url', 'ws://127.0.0.1:1/'])).code, 5);
-  t.is((await cli(['listen', 'bob', '--expect', 'type=message_added'])).code, 2);
-  t.is((await cli(['listen', 'bob', '--recover', 'nonsense'])).code, 2);
+test(`${runs} times in a row what the command brings about is seen`, async t => {
+  const {cli, post} = await beside(t);
+  for (let i = 0; i < runs; i++) {
+    const expression = `type==message_added && body.content==run-${i}`;
+    const {code, stdout, stderr} = await cli(['listen', 'bob', '--expect', expression, '--exec', post(`run-${i}`)]);
+    t.is(code, 0, `${i}: ${stdout}${stderr}`);
+  }
 });
 
-async function apiOf(cli: TestCli): Promise<string> {
-  const {readFileSync} = await import('node:fs');
-  return (JSON.parse(readFileSync(`${cli.cwd}/.chatctl/server.json`, 'utf8')) as {api_url: string}).api_url;
-}
+test('a command that fails, or that ends after the event, decides', async t => {
+  const {cli, post} = await beside(t);
+  const failed = await cli(['listen', 'bob', '--exec', 'exit 3', '--timeout', '5s']);
+  t.is(failed.code, 1);
+  t.is(lines(failed.stdout).at(-1)?.['reason'], 'exec_failed');
+  const after = await cli(['listen', 'bob', '--expect', 'type==message_added', '--exec', `${post('x')}; exit 4`]);
+  t.is(after.code, 1);
+  t.regex(after.stderr, /ended with 4/);
+  const told = await cli(['listen', 'bob', '--count', '1', '--exec', `echo hello; ${post('x')} > done`]);
+  t.is(told.code, 0);
+  t.regex(told.stderr, /hello/);
+  t.false(told.stdout.includes('hello\n'));
+  t.true(existsSync(join(cli.cwd, 'done')));
+  const endless = await cli(['listen', 'bob', '--for', '100ms', '--exec', 'sleep 60; touch survived']);
+  t.is(endless.code, 0);
+});
+
+test('events are picked by type and room, counted, recovered from a position, and shown as they came', async t => {
+  const {cli, chat, room} = await beside(t);
+  const other = await chat.room({name: 'other', members: ['alice', 'bob']});
+  await chat.post('alice', room, 'one');
+  await chat.post('alice', other, 'two');
+  await chat.post('alice', other, 'three');
+  await chat.expect('bob', 'message_added', ({content}) => content === 'three');
+  const {stdout} = await cli(['listen', 'bob', '--for', '1ms', '-o', 'json']);
+  const {epoch, offset} = lines(stdout)[0] ?? {};
+  t.is(offset, 5);
+  const from = ['listen', 'bob', '--recover', `0:${String(epoch)}`, '--timeout', '10s'];
+  const of = async (...flags: string[]) =>
+    lines((await cli([...from, ...flags])).stdout)
+      .filter(({type}) => type === 'event')
+      .map(({data, offset: at}) => [(data as {type: string}).type, at]);
+  t.deepEqual(await of('--count', '2', '--type', 'message_added'), [
+    ['message_added', 3],
+    ['message_added', 4],
+  ]);
+  t.deepEqual(await of('--count', '2', '--room', String(other.id)), [
+    ['members_changed', 2],
+    ['message_added', 4],
+  ]);
+  t.deepEqual(await of('--count', '1', '--type', 'room_updated,message_added', '--room', String(other.id)), [
+    ['message_added', 4],
+  ]);
+  const raw = await cli([...from, '--count', '3', '--raw']);
+  t.deepEqual(
+    lines(raw.stdout).map(({type}) => type),
+    ['members_changed', 'members_changed', 'message_added'],
+  );
+  const gap = await cli(['listen', 'bob', '--recover', '1:gone', '--for', '10ms']);
+  t.true(lines(gap.stdout).some(({type}) => type === 'gap'));
+  t.is((await cli([...from, '--count', '9', '--for', '300ms'])).code, 9);
+});
+
+test('a connection that breaks is told as recovered, or as a gap where something was lost', async t => {
+  const key = 'the-key-of-the-server-api';
+  const server = await startTestServer(t, 'sqlite', {CENTRIFUGO_API_KEY: key});
+  const proxy = await startProxy(t, (server.realtimeUrl ?? '').replace('ws:', 'http:'));
+  const cli = await bareCli(t, 'sqlite');
+  const listening = startProcess(t, cli, ['listen', 'bob', '--realtime-url', proxy.url.replace('http:', 'ws:')]);
+  await listening.line('"ready"');
+  await proxy.down();
+  await proxy.up();
+  await listening.line('"recovered"');
+  const streams = openStreams((server.realtimeUrl ?? '').replace(/^ws:(\/\/[^/]+).*/, 'http:$1'), key);
+  await proxy.down();
+  await streams.publish('personal:bob', '{"type":"message_added","body":{}}', {});
+  await streams.clear(['personal:bob']);
+  await proxy.up();
+  await listening.line('"gap"');
+  listening.child.kill('SIGINT');
+  const {code, stdout} = await listening.ended;
+  t.is(code, 130);
+  t.deepEqual([lines(stdout).at(-1)?.['type'], lines(stdout).at(-1)?.['reason']], ['end', 'signal']);
+});
+
+test('the first event is seen within a second of its arrival through a pipe, and a reader that has enough ends it', async t => {
+  const {cli, chat, room} = await beside(t);
+  const listening = startProcess(t, cli, ['listen', 'bob']);
+  await listening.line('"ready"');
+  await chat.connect('bob');
+  await chat.post('alice', room, 'now');
+  await chat.expect('bob', 'message_added');
+  const started = performance.now();
+  await listening.line('"event"');
+  const ms = performance.now() - started;
+  t.log(`${Math.round(ms)} ms`);
+  t.true(ms < 1_000, `${ms} ms`);
+  listening.child.stdout?.destroy();
+  await until(async () => {
+    await chat.post('alice', room, 'nobody reads this');
+    return listening.child.exitCode !== null;
+  }, 'the end');
+  t.is(listening.child.exitCode, 0);
+});

@@ -9,7 +9,7 @@ import {startEndpoint} from '../../src/realtime/endpoint.ts';
 import type {Namespace} from '../../src/realtime/options.ts';
 import {startBatchServer, batchServerKey} from '../helpers/batch-server.ts';
 import {testSecrets} from '../helpers/chat.ts';
-import {bareCli, cliBesideChat, runProcess, startProcess, type Ended, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, fromSource, startProcess, type Ended, type TestCli} from '../helpers/cli.ts';
 import {temporaryDir} from '../helpers/database.ts';
 import {startTestServer} from '../helpers/server.ts';
 
@@ -337,33 +337,37 @@ test('reports hold whatever is in a failure', async t => {
   t.regex(readFileSync(join(cli.cwd, 'r.xml'), 'utf8'), /failures="0" errors="1"[\s\S]*<error message=/);
 });
 
-test('the example of the help passes, in a process, with chatctl beside it', async t => {
+// Those that start processes go first and one by one: beside all the others a start takes its time.
+test.serial('the example of the help passes, with chatctl beside it', async t => {
   const cli = await bareCli(t, 'sqlite');
   scenario(cli, scenarioGuide.slice(scenarioGuide.indexOf('{'), scenarioGuide.indexOf('\n  }\n') + 4));
-  const ended = await runProcess(t, cli, ['smoke', 'scenario.json', '--spawn', '--json']);
+  const ended = await cli(['smoke', 'scenario.json', '--spawn', '--json', '--timeout', '110s'], {started: fromSource});
   t.is(ended.code, 0, ended.stdout + ended.stderr);
   t.is(ended.at('passed'), 8);
 });
 
-test('after Ctrl-C the step fails, what cleans up is done, reports are written, and the server is gone', async t => {
-  const cli = await bareCli(t, 'sqlite');
-  cli.env['TMPDIR'] = temporaryDir(t);
-  const waits = {id: 'waits', expect: 'bob', event: 'type==never', within: '60s'};
-  scenario(cli, [{id: 'on', connect: 'bob'}, waits, {...cleaned, request: 'POST /api/rooms/', body: {name: 'x'}}]);
-  const spawned = () => readdirSync(cli.env['TMPDIR'] ?? '').filter(name => name.startsWith('chatctl-smoke-'));
-  const run = startProcess(t, cli, ['smoke', 'scenario.json', '--spawn', '-o', 'ndjson', '--report', 'junit=r.xml']);
-  await run.line('"on"');
-  t.is(spawned().length, 1);
-  run.child.kill('SIGINT');
-  const ended = await run.ended;
-  t.is(ended.code, 130, ended.stderr);
-  t.regex(ended.stdout, /"id":"waits".*"ok":false.*Interrupted/);
-  t.regex(ended.stdout, /"id":"clean".*"ok":true/);
-  t.regex(readFileSync(join(cli.cwd, 'r.xml'), 'utf8'), /errors="1"/);
-  t.deepEqual(spawned(), []);
-});
+test.serial(
+  'after Ctrl-C the step fails, what cleans up is done, reports are written, and the server is gone',
+  async t => {
+    const cli = await bareCli(t, 'sqlite');
+    cli.env['TMPDIR'] = temporaryDir(t);
+    const waits = {id: 'waits', expect: 'bob', event: 'type==never', within: '60s'};
+    scenario(cli, [{id: 'on', connect: 'bob'}, waits, {...cleaned, request: 'POST /api/rooms/', body: {name: 'x'}}]);
+    const spawned = () => readdirSync(cli.env['TMPDIR'] ?? '').filter(name => name.startsWith('chatctl-smoke-'));
+    const run = startProcess(t, cli, ['smoke', 'scenario.json', '--spawn', '-o', 'ndjson', '--report', 'junit=r.xml']);
+    await run.line('"on"');
+    t.is(spawned().length, 1);
+    run.child.kill('SIGINT');
+    const ended = await run.ended;
+    t.is(ended.code, 130, ended.stderr);
+    t.regex(ended.stdout, /"id":"waits".*"ok":false.*Interrupted/);
+    t.regex(ended.stdout, /"id":"clean".*"ok":true/);
+    t.regex(readFileSync(join(cli.cwd, 'r.xml'), 'utf8'), /errors="1"/);
+    t.deepEqual(spawned(), []);
+  },
+);
 
-test('the CI job of the README does on a fresh copy what it says', async t => {
+test.serial('the CI job of the README does on a fresh copy what it says', async t => {
   const [, job = ''] = /```yaml\n(jobs:[^`]*)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
   const {jobs} = parse(job) as {jobs: {smoke: {steps: {run?: string}[]}}};
   const lines = jobs.smoke.steps.flatMap(({run}) => run ?? []);

@@ -1,13 +1,12 @@
 // How fast the built package answers. What is loaded is exact; times are held with room, as machines are busy.
 import {spawnSync} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join, resolve} from 'node:path';
 import test from 'ava';
 import type {TestCli} from '../helpers/cli.ts';
 import {seededCli} from '../helpers/seeded.ts';
 
-const program = fileURLToPath(new URL('../../dist/bin/chatctl.js', import.meta.url));
+const program = resolve('dist/bin/chatctl.js');
 
 /** The packages that a run loads. */
 function loaded(cli: TestCli, args: string[]): Set<string> {

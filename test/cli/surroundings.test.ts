@@ -11,8 +11,8 @@ import {seededCli} from '../helpers/seeded.ts';
 
 const test = anyTest;
 const run = promisify(execFile);
-const program = fileURLToPath(new URL('../../bin/chatctl.ts', import.meta.url));
-const started = [process.execPath, '--import', import.meta.resolve('tsx'), program];
+const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
+const started = [process.execPath, program];
 
 const isRoot = process.getuid?.() === 0;
 const asRoot: TestFn | typeof anyTest.skip = isRoot ? anyTest : anyTest.skip;

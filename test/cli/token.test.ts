@@ -1,9 +1,9 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import jwt from 'jsonwebtoken';
 import {testSecrets} from '../helpers/chat.ts';
-import {bareCli, type Ended} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, type Ended, type TestCli} from '../helpers/cli.ts';
 
 const now = () => Math.floor(Date.now() / 1_000);
 const {JWT_SECRET: apiSecret, CENTRIFUGO_TOKEN_SECRET: realtimeSecret} = testSecrets;
@@ -82,16 +82,29 @@ for (const [title, [claims, secret, flags, code, fix]] of Object.entries(faults)
     t.is(refused.code, 6);
     t.deepEqual(codes(refused), [code]);
     t.regex(String(refused.at('problems.0.fix')), fix);
+    await mintsRightOne(t, cli, refused, flags);
     const plain = await cli(['token', 'verify', ...flags], {stdin: token});
     t.regex(plain.stdout, new RegExp(`^not valid[\\s\\S]*${code}: `));
   });
+}
+
+/** The printed command makes a token that passes where this one was refused. */
+async function mintsRightOne(t: ExecutionContext, cli: TestCli, refused: Ended, flags: string[] = []): Promise<void> {
+  const [, line = ''] = /chatctl (token [^.;]*)$/.exec(String(refused.at('problems.0.fix'))) ?? [];
+  const minted = await cli(line.replace('<user>', 'alice').split(' '));
+  t.is(minted.code, 0, `${line}: ${minted.stderr}`);
+  const kind = flags.includes('--for') ? [] : ['--for', String(refused.at('kind'))];
+  const verified = await cli(['token', 'verify', ...flags, ...kind], {stdin: minted.stdout});
+  t.is(verified.code, 0, verified.stdout);
 }
 
 test('a token made with another algorithm, or with none, is refused by that name', async t => {
   const cli = await bareCli(t, 'sqlite');
   for (const algorithm of ['HS512', 'none'] as const) {
     const token = jwt.sign({sub: 'alice'}, algorithm === 'none' ? '' : apiSecret, {algorithm});
-    t.deepEqual(codes(await cli(['token', 'verify', '--json'], {stdin: token})), ['wrong_algorithm']);
+    const refused = await cli(['token', 'verify', '--json'], {stdin: token});
+    t.deepEqual(codes(refused), ['wrong_algorithm']);
+    await mintsRightOne(t, cli, refused);
   }
 });
 
@@ -123,4 +136,130 @@ test('without a secret no token is made, and the way to one is told', async t =>
   t.is(code, 2);
   t.is(stdout, '');
   t.regex(stderr, /JWT_SECRET is not set/);
+});
+
+test('a connection token subscribes to channels, and a subscription token overrides options of its channel', async t => {
+  const {cli, chat} = await cliBesideChat(t);
+  const channels = ['--channel', 'personal:alice', '--channel', 'personal:team'];
+  const connection = await cli(['token', 'connection', 'alice', ...channels, '--json']);
+  t.deepEqual(connection.at('claims.channels'), ['personal:alice', 'personal:team']);
+  const override = ['--override', 'presence=true', '--override', 'force_recovery=false'];
+  const subscription = await cli(['token', 'subscription', 'alice', ...override, '--json']);
+  t.deepEqual(subscription.at('claims.override'), {presence: {value: true}, force_recovery: {value: false}});
+  for (const {stdout, at} of [connection, subscription]) {
+    const live = await cli(['token', 'verify', '--live', '--json'], {stdin: String(at('token'))});
+    t.is(live.code, 0, stdout + live.stdout);
+    t.is(live.at('live.at'), chat.realtimeUrl);
+  }
+  for (const wrong of ['presence', 'presence=maybe', 'history=true']) {
+    t.is((await cli(['token', 'subscription', 'alice', '--override', wrong])).code, 2);
+  }
+});
+
+test('--live proves a token on the running server, and tells a server whose settings are others', async t => {
+  const {cli, chat} = await cliBesideChat(t);
+  cli.env['CHATCTL_API_URL'] = chat.apiUrl;
+  for (const args of [['jwt', 'alice'], ['service'], ['connection', 'alice'], ['subscription', 'alice']]) {
+    const {stdout} = await cli(['token', ...args]);
+    const live = await cli(
+      [
+        'token',
+        'verify',
+        '--live',
+        '--for',
+        args[0] === 'jwt' || args[0] === 'service' ? 'api' : String(args[0]),
+        '--json',
+      ],
+      {stdin: stdout},
+    );
+    t.is(live.code, 0, live.stdout);
+    t.is(live.at('live.ok'), true);
+  }
+  const others = {
+    JWT_SECRET: 'another-secret-0123456789-0123456789',
+    CENTRIFUGO_TOKEN_SECRET: 'a-third-secret-0123456789-0123456789',
+  };
+  for (const [args, kind, reason] of [
+    [['jwt', 'alice'], 'api', /401/],
+    [['connection', 'alice'], 'connection', /3500 invalid token/],
+  ] as [string[], string, RegExp][]) {
+    const {stdout} = await cli(['token', ...args], {env: others});
+    const refused = await cli(['token', 'verify', '--for', kind, '--live', '--json'], {stdin: stdout, env: others});
+    t.is(refused.code, 6, refused.stdout);
+    t.deepEqual(codes(refused), ['refused_live']);
+    t.regex(String(refused.at('live.reason')), reason);
+    const known = await cli(['token', 'verify', '--for', kind, '--live'], {stdin: stdout});
+    t.regex(known.stdout, /wrong_secret[\s\S]*refused_live/);
+  }
+  const foreign = await cli(['token', 'subscription', 'alice', 'personal:bob']);
+  t.deepEqual(codes(await cli(['token', 'verify', '--live', '--json'], {stdin: foreign.stdout})), ['not_own_channel']);
+  const expired = jwt.sign({sub: 'alice', exp: now() - 60}, realtimeSecret);
+  const late = await cli(['token', 'verify', '--for', 'connection', '--live', '--json'], {stdin: expired});
+  t.deepEqual(codes(late), ['token_expired', 'refused_live']);
+  const {stdout} = await cli(['token', 'connection', 'alice']);
+  const nobody = ['--live', '--for', 'connection', '--realtime-url', 'ws://127.0.0.1:1/'];
+  t.is((await cli(['token', 'verify', ...nobody], {stdin: stdout})).code, 5);
+});
+
+const files: Record<string, (secret: string) => object> = {
+  'version 6': secret => ({
+    client: {token: {hmac_secret_key: secret}},
+    channel: {namespaces: [{name: 'personal'}]},
+  }),
+  'version 5': secret => ({token_hmac_secret_key: secret, namespaces: [{name: 'personal'}]}),
+};
+
+for (const [title, file] of Object.entries(files)) {
+  test(`--against a Centrifugo's file of ${title} tells whether that one takes the token`, async t => {
+    const cli = await bareCli(t, 'sqlite');
+    const write = (content: object) => writeFileSync(join(cli.cwd, 'centrifugo.json'), JSON.stringify(content));
+    const verify = (stdin: string, ...more: string[]) =>
+      cli(['token', 'verify', '--against', 'centrifugo.json', '--json', ...more], {stdin});
+    const {stdout: connection} = await cli(['token', 'connection', 'alice']);
+    const {stdout: subscription} = await cli(['token', 'subscription', 'alice']);
+    write(file(realtimeSecret));
+    t.is((await verify(connection)).at('kind'), 'connection');
+    for (const token of [connection, subscription]) t.is((await verify(token)).code, 0);
+    const {stdout: elsewhere} = await cli(['token', 'subscription', 'alice', 'team:alice']);
+    t.deepEqual(codes(await verify(elsewhere)), ['unknown_namespace']);
+    t.deepEqual(codes(await verify(jwt.sign({sub: 'alice'}, 'nobody-knows-this-secret'))), ['wrong_secret']);
+    write(file('the-secret-of-that-centrifugo-0123456789'));
+    const differ = await verify(connection);
+    t.deepEqual(codes(differ), ['secrets_differ']);
+    t.regex(
+      String(differ.at('problems.0.message')),
+      /secret of centrifugo\.json\. It is signed with CENTRIFUGO_TOKEN_SECRET here/,
+    );
+    t.regex(String(differ.at('problems.0.fix')), /the same\. Then: chatctl token connection alice$/);
+  });
+}
+
+test('--against reads what else a Centrifugo demands, and takes secrets from its environment', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const own = 'the-secret-of-that-centrifugo-0123456789';
+  const {stdout: printed} = await cli(['centrifugo', 'config']);
+  writeFileSync(join(cli.cwd, 'centrifugo.json'), printed);
+  const against = ['token', 'verify', '--against', 'centrifugo.json', '--json'];
+  const {stdout: connection} = await cli(['token', 'connection', 'alice']);
+  t.is((await cli(against, {stdin: connection})).code, 0);
+  const env = {CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY: own};
+  t.deepEqual(codes(await cli(against, {stdin: connection, env})), ['secrets_differ']);
+  t.is((await cli(against, {stdin: jwt.sign({sub: 'alice'}, own), env})).code, 0);
+
+  const strict = {
+    client: {
+      token: {hmac_secret_key: realtimeSecret, issuer: 'me', audience: 'chat'},
+      subscription_token: {enabled: true, hmac_secret_key: own},
+    },
+    channel: {namespaces: [{name: 'personal'}]},
+  };
+  writeFileSync(join(cli.cwd, 'centrifugo.json'), JSON.stringify(strict));
+  t.deepEqual(codes(await cli(against, {stdin: connection})), ['wrong_issuer', 'wrong_audience']);
+  const claims = {sub: 'alice', iss: 'me', aud: ['chat'], channel: 'personal:alice'};
+  t.is((await cli(against, {stdin: jwt.sign(claims, own)})).code, 0);
+  t.deepEqual(codes(await cli(against, {stdin: jwt.sign(claims, realtimeSecret)})), ['secrets_differ']);
+
+  writeFileSync(join(cli.cwd, 'centrifugo.json'), 'client: {}');
+  t.is((await cli(against, {stdin: connection})).code, 2);
+  t.is((await cli(['token', 'verify', '--against', 'nowhere.json'], {stdin: connection})).code, 2);
 });

@@ -5,6 +5,7 @@ import {createInterface} from 'node:readline';
 import {PassThrough, Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
+import type {Io} from '../../src/cli/io.ts';
 import {run} from '../../src/cli/run.ts';
 import {startChat, type TestChat} from '../../src/testing.ts';
 import {driver, testSecrets} from './chat.ts';
@@ -12,6 +13,9 @@ import {emptyDatabase, temporaryDir, type Database} from './database.ts';
 
 /** The compiled sources, beside which the compiled tests lie. */
 const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** How a `chatctl` of these sources is started. */
+export const fromSource = {flags: [], script: join(root, 'bin/chatctl.js')};
 
 export interface Ended {
   code: number;
@@ -25,7 +29,7 @@ export interface TestCli {
   /** Runs in this process, with streams of its own and nobody to ask. */
   (
     args: string[],
-    more?: {stdin?: string; env?: Record<string, string>; tty?: boolean; columns?: number},
+    more?: {stdin?: string; env?: Record<string, string>; tty?: boolean; columns?: number; started?: Io['started']},
   ): Promise<Ended>;
   cwd: string;
   env: Record<string, string>;
@@ -57,7 +61,7 @@ export async function bareCli(t: ExecutionContext, database: Database): Promise<
       stderr: stderr.stream,
       env: {...env, ...more.env},
       cwd,
-      started: {flags: [], script: 'chatctl'},
+      started: more.started ?? {flags: [], script: 'chatctl'},
       onSignal: () => () => undefined,
     });
     return ended(code, stdout.text(), stderr.text());

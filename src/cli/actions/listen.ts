@@ -1,6 +1,5 @@
 // Follows what is delivered to a user: connects, waits until the subscription stands, runs the command of --exec, and
 // ends when what was asked for has come, or has not.
-import {spawn} from 'node:child_process';
 import {apiMinter} from '../../auth.ts';
 import {centrifugoTokenSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -11,6 +10,8 @@ import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
 import {fetchToken} from '../../api.ts';
 import type {Cli} from '../context.ts';
 import {deliveryOf, readable, type Delivery} from '../delivery.ts';
+import {told} from '../errors.ts';
+import {startCommand, type RunningCommand} from '../exec.ts';
 import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
 import {follow} from '../../follow.ts';
@@ -36,6 +37,9 @@ interface End {
   error?: ChatError;
 }
 
+/** How long to wait for what is expected when --timeout does not say: a script must not wait for ever. */
+const expectLimitMs = 30_000;
+
 export async function listen(cli: Cli, id: string | undefined, options: ListenOptions): Promise<void> {
   const expected = (options.expect ?? []).map(parseExpression);
   const since = options.recover === undefined ? undefined : toPosition(options.recover);
@@ -45,6 +49,7 @@ export async function listen(cli: Cli, id: string | undefined, options: ListenOp
   const tokens = await tokensOf(cli, user, channel);
 
   const session = startSession(cli, options, expected);
+  let command: RunningCommand | undefined;
   try {
     const follower = await follow({
       url,
@@ -53,17 +58,29 @@ export async function listen(cli: Cli, id: string | undefined, options: ListenOp
       since,
       onPublication: session.take,
       onSubscribed: context => session.subscribed(context, {user, channel, url}),
-      onEnded: error => session.end({reason: 'refused', code: exits.refused, error}),
+      onEnded: error => session.end({reason: 'refused', code: told(error).exit, error}),
     });
-    if (options.exec !== undefined) runCommand(cli, options.exec, session.end);
-    const end = await session.ended;
+    session.begin();
+    if (options.exec !== undefined) {
+      command = startCommand(cli.io, options.exec);
+      void command.ended.then(error => error && session.end({reason: 'exec_failed', code: exits.failure, error}));
+    }
+    const end = await withCommand(await session.ended, command, session.late);
     follower.close();
     session.tellEnd(end);
     if (end.error) throw end.error;
     if (end.code !== exits.ok) throw new Exit(end.code);
   } finally {
+    command?.kill();
     session.close();
   }
+}
+
+/** What came counts only when the command that was to bring it about has ended well; it has the rest of the time. */
+async function withCommand(end: End, command: RunningCommand | undefined, late: Promise<void>): Promise<End> {
+  if (command === undefined || !['count', 'expected'].includes(end.reason)) return end;
+  const failed = await Promise.race([command.ended, late]);
+  return failed ? {reason: 'exec_failed', code: exits.failure, error: failed} : end;
 }
 
 function toPosition(text: string): StreamPosition {
@@ -100,17 +117,28 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
   let events = 0;
   let epoch: string | undefined;
   let first = true;
-  let end: (end: End) => void = () => undefined;
+  // What comes after the end, such as the rest of what was recovered, is not told any more.
+  let isOver = false;
+  let settle: (end: End) => void = () => undefined;
   const ended = new Promise<End>(resolve => {
-    end = resolve;
+    settle = resolve;
   });
+  const end = (how: End) => {
+    isOver = true;
+    settle(how);
+  };
 
   const write = (record: object, text: string) => {
     if (options.raw) return;
     if (forPerson) io.stdout.write(`${text}\n`);
     else cli.line(record);
   };
+  let isLate: () => void = () => undefined;
+  const late = new Promise<void>(resolve => {
+    isLate = resolve;
+  });
   const timeOut = () => {
+    isLate();
     if (pending.length > 0 && events > 0) return end({reason: 'not_expected', code: exits.checkFailed});
     end({reason: 'timeout', code: exits.timeout});
   };
@@ -118,10 +146,10 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
     if (pending.length > 0 || (options.count !== undefined && events < options.count)) return timeOut();
     end({reason: 'for', code: exits.ok});
   };
-  const timers = [
-    options.for === undefined ? undefined : setTimeout(forIsOver, options.for),
-    cli.globals.timeout === undefined ? undefined : setTimeout(timeOut, cli.globals.timeout),
-  ];
+  const waits = options.for === undefined && expected.length > 0;
+  const limit = cli.globals.timeout ?? (waits ? expectLimitMs : undefined);
+  let timers: (NodeJS.Timeout | undefined)[] = [];
+  const started = performance.now();
   const onGone = () => end({reason: 'closed', code: exits.ok});
   io.stdout.once('error', onGone);
   const offSignals = [
@@ -131,7 +159,7 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
 
   function take(publication: PublicationContext): void {
     const delivery = deliveryOf(publication, epoch);
-    if (!isWanted(delivery, options)) return;
+    if (isOver || !isWanted(delivery, options)) return;
     events += 1;
     if (options.raw) io.stdout.write(`${JSON.stringify(publication.data)}\n`);
     write(delivery, readable(delivery));
@@ -154,15 +182,26 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
       write({type: 'gap', channel: who.channel, ...position}, 'Back, and something was missed: fetch the rooms again.');
   }
 
+  /** The time runs from when the subscription stands. */
+  function begin(): void {
+    timers = [
+      options.for === undefined ? undefined : setTimeout(forIsOver, options.for),
+      limit === undefined ? undefined : setTimeout(timeOut, limit),
+    ];
+  }
+
   return {
     take,
     subscribed,
+    begin,
     ended,
+    /** The time is over, also after the end that was waited for. */
+    late,
     end,
     tellEnd({reason, code}: End) {
       for (const each of pending) cli.note(`Did not come: ${each.text}`);
       write(
-        {type: 'end', reason, events, exit_code: code},
+        {type: 'end', reason, events, duration_ms: Math.round(performance.now() - started), exit_code: code},
         `Ended (${reason.replace('_', ' ')}) after ${events} event(s).`,
       );
     },
@@ -176,15 +215,4 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
 
 function isWanted({data, room_id}: Delivery, {type, room}: ListenOptions): boolean {
   return (type === undefined || type.includes(data.type)) && (room === undefined || room === room_id);
-}
-
-/** Runs while we listen; its output goes to stderr, since stdout is ours. */
-function runCommand(cli: Cli, command: string, end: (end: End) => void): void {
-  const child = spawn(command, {shell: true, stdio: ['ignore', 'pipe', 'pipe'], cwd: cli.io.cwd, env: cli.io.env});
-  for (const stream of [child.stdout, child.stderr]) stream.pipe(cli.io.stderr, {end: false});
-  child.once('exit', code => {
-    if (code === 0) return;
-    const error = new ChatError('internal', `The command of --exec ended with ${code ?? 'a signal'}: ${command}`);
-    end({reason: 'exec_failed', code: exits.failure, error});
-  });
 }

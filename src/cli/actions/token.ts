@@ -6,9 +6,12 @@ import {ChatError} from '../../core/errors.ts';
 import {explainToken, type Explanation, type TokenKind} from '../../core/explain.ts';
 import {isSignedBy} from '../../core/token-signature.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted} from '../../core/tokens.ts';
+import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
+import {readCentrifugoFile} from '../centrifugo-file.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
+import {proveApiToken, proveRealtimeToken, type Proof} from '../prove.ts';
 import {pickUser} from './choices.ts';
 import {toUser} from './parse.ts';
 
@@ -18,7 +21,7 @@ interface MintOptions {
   info?: unknown;
   meta?: unknown;
   channel?: string[];
-  override?: Record<string, unknown>;
+  override?: Record<string, {value: boolean}>;
 }
 
 /** The lifetime in seconds, null for one that never ends. */
@@ -73,12 +76,7 @@ export async function mintSubscription(
 ): Promise<void> {
   const sub = toUser(await pickUser(cli, user, 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
-  // Centrifugo wants each as an object with its value.
-  const overridden = Object.entries(override ?? {}).map(([name, value]) => [name, {value}]);
-  const extra = {
-    ...(info !== undefined && {info}),
-    ...(override !== undefined && {override: Object.fromEntries(overridden) as object}),
-  };
+  const extra = {...(info !== undefined && {info}), ...(override && {override})};
   const minted = mintSubscriptionToken(
     centrifugoTokenSecret(await cli.config()),
     sub,
@@ -90,11 +88,18 @@ export async function mintSubscription(
   printToken(cli, minted, {channel: wanted});
 }
 
+/** An explanation, and what the running server said where it was asked. */
+interface Told extends Explanation {
+  live?: Proof;
+}
+
 interface VerifyOptions {
   file?: string;
   for?: TokenKind;
   user?: string;
   channel?: string;
+  against?: string;
+  live?: boolean;
 }
 
 const tokenLimit = 64 * 1_024;
@@ -103,7 +108,7 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
   const token = (await toToken(cli, argument, options.file)).trim();
   const config = await cli.config();
   const {requireExp, serviceScope, issuer, audience, maxAgeSeconds} = claimRules(config);
-  const explanation = explainToken(token, {
+  const explanation: Told = explainToken(token, {
     apiSecrets: [config.JWT_SECRET ?? config.SECRET_KEY, config.JWT_SECRET_PREVIOUS].flatMap(
       secret => secret?.reveal() ?? [],
     ),
@@ -117,8 +122,11 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
     kind: options.for,
     user: options.user === undefined ? undefined : toUser(options.user),
     channel: options.channel,
+    centrifugo:
+      options.against === undefined ? undefined : readCentrifugoFile(resolve(cli.io.cwd, options.against), cli.io.env),
     nowSeconds: now(),
   });
+  if (options.live) await tryLive(cli, token, explanation);
   show(cli, explanation);
   if (!explanation.valid) throw new Exit(exits.refused);
 }
@@ -135,6 +143,34 @@ async function furtherKeys(cli: Cli, config: Config, token: string): Promise<{al
   } finally {
     await remote?.close();
   }
+}
+
+/** What the running server says; where it says otherwise, its settings are not those here. */
+async function tryLive(cli: Cli, token: string, explanation: Told): Promise<void> {
+  const live = await prove(cli, token, explanation);
+  explanation.live = live;
+  if (live.ok && !explanation.valid) cli.note(`${live.at} takes it all the same: its settings are not those here.`);
+  if (live.ok) return;
+  const isNews = explanation.problems.length === 0;
+  const message = `${live.at} refuses it: ${live.reason ?? ''}.${isNews ? ' Its settings or its clock are not those here.' : ''}`;
+  const fix = 'Hold the settings of both against each other: chatctl doctor';
+  explanation.problems.push({code: 'refused_live', message, fix: isNews ? fix : (explanation.problems[0]?.fix ?? fix)});
+  explanation.valid = false;
+}
+
+async function prove(cli: Cli, token: string, {kind, claims}: Explanation): Promise<Proof> {
+  if (kind === 'api') {
+    const {JWT_SERVICE_SCOPE: scope} = await cli.config();
+    return proveApiToken(await apiUrlOf(cli), token, String(claims?.['scope']).split(' ').includes(scope));
+  }
+  const url = await realtimeUrlOf(cli);
+  if (kind === 'connection') return proveRealtimeToken(url, token);
+  const {sub, channel} = claims ?? {};
+  if (typeof sub !== 'string' || typeof channel !== 'string') {
+    return {ok: false, at: url, reason: 'there is no user and channel in it to try'};
+  }
+  const secret = centrifugoTokenSecret(await cli.config());
+  return proveRealtimeToken(url, mintConnectionToken(secret, toUser(sub), now()).token, {channel, token});
 }
 
 async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {
@@ -161,10 +197,11 @@ function readTokenFile(path: string): string {
   }
 }
 
-function show(cli: Cli, explanation: Explanation): void {
+function show(cli: Cli, explanation: Told): void {
   if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(explanation);
   const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
   write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
   if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);
+  if (explanation.live?.ok) write(`${explanation.live.at} takes it`);
   for (const {code, message, fix} of explanation.problems) write(`${code}: ${message}\n  make a right one: ${fix}`);
 }

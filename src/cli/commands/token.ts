@@ -1,6 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
-import {claims, collect, json, ttl} from '../values.ts';
+import {claims, collect, json, overrides, ttl} from '../values.ts';
 
 const act = () => import('../actions/token.ts');
 
@@ -31,7 +31,7 @@ export function declareToken(program: Command): void {
     .option('--ttl <duration>', 'lifetime, or none', ttl, 120)
     .option('--info <json>', 'shown to others in presence', json)
     .option('--meta <json>', 'kept by Centrifugo', json)
-    .option('--channel <channel>', 'subscribed to by the server itself; may be repeated', collect);
+    .option('--channel <channel>', 'subscribe to it with the connection; may be repeated', collect);
   declare(token, {
     usage: 'subscription <user> [channel]',
     summary: 'A Centrifugo subscription token, for the user’s own channel unless another is named',
@@ -40,16 +40,23 @@ export function declareToken(program: Command): void {
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 300)
     .option('--info <json>', 'shown to others in presence', json)
-    .option('--override <name=value>', 'an option of the channel for this subscription; may be repeated', claims);
+    .option(
+      '--override <option=true|false>',
+      'an option of the channel for this subscription; may be repeated',
+      overrides,
+    );
   declare(token, {
     usage: 'verify [token]',
     summary: 'Decode a token, say what is wrong with it and how to make a right one',
     examples: ['token verify --file token.txt --for connection'],
+    features: ['realtime-url', 'api-url'],
     exits: '6 the token is not valid',
     load: async () => (await act()).verifyToken,
   })
     .option('--file <path>', 'read the token from a file, - for standard input')
     .addOption(new Option('--for <kind>', 'which kind it should be').choices(['api', 'connection', 'subscription']))
     .option('--user <user>', 'whose it should be')
-    .option('--channel <channel>', 'which channel it should be for');
+    .option('--channel <channel>', 'which channel it should be for')
+    .option('--against <file>', 'a Centrifugo’s JSON configuration that should take it, instead of the settings here')
+    .option('--live', 'try it on the running server as well');
 }

@@ -35,7 +35,7 @@ export function createStage(target: Target, io: Io): OpenStage {
     forgedToken: mintApiToken(randomBytes(32).toString('hex'), {sub: 'mallory'}, tokenTtlSeconds, now()).token,
     person(name) {
       const id = toUser(name);
-      const person = persons.get(id) ?? createPerson(apiUrl, id, () => mint(id));
+      const person = persons.get(id) ?? createPerson(apiUrl, id, () => Promise.resolve(mint(id)));
       persons.set(id, person);
       return person;
     },
