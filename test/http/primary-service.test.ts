@@ -75,7 +75,7 @@ for (const database of databases) {
     t.is(await end, 4_500);
     const refused = await request(server, alice, 'GET', path);
     t.is(refused.status, 401);
-    t.is(refused.body['code'], 'user_deactivated');
+    t.is(String(refused.body['code']), 'user_deactivated');
     t.is((await post('/login', {id: 'alice', password: 'demo'})).status, 403);
     t.is((await request(server, bob, 'GET', path)).status, 200);
   });
