@@ -21,8 +21,8 @@ export interface ParsedToken {
  */
 export function parseToken(token: string): ParsedToken {
   if (token.length > maxTokenLength) throw invalidToken(`is longer than ${maxTokenLength} characters`);
-  const [head = '', body = '', ...rest] = token.split('.');
-  if (rest.length !== 1 || ![head, body, ...rest].every(isCanonical)) {
+  const [head, body, signature, ...rest] = token.split('.').map(canonicalBytes);
+  if (!head || !body || !signature || rest.length > 0) {
     throw invalidToken('is not a JWT: it needs three base64url parts');
   }
   const header = parseObject(head);
@@ -36,12 +36,13 @@ export function parseToken(token: string): ParsedToken {
   return {token, header, payload, algorithm: alg, kid};
 }
 
-function isCanonical(part: string): boolean {
-  return part.length > 0 && Buffer.from(part, 'base64url').toString('base64url') === part;
+/** The bytes, or undefined when this is not the one way to write them. */
+function canonicalBytes(part: string): Buffer | undefined {
+  const bytes = Buffer.from(part, 'base64url');
+  return part !== '' && bytes.toString('base64url') === part ? bytes : undefined;
 }
 
-function parseObject(part: string): Fields | undefined {
-  const bytes = Buffer.from(part, 'base64url');
+function parseObject(bytes: Buffer): Fields | undefined {
   if (!isUtf8(bytes)) return undefined;
   try {
     const value: unknown = JSON.parse(bytes.toString());

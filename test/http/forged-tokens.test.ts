@@ -13,7 +13,9 @@ const claims = {sub: 'alice', iat: now, exp: now + 3_600};
 const hs256 = {alg: 'HS256', typ: 'JWT'};
 
 const encode = (value: unknown) =>
-  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+  (Buffer.isBuffer(value) ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))).toString(
+    'base64url',
+  );
 
 /** A token of any header and payload, be they text or JSON, with the right signature for HS256. */
 function forge(header: unknown, payload: unknown, secret: string = testSecrets.JWT_SECRET, hash = 'sha256'): string {
@@ -99,6 +101,14 @@ const tokens: Record<string, string> = {
   'valid in an hour': forge(hs256, {...claims, nbf: now + 3_600}),
   'with a crit header': forge({...hs256, crit: ['exp']}, claims),
   'with b64 false': forge({...hs256, b64: false, crit: ['b64']}, claims),
+  'with a kid that is not known': forge({...hs256, kid: 'nobody'}, claims),
+  'with a kid like a path': forge({...hs256, kid: '../../../../dev/null'}, claims),
+  'with a kid of SQL': forge({...hs256, kid: "' union select 'x"}, claims),
+  'with a kid of 4,000 characters': forge({...hs256, kid: 'k'.repeat(4_000)}, claims),
+  'with a number for a kid': forge({...hs256, kid: 1}, claims),
+  'with NUL in the kid': forge({...hs256, kid: 'a\u0000'}, claims),
+  'of another type': forge({...hs256, typ: 'secevent+jwt'}, claims),
+  'with bytes in the payload that are no UTF-8': forge(hs256, Buffer.from('{"sub":"\xff","exp":9999999999}', 'latin1')),
   'for a connection': mintConnectionToken(testSecrets.CENTRIFUGO_TOKEN_SECRET, userId('alice'), now).token,
   'for a subscription': mintSubscriptionToken(
     testSecrets.CENTRIFUGO_TOKEN_SECRET,
@@ -157,6 +167,13 @@ for (const [title, token] of Object.entries(accepted)) {
     t.is((await ask(api, serviceToken(), 'GET', '/api/users/42/')).at('id'), '42');
   });
 }
+
+test('refused where an age is set: a token that lives longer', async t => {
+  const verifyApiToken = apiTokenVerifier({...strict, issuer: undefined, audience: undefined, maxAgeSeconds: 3_600});
+  const api = await startApi(t, 'sqlite', {verifyApiToken});
+  mustBeUnauthenticated(t, await ask(api, forge(hs256, {...claims, exp: now + 3_601}), 'GET', path), /invalid_token/);
+  t.is((await ask(api, forge(hs256, claims), 'GET', path)).status, 200);
+});
 
 test('an expired token says that it is expired', async t => {
   const api = await startApi(t, 'sqlite');
