@@ -2,6 +2,7 @@
 // the large sizes.
 import test, {type ExecutionContext} from 'ava';
 import * as faults from '../scripts/faults/faults.ts';
+import {overload} from '../scripts/faults/overload.ts';
 import {databases, emptyDatabase, type Database} from './helpers/database.ts';
 
 async function holds(
@@ -60,3 +61,14 @@ test.serial('a broker that comes back empty costs a fetch, and no message', t =>
 test.serial('many clients that come back at once recover without our database', t =>
   holds(t, 'sqlite', options => faults.reconnectStorm({...options, clients: 30}), 2),
 );
+
+// What it costs the others in time is a figure of the large size: here the machine is shared with other tests.
+test.serial('T29, T31: clients that behave are served beside slow sockets and a flood', async t => {
+  const {broken, figures} = await overload({seconds: 1, slowSockets: 50, floodConnections: 20, rateLimits: 'on'});
+  t.log(JSON.stringify(figures));
+  t.deepEqual(
+    broken.filter(each => each !== 'not normal afterwards'),
+    [],
+  );
+  t.true((figures['of requests'] ?? 0) > 0);
+});

@@ -44,7 +44,7 @@ test('an unknown field is refused with those there are', async t => {
   t.regex(refused.stderr, /no field nmae[\s\S]*id, name/);
 });
 
-test('names that would steer the terminal are shown with their control characters escaped', async t => {
+test('T42, C11: names that would steer the terminal are shown with their control characters escaped', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general', '--member', 'alice']);
   await cli(['message', 'post', 'general', '-'], {stdin: 'line\nbreak \u202Eevil \u0085 end'});

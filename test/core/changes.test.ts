@@ -203,7 +203,7 @@ for (const database of databases) {
     t.deepEqual((await listMembers(chat, operator, id, page)).items, []);
   });
 
-  test(`${database}: search takes wildcards for themselves, folds case and width, and hides private rooms`, async t => {
+  test(`${database}: T32: search takes wildcards for themselves, folds case and width, and hides private rooms`, async t => {
     const chat = await openTestChat(t, database);
     const alice = await testUser(chat, 'alice');
     for (const name of ['100% sure', 'snake_case', 'Ｗｉｄｅ', 'plain']) await room(chat, [], {name});

@@ -6,14 +6,14 @@ import {ask, mustBeUnauthenticated, sendRaw, startApi, type Api} from '../helper
 
 const path = '/api/token/connection/';
 
-test('a request without an Authorization header gets a plain challenge', async t => {
+test('E41, T9: a request without an Authorization header gets a plain challenge', async t => {
   const api = await startApi(t, 'sqlite');
   const answer = await ask(api, undefined, 'GET', path);
   mustBeUnauthenticated(t, answer, 'Bearer');
   t.is(answer.at('code'), 'unauthenticated');
 });
 
-test('a token in the query or in a cookie is none', async t => {
+test('E44, T20: a token in the query or in a cookie is none', async t => {
   const api = await startApi(t, 'sqlite');
   const query = await ask(
     api,
@@ -38,7 +38,7 @@ const schemes: Record<string, string> = {
   'a tab': `Bearer\t${good}`,
 };
 for (const [title, authorization] of Object.entries(schemes)) {
-  test(`refused: an Authorization header with ${title}`, async t => {
+  test(`E42, T9: refused: an Authorization header with ${title}`, async t => {
     const api = await startApi(t, 'sqlite');
     mustBeUnauthenticated(
       t,
@@ -48,7 +48,7 @@ for (const [title, authorization] of Object.entries(schemes)) {
   });
 }
 
-test('refused: two Authorization headers, in either order', async t => {
+test('E43, T9: refused: two Authorization headers, in either order', async t => {
   const api = await startApi(t, 'sqlite');
   for (const tokens of [
     [good, 'x'],
@@ -60,7 +60,7 @@ test('refused: two Authorization headers, in either order', async t => {
   }
 });
 
-test('the scheme may be written in lower case', async t => {
+test('E42: the scheme may be written in lower case', async t => {
   const api = await startApi(t, 'sqlite');
   t.is((await ask(api, undefined, 'GET', path, undefined, {authorization: `bearer ${good}`})).status, 200);
 });

@@ -72,7 +72,7 @@ for (const database of databases) {
     t.true(seen.has(200) && seen.has(400) && seen.has(404), [...seen].join());
   });
 
-  test(`${database}: no write takes a field that is not the caller’s to set, and a refused one writes nothing`, async t => {
+  test(`${database}: T6, E18: no write takes a field that is not the caller’s to set, and a refused one writes nothing`, async t => {
     const api = await startApi(t, database);
     const room = `/api/rooms/${await testRoom(api.chat, {key: 'k'})}/`;
     const writes: [string, string, object][] = [

@@ -1,9 +1,11 @@
-// T33 to T37, T47: text that means something elsewhere, errors that know secrets, and the headers of every answer.
+// T3, T5, T33 to T37, T47, E27 to E29: text that means something elsewhere, errors that know secrets, and the headers of every answer.
 import test from 'ava';
 import {listEvents} from '../../src/core/outbox.ts';
 import {openRoutes, routes} from '../../src/http/koa.ts';
 import type {HttpOptions} from '../../src/http/context.ts';
-import {apiToken, operator, serviceToken} from '../helpers/chat.ts';
+import {mintOwnSubscriptionToken} from '../../src/core/tokens.ts';
+import {randomOf} from '../../scripts/faults/harness.ts';
+import {apiToken, operator, serviceToken, userId} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
 import {ask, startApi, testRoom} from '../helpers/http.ts';
 
@@ -189,3 +191,73 @@ for (const database of databases) {
     }
   });
 }
+
+for (const database of databases) {
+  test(`${database}: E27: a list does not begin at a message of another room, nor at one that is not there`, async t => {
+    const api = await startApi(t, database);
+    const [own, foreign] = [await testRoom(api.chat), await testRoom(api.chat, {members: []})];
+    const {body} = await ask(api, service, 'POST', `/api/rooms/${foreign}/messages/`, {content: 'x'});
+    for (const place of ['before', 'after', 'around']) {
+      for (const id of [String(body['id']), '4711']) {
+        const answer = await ask(api, mia, 'GET', `/api/rooms/${own}/messages/?${place}=${id}`);
+        t.is(answer.status, 400);
+        t.is(answer.at('code'), 'invalid_cursor');
+      }
+    }
+  });
+
+  test(`${database}: E28: a search of 10,000 characters is refused, and one of signs finds them`, async t => {
+    const api = await startApi(t, database);
+    await testRoom(api.chat, {name: '100% _sure_'});
+    for (const path of ['/api/search/?', '/api/rooms/search/?']) {
+      const long = await ask(api, mia, 'GET', `${path}q=${'x'.repeat(10_000)}`);
+      t.is(long.at('code'), 'too_long', long.text);
+      for (const [q, count] of Object.entries({'%': 1, _: 1, '%%': 0, '\\': 0, _sure_: 1})) {
+        t.is((await ask(api, mia, 'GET', `${path}q=${encodeURIComponent(q)}`)).at('count'), count, q);
+      }
+    }
+  });
+
+  test(`${database}: E29: names are bounded and need not differ; keys must, and say so`, async t => {
+    const api = await startApi(t, database);
+    const create = (body: object) => ask(api, service, 'POST', '/api/rooms/', body);
+    for (const [name, code] of [
+      ['', 'blank'],
+      [' ', 'blank'],
+      ['x'.repeat(101), 'too_long'],
+      ['a\nb', 'bad_characters'],
+    ]) {
+      t.is((await create({name})).at('code'), code);
+    }
+    for (const name of ['Lobby', 'Lobby', 'LOBBY', 'caf\u00e9', 'cafe\u0301', '\u{1F600}'.repeat(100)]) {
+      const made = await create({name});
+      t.is(made.status, 201, made.text);
+      t.is(made.at('name'), name, 'it is stored as it was sent');
+    }
+    t.is((await create({name: 'x', key: 'k'})).status, 201);
+    t.is((await create({name: 'y', key: 'k'})).at('code'), 'key_taken');
+    t.is((await create({name: 'y', key: 'K'})).status, 201, 'keys are compared as they are written');
+  });
+}
+
+test('T3: of a thousand channels that look like one’s own none but the own one gets a token', t => {
+  const own = 'personal:alice';
+  const signs = ['#', '$', ' ', ':', '::', ',', '/', '*', '&', '\u0000', '\u0430', '\u200b', 'A', '@', '%', '\u00e9'];
+  const random = randomOf(20_261_124);
+  const below = (n: number) => Math.floor(random() * n);
+  const changes = [
+    (text: string) => text.slice(0, below(text.length)),
+    (text: string) => text.slice(below(text.length)),
+    (text: string) => text.toUpperCase(),
+    (text: string) => text + text,
+    (text: string) => text.normalize('NFD').replace('i', 'i\u0307'),
+    (text: string) =>
+      `${text.slice(0, below(text.length))}${signs[below(signs.length)]}${text.slice(below(text.length))}`,
+  ];
+  const mint = (channel: string) => mintOwnSubscriptionToken('s'.repeat(32), userId('alice'), channel, 0);
+  for (let i = 0; i < 1_000; i++) {
+    const channel = changes[below(changes.length)]?.(own) ?? '';
+    if (channel !== own) t.throws(() => mint(channel), {code: 'permission_denied'}, channel);
+  }
+  t.truthy(mint(own).token);
+});

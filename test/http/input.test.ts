@@ -31,75 +31,98 @@ const deep = (levels: number) => `{"content":${'['.repeat(levels)}${']'.repeat(l
 const long = JSON.stringify({content: 'x'.repeat(64 * 1_024)});
 
 const bodies: Record<string, Bad> = {
-  'truncated JSON': {body: '{"content":', code: 'invalid_json'},
-  'an empty body': {body: '', code: 'body_required'},
-  'white space alone': {body: ' \n ', code: 'invalid_json'},
-  'a number': {body: '5', code: 'object_required'},
-  'a string': {body: '"hello"', code: 'object_required'},
-  null: {body: 'null', code: 'object_required'},
-  'a list': {body: '[{"content":"x"}]', code: 'object_required'},
-  'more than 64 KiB': {body: long, status: 413, code: 'too_large'},
-  'a gzip bomb': {
+  'E1: truncated JSON': {body: '{"content":', code: 'invalid_json'},
+  'E2: an empty body': {body: '', code: 'body_required'},
+  'E2: white space alone': {body: ' \n ', code: 'invalid_json'},
+  'E3: a number': {body: '5', code: 'object_required'},
+  'E3: a string': {body: '"hello"', code: 'object_required'},
+  'E4: null': {body: 'null', code: 'object_required'},
+  'E5: a list': {body: '[{"content":"x"}]', code: 'object_required'},
+  'E6, T30: more than 64 KiB': {body: long, status: 413, code: 'too_large'},
+  'E7, T30: a gzip bomb': {
     body: gzipSync(Buffer.alloc(10_000_000, ' ')),
     headers: {'content-encoding': 'gzip'},
     status: 413,
     code: 'too_large',
   },
-  'a field __proto__': {body: '{"content":"x","__proto__":{"polluted":1}}', code: 'invalid_json'},
-  'a field constructor': {body: '{"content":"x","constructor":{"prototype":{"polluted":1}}}'},
-  '33 levels': {body: deep(33), code: 'too_deep'},
-  '30,000 levels': {body: deep(30_000), code: 'too_deep'},
-  'bytes that are not UTF-8': {body: Buffer.from('{"content":"\xff\xfe"}', 'latin1'), code: 'invalid_encoding'},
-  'a UTF-8 sequence that is cut': {body: Buffer.from('{"content":"\xe2\x82"}', 'latin1'), code: 'invalid_encoding'},
-  'bytes that are not UTF-8, in gzip': {
+  'E8, T34: a field __proto__': {body: '{"content":"x","__proto__":{"polluted":1}}', code: 'invalid_json'},
+  'E9, T34: a field constructor': {body: '{"content":"x","constructor":{"prototype":{"polluted":1}}}'},
+  'E10, T30: 33 levels': {body: deep(33), code: 'too_deep'},
+  'E10, T30: 30,000 levels': {body: deep(30_000), code: 'too_deep'},
+  'E12: bytes that are not UTF-8': {body: Buffer.from('{"content":"\xff\xfe"}', 'latin1'), code: 'invalid_encoding'},
+  'E12: a UTF-8 sequence that is cut': {
+    body: Buffer.from('{"content":"\xe2\x82"}', 'latin1'),
+    code: 'invalid_encoding',
+  },
+  'E12: bytes that are not UTF-8, in gzip': {
     body: gzipSync(Buffer.from('{"content":"\xff"}', 'latin1')),
     headers: {'content-encoding': 'gzip'},
     code: 'invalid_encoding',
   },
-  'plain bytes called gzip': {body: '{"content":"x"}', headers: {'content-encoding': 'gzip'}, code: 'invalid_encoding'},
-  'gzip that is cut': {
+  'E32: plain bytes called gzip': {
+    body: '{"content":"x"}',
+    headers: {'content-encoding': 'gzip'},
+    code: 'invalid_encoding',
+  },
+  'E32: gzip that is cut': {
     body: gzipSync('{"content":"x"}').subarray(0, 20),
     headers: {'content-encoding': 'gzip'},
     code: 'invalid_encoding',
   },
-  'plain bytes called br': {body: '{"content":"x"}', headers: {'content-encoding': 'br'}, code: 'invalid_encoding'},
-  'an encoding nobody knows': {body: '{}', headers: {'content-encoding': 'foo'}, status: 415},
-  'plain text': {body: 'content=x', headers: {'content-type': 'text/plain'}, status: 415},
-  'a form': {body: 'content=x', headers: {'content-type': 'application/x-www-form-urlencoded'}, status: 415},
-  'JSON of another kind': {body: '{}', headers: {'content-type': 'application/vnd.api+json'}, status: 415},
-  'the charset utf-16': {body: '{}', headers: {'content-type': 'application/json; charset=utf-16'}, status: 415},
-  'a charset nobody knows': {body: '{}', headers: {'content-type': 'application/json; charset=klingon'}, status: 415},
-  'no content': {body: {}, code: 'required'},
-  'content null': {body: {content: null}, code: 'wrong_type'},
-  'content a number': {body: {content: 5}, code: 'wrong_type'},
-  'content an object': {body: {content: {}}, code: 'wrong_type'},
-  'content a list': {body: {content: ['x']}, code: 'wrong_type'},
-  'content true': {body: {content: true}, code: 'wrong_type'},
-  'empty content': {body: {content: ''}, code: 'blank'},
-  'content of spaces': {body: {content: ' \t\n\u00a0\u3000'}, code: 'blank'},
-  'content of zero-width characters': {body: {content: '\u200b\u200d\ufeff'}, code: 'blank'},
-  'content with NUL': {body: {content: 'a\u0000b'}, code: 'bad_characters'},
-  'content with half a surrogate pair': {body: '{"content":"a\\ud800"}', code: 'bad_characters'},
-  'content of 10,001 characters': {body: {content: 'x'.repeat(10_001)}, code: 'too_long'},
-  'content of 10,001 emoji': {body: {content: '😀'.repeat(10_001)}, code: 'too_long'},
-  'an unknown field': {body: {content: 'x', id: 7}, code: 'unknown_field'},
-  'fields of the stored row': {body: {content: 'x', seq: 1, version: 9, created_at: 'x', room_id: 1}},
-  'a client id that is empty': {body: {content: 'x', client_id: ''}, code: 'bad_format'},
-  'a client id of 256 characters': {body: {content: 'x', client_id: 'x'.repeat(256)}, code: 'bad_format'},
-  'a client id that is a number': {body: {content: 'x', client_id: 5}, code: 'wrong_type'},
-  'a client id with a line break': {body: {content: 'x', client_id: 'a\nb'}, code: 'bad_format'},
-  'an empty Idempotency-Key': {body: {content: 'x'}, headers: {'idempotency-key': ''}, code: 'bad_format'},
-  'an Idempotency-Key of 256 characters': {
+  'E32: plain bytes called br': {
+    body: '{"content":"x"}',
+    headers: {'content-encoding': 'br'},
+    code: 'invalid_encoding',
+  },
+  'E31: an encoding nobody knows': {body: '{}', headers: {'content-encoding': 'foo'}, status: 415},
+  'E30: plain text': {body: 'content=x', headers: {'content-type': 'text/plain'}, status: 415},
+  'E30: a form': {body: 'content=x', headers: {'content-type': 'application/x-www-form-urlencoded'}, status: 415},
+  'E30: JSON of another kind': {body: '{}', headers: {'content-type': 'application/vnd.api+json'}, status: 415},
+  'E20: the charset utf-16': {body: '{}', headers: {'content-type': 'application/json; charset=utf-16'}, status: 415},
+  'E20: a charset nobody knows': {
+    body: '{}',
+    headers: {'content-type': 'application/json; charset=klingon'},
+    status: 415,
+  },
+  'E17: no content': {body: {}, code: 'required'},
+  'E17: content null': {body: {content: null}, code: 'wrong_type'},
+  'E17: content a number': {body: {content: 5}, code: 'wrong_type'},
+  'E17: content an object': {body: {content: {}}, code: 'wrong_type'},
+  'E17: content a list': {body: {content: ['x']}, code: 'wrong_type'},
+  'E17: content true': {body: {content: true}, code: 'wrong_type'},
+  'E15: empty content': {body: {content: ''}, code: 'blank'},
+  'E15: content of spaces': {body: {content: ' \t\n\u00a0\u3000'}, code: 'blank'},
+  'E15: content of zero-width characters': {body: {content: '\u200b\u200d\ufeff'}, code: 'blank'},
+  'E13, T35: content with NUL': {body: {content: 'a\u0000b'}, code: 'bad_characters'},
+  'E14, T35: content with half a surrogate pair': {body: '{"content":"a\\ud800"}', code: 'bad_characters'},
+  'E16, T30: content of 10,001 characters': {body: {content: 'x'.repeat(10_001)}, code: 'too_long'},
+  'E16, T30: content of 10,001 emoji': {body: {content: '😀'.repeat(10_001)}, code: 'too_long'},
+  'E18, T6: an unknown field': {body: {content: 'x', id: 7}, code: 'unknown_field'},
+  'E18, T6: fields of the stored row': {body: {content: 'x', seq: 1, version: 9, created_at: 'x', room_id: 1}},
+  'E39, T38: a client id that is empty': {body: {content: 'x', client_id: ''}, code: 'bad_format'},
+  'E39, T38: a client id of 256 characters': {body: {content: 'x', client_id: 'x'.repeat(256)}, code: 'bad_format'},
+  'E39, T38: a client id that is a number': {body: {content: 'x', client_id: 5}, code: 'wrong_type'},
+  'E39, T38: a client id with a line break': {body: {content: 'x', client_id: 'a\nb'}, code: 'bad_format'},
+  'E39: an empty Idempotency-Key': {body: {content: 'x'}, headers: {'idempotency-key': ''}, code: 'bad_format'},
+  'E39: an Idempotency-Key of 256 characters': {
     body: {content: 'x'},
     headers: {'idempotency-key': 'x'.repeat(256)},
     code: 'bad_format',
   },
-  'an Idempotency-Key with a space': {body: {content: 'x'}, headers: {'idempotency-key': 'a b'}, code: 'bad_format'},
-  'an Idempotency-Key with a tab': {body: {content: 'x'}, headers: {'idempotency-key': 'a\tb'}, code: 'bad_format'},
+  'E39: an Idempotency-Key with a space': {
+    body: {content: 'x'},
+    headers: {'idempotency-key': 'a b'},
+    code: 'bad_format',
+  },
+  'E39: an Idempotency-Key with a tab': {
+    body: {content: 'x'},
+    headers: {'idempotency-key': 'a\tb'},
+    code: 'bad_format',
+  },
 };
 
 for (const [title, {body, headers, status = 400, code}] of Object.entries(bodies)) {
-  test(`refused: a message with ${title}`, async t => {
+  test(`refused, a message with ${title}`, async t => {
     const api = await startApi(t, 'sqlite');
     mustBeProblem(t, await post(api, body, headers), status, code);
     t.is((await ask(api, serviceToken(), 'GET', '/api/rooms/?all=true')).at('results.0.last_message'), null);
@@ -108,8 +131,8 @@ for (const [title, {body, headers, status = 400, code}] of Object.entries(bodies
 }
 
 const goodBodies: Record<string, Bad> = {
-  'a byte order mark before it': {body: '\ufeff{"content":"x"}'},
-  'fields twice, the last of which counts': {body: '{"content":"y","content":"x"}'},
+  'E19: a byte order mark before it': {body: '\ufeff{"content":"x"}'},
+  'E11: fields twice, the last of which counts': {body: '{"content":"y","content":"x"}'},
   'white space around it': {body: '{"content":"  x\\n"}'},
   'the charset utf-8 in quotes': {
     body: '{"content":"x"}',
@@ -120,7 +143,7 @@ const goodBodies: Record<string, Bad> = {
   brotli: {body: brotliCompressSync('{"content":"x"}'), headers: {'content-encoding': 'br'}},
 };
 for (const [title, {body, headers}] of Object.entries(goodBodies)) {
-  test(`accepted: a message with ${title}`, async t => {
+  test(`accepted, a message with ${title}`, async t => {
     const api = await startApi(t, 'sqlite');
     const answer = await post(api, body, headers);
     t.is(answer.status, 201, answer.text);
@@ -129,7 +152,7 @@ for (const [title, {body, headers}] of Object.entries(goodBodies)) {
 }
 
 for (const database of databases) {
-  test(`${database}: 10,000 emoji, replacement characters and every script are stored as they came`, async t => {
+  test(`${database}: E16: 10,000 emoji, replacement characters and every script are stored as they came`, async t => {
     const api = await startApi(t, database);
     for (const content of [
       '😀'.repeat(10_000),
@@ -144,7 +167,7 @@ for (const database of databases) {
     }
   });
 
-  test(`${database}: what the database could not store is refused in every text field`, async t => {
+  test(`${database}: E13, E14, T35: what the database could not store is refused in every text field`, async t => {
     const api = await startApi(t, database);
     const room = await testRoom(api.chat, {key: 'k'});
     const service = serviceToken();
@@ -171,7 +194,7 @@ for (const database of databases) {
   });
 }
 
-test('refused: two Idempotency-Key headers', async t => {
+test('E39: refused: two Idempotency-Key headers', async t => {
   const api = await startApi(t, 'sqlite');
   const body = '{"content":"x"}';
   const head = `POST /api/rooms/${await testRoom(api.chat)}/messages/ HTTP/1.1

@@ -9,7 +9,7 @@ const sam = apiToken('sam');
 const service = serviceToken();
 
 for (const database of databases) {
-  test(`${database}: one joins a public room once, and a refused join consumes no version`, async t => {
+  test(`${database}: E70: one joins a public room once, and a refused join consumes no version`, async t => {
     const api = await startApi(t, database);
     const room = `/api/rooms/${await testRoom(api.chat)}/`;
     t.is((await ask(api, sam, 'POST', '/api/rooms/999999/join/')).status, 404);
@@ -26,7 +26,7 @@ for (const database of databases) {
     t.is((await ask(api, service, 'GET', room)).at('version'), joined.at('room.version'));
   });
 
-  test(`${database}: of two first joins at once one is taken, and the version rises by one`, async t => {
+  test(`${database}: E72: of two first joins at once one is taken, and the version rises by one`, async t => {
     const api = await startApi(t, database);
     const room = `/api/rooms/${await testRoom(api.chat)}/`;
     const {body} = await ask(api, service, 'GET', room);
@@ -37,7 +37,7 @@ for (const database of databases) {
     t.is(after.at('member_count'), Number(body['member_count']) + 1);
   });
 
-  test(`${database}: who left may not post, and leaving twice is refused`, async t => {
+  test(`${database}: E71: who left may not post, and leaving twice is refused`, async t => {
     const api = await startApi(t, database);
     const room = `/api/rooms/${await testRoom(api.chat)}/`;
     const left = await ask(api, mia, 'POST', `${room}leave/`);

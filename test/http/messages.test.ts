@@ -30,7 +30,7 @@ for (const database of databases) {
     t.is((await ask(api, mia, 'POST', `${room}messages/`, {content: 'again'})).status, 201);
   });
 
-  test(`${database}: a client id with other content is refused, and repeated it gives the first answer`, async t => {
+  test(`${database}: E40: a client id with other content is refused, and repeated it gives the first answer`, async t => {
     const api = await startApi(t, database);
     const path = `/api/rooms/${await testRoom(api.chat)}/messages/`;
     const first = await ask(api, mia, 'POST', path, {content: 'hello', client_id: 'c1'});
@@ -45,7 +45,7 @@ for (const database of databases) {
     t.is(again.headers.get('idempotency-replayed'), 'true');
   });
 
-  test(`${database}: the Idempotency-Key header is the client id, and each author has ids of their own`, async t => {
+  test(`${database}: T38: the Idempotency-Key header is the client id, and each author has ids of their own`, async t => {
     const api = await startApi(t, database);
     const path = `/api/rooms/${await testRoom(api.chat)}/messages/`;
     const key = {'idempotency-key': 'k1'};
@@ -61,7 +61,7 @@ for (const database of databases) {
     t.is((await ask(api, serviceToken(), 'POST', path, {content: 'system'}, key)).status, 201);
   });
 
-  test(`${database}: twenty posts of one client id at once make one message`, async t => {
+  test(`${database}: E40: twenty posts of one client id at once make one message`, async t => {
     const api = await startApi(t, database);
     const path = `/api/rooms/${await testRoom(api.chat)}/messages/`;
     const answers = await Promise.all(

@@ -36,7 +36,7 @@ function operationsOf({paths}: Document): [string, Operation][] {
   );
 }
 
-test('every route of the router is in the document, and the other way round', async t => {
+test('T46: every route of the router is in the document, and the other way round', async t => {
   const document = await documentOf(await startApi(t, 'sqlite'));
   const served = [...routes, ...openRoutes].map(({method, path}) => `${method} ${path}`);
   t.deepEqual(

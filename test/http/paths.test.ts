@@ -21,7 +21,7 @@ const tooBig = ['9007199254740991', '9007199254740993', '9223372036854775808', '
 const ids = [...odd, ...tooBig];
 
 for (const database of databases) {
-  test(`${database}: an id that is no room’s, however it is written, is answered like one that is absent`, async t => {
+  test(`${database}: E21, E22, E23, E24: an id that is no room’s, however it is written, is answered like one that is absent`, async t => {
     const api = await startApi(t, database);
     const absent = await ask(api, mia, 'GET', '/api/rooms/999/');
     mustBeProblem(t, absent, 404, 'room_not_found');
@@ -44,7 +44,7 @@ for (const database of databases) {
     }
   });
 
-  test(`${database}: so it is with messages, users and keys`, async t => {
+  test(`${database}: E21: so it is with messages, users and keys`, async t => {
     const api = await startApi(t, database);
     const room = await testRoom(api.chat);
     for (const id of ids) {
@@ -56,7 +56,7 @@ for (const database of databases) {
     }
   });
 
-  test(`${database}: limits and pages that are none are refused, each with a code`, async t => {
+  test(`${database}: E25, E26: limits and pages that are none are refused, each with a code`, async t => {
     const api = await startApi(t, database);
     const room = await testRoom(api.chat);
     const lists = ['/api/rooms/', '/api/search/', `/api/rooms/${room}/messages/`, `/api/rooms/${room}/members/`];
@@ -115,7 +115,7 @@ test('every path is served with the last slash and without, and is never redirec
   }
 });
 
-test('a method that a path does not have is refused with those that it has', async t => {
+test('E37: a method that a path does not have is refused with those that it has', async t => {
   const api = await startApi(t, 'sqlite');
   for (const path of new Set([...routes, ...openRoutes].map(route => example(route.path)))) {
     const {headers} = await ask(api, undefined, 'OPTIONS', path);
@@ -172,13 +172,13 @@ function sendGet(api: Api, path: string): Promise<Answer> {
   return sendRaw(api, [`GET ${path} HTTP/1.1`, 'Host: a', `Authorization: Bearer ${mia}`]);
 }
 
-test('a request with two Host headers is refused', async t => {
+test('E35, T27: a request with two Host headers is refused', async t => {
   const api = await startApi(t, 'sqlite');
   const answer = await sendRaw(api, ['GET /healthz HTTP/1.1', 'Host: a', 'Host: b']);
   mustBeProblem(t, answer, 400, 'invalid_input');
 });
 
-test('links are on the public URL, whatever Host and X-Forwarded headers say', async t => {
+test('T27: links are on the public URL, whatever Host and X-Forwarded headers say', async t => {
   const api = await startApi(t, 'sqlite', {trustProxy: 1});
   await testRoom(api.chat);
   await testRoom(api.chat);
@@ -189,7 +189,7 @@ test('links are on the public URL, whatever Host and X-Forwarded headers say', a
   t.is(answer.at('next'), 'https://chat.example/api/rooms/?limit=1&page=2');
 });
 
-test('a body that is cut off leaves the server well', async t => {
+test('E33, E34: a body that is cut off leaves the server well', async t => {
   const api = await startApi(t, 'sqlite');
   const head = ['POST /api/rooms/7/messages/ HTTP/1.1', 'Host: a', `Authorization: Bearer ${mia}`];
   const both = await sendRaw(api, [...head, 'Content-Length: 5', 'Transfer-Encoding: chunked'], '0\r\n\r\n');
@@ -199,7 +199,7 @@ test('a body that is cut off leaves the server well', async t => {
   t.is((await ask(api, mia, 'GET', '/healthz')).status, 200);
 });
 
-test('an answer is JSON also where a page is asked for', async t => {
+test('E38: an answer is JSON also where a page is asked for', async t => {
   const api = await startApi(t, 'sqlite');
   const answer = await ask(api, mia, 'GET', '/api/rooms/', undefined, {accept: 'text/html'});
   t.is(answer.status, 200);

@@ -100,7 +100,7 @@ for (const database of databases) {
     t.is((await ask(api, service, 'GET', '/api/rooms/?all=maybe')).status, 400);
   });
 
-  test(`${database}: a search finds public rooms and own ones, and takes % and _ as they stand`, async t => {
+  test(`${database}: E28, T32: a search finds public rooms and own ones, and takes % and _ as they stand`, async t => {
     const api = await startApi(t, database);
     await testRoom(api.chat, {name: 'public 100%', members: []});
     await testRoom(api.chat, {name: 'private mine', visibility: 'private'});

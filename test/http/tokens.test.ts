@@ -27,7 +27,7 @@ const foreign = {
   'one in another script': 'personal:аlice',
 };
 for (const [title, channel] of Object.entries(foreign)) {
-  test(`no subscription token for a channel that is ${title}`, async t => {
+  test(`E69, T3: no subscription token for a channel that is ${title}`, async t => {
     const api = await startApi(t, 'sqlite');
     const query = `?channel=${encodeURIComponent(channel)}`;
     const answer = await ask(api, alice, 'GET', `/api/token/subscription/${query}`);
@@ -37,7 +37,7 @@ for (const [title, channel] of Object.entries(foreign)) {
 }
 
 for (const query of ['', '?channel=', '?channel=personal:alice&channel=personal:alice', '?channel[]=personal:alice']) {
-  test(`no subscription token without one channel: "${query}"`, async t => {
+  test(`E69: no subscription token without one channel: "${query}"`, async t => {
     const api = await startApi(t, 'sqlite');
     const answer = await ask(api, alice, 'GET', `/api/token/subscription/${query}`);
     t.is(answer.status, 400);
