@@ -189,6 +189,17 @@ export async function listMembers(
   return numberedPage(page, await listRows(chat.db, id, {search, ...offsetOf(page)}), room.memberCount);
 }
 
+/** All of them, however many: from one page to the next by id, where a numbered page counts off those before it. */
+export async function listMemberIds(chat: Chat, actor: Actor, id: RoomId): Promise<UserId[]> {
+  await mustSeeRoom(chat.db, actor, id);
+  const all: UserId[] = [];
+  for (;;) {
+    const page = await listReceivers(chat.db, id, all.at(-1) ?? '', chunkSize);
+    for (const {userId} of page) all.push(userId);
+    if (page.length < chunkSize) return all;
+  }
+}
+
 /** Moves the caller's read marker; it never goes back and not past the last message. */
 export async function markRead(
   chat: Chat,

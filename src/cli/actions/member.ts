@@ -96,10 +96,7 @@ export async function removeMembers(
 async function removeAll(cli: Cli, room: Room): Promise<void> {
   if (!cli.globals.dryRun) await cli.ask.agree(`Remove all ${room.memberCount} members of "${room.name}"?`);
   const chat = await cli.chat();
-  const {items} = await listPages(cli, {limit: 1, all: true}, page =>
-    members.listMembers(chat, cli.actor, room.id, page),
-  );
-  const users = items.map(member => member.user.id);
+  const users = await members.listMemberIds(chat, cli.actor, room.id);
   if (users.length > 0) cli.sameAs({method: 'POST', path: `/api/rooms/${room.id}/members/`, body: {remove: users}});
   const {removed} = await members.changeMembers(chat, cli.actor, room.id, {add: [], remove: users});
   const events = cli.events();
