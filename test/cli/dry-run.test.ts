@@ -11,7 +11,7 @@ import {openTestChat, userId} from '../helpers/chat.ts';
 import {testCli, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
 
-const tables = ['rooms', 'members', 'messages', 'users', 'outbox'];
+const tables = ['rooms', 'members', 'messages', 'users', 'outbox', 'audit'];
 
 async function contents(chat: OpenChat): Promise<Record<string, unknown[]>> {
   const found: [string, unknown[]][] = [];
@@ -35,6 +35,7 @@ const writes = [
   ['message', 'delete', '1'],
   ['user', 'upsert', 'erin'],
   ['user', 'deactivate', 'alice'],
+  ['user', 'erase', 'alice', '--messages', 'delete'],
 ];
 
 for (const database of databases) {
