@@ -6,7 +6,7 @@ import {openChat, type OpenChat} from '../../src/open.ts';
 import {testCli, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
 
-const tables = ['rooms', 'members', 'messages', 'users', 'outbox'];
+const tables = ['rooms', 'members', 'messages', 'users', 'outbox', 'audit'];
 
 async function contents(chat: OpenChat): Promise<Record<string, unknown[]>> {
   const found: [string, unknown[]][] = [];
@@ -33,6 +33,7 @@ const writes = [
   ['import', 'backup.ndjson', '--mode', 'upsert'],
   ['user', 'upsert', 'erin'],
   ['user', 'deactivate', 'alice'],
+  ['user', 'erase', 'alice', '--messages', 'delete'],
 ];
 
 for (const database of databases) {
