@@ -11,5 +11,7 @@ export async function getDatabaseId(q: Queryable): Promise<string> {
 
 /** Writes and takes it back: a file that can only be read is found out before somebody posts. */
 export async function mustBeWritable(db: Db): Promise<void> {
-  await inTransaction({...db, dryRun: true, rehearsed: {}}, tx => rows(tx, `update meta set value = value where key = 'database_id'`));
+  await inTransaction({...db, dryRun: true, rehearsed: {}}, tx =>
+    rows(tx, `update meta set value = value where key = 'database_id'`),
+  );
 }
