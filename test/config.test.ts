@@ -167,7 +167,7 @@ test('production refuses secrets that are missing, short or the same', t => {
 
 test('T24: production refuses pages of everywhere', t => {
   const cwd = temporaryDir(t);
-  const secrets = {JWT_SECRET: 'a'.repeat(32), CENTRIFUGO_TOKEN_SECRET: 'b'.repeat(32)};
+  const secrets = {JWT_SECRET: makeSecret(), CENTRIFUGO_TOKEN_SECRET: makeSecret()};
   const load = (REALTIME_ORIGINS: string) => () =>
     mustBeFitForProduction(loadConfig({env: {...secrets, REALTIME_ORIGINS}, cwd}));
   for (const origins of ['*', 'https://app.example *', 'https://*', 'http://*:*']) {

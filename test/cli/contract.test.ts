@@ -116,6 +116,7 @@ function absent(name: string): string {
   if (/room/.test(name)) return 'nowhere';
   if (/user/.test(name)) return 'nobody';
   if (/message|id/.test(name)) return '999999';
+  if (/file/.test(name)) return 'nothing.ndjson';
   return 'token.txt';
 }
 
@@ -125,6 +126,9 @@ const with3: Record<string, string[]> = {
   'member remove': ['alice'],
   'message post': ['text'],
   'message search': ['--room', 'nowhere'],
+  'audit list': ['--room', 'nowhere'],
+  'user erase': ['--messages', 'keep'],
+  export: ['--room', 'nowhere'],
   'outbox retry': ['999999'],
   'outbox drop': ['999999', '--confirm', 'outbox'],
   verify: ['--room', 'nowhere'],
