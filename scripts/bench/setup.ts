@@ -41,6 +41,7 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
       REALTIME_PORT: '0',
       LOG_LEVEL: 'info',
       METRICS_KEY: metricsKey,
+      RATE_LIMITS: 'off',
       CHATCTL_CONFIG: '',
       ...env,
     },
