@@ -108,8 +108,8 @@ export type MintApiToken = (
 ) => Promise<Minted>;
 
 /** Mints tokens that the API with these settings accepts. Throws config_invalid where nothing here can sign one. */
-export function apiMinter(config: Config): MintApiToken {
-  const key = signingKey(config);
+export function apiMinter(config: Config, kid?: string): MintApiToken {
+  const key = kid === undefined ? signingKey(config) : signingKeyNamed(config, kid);
   const fixed = {
     ...(config.JWT_ISSUER === undefined ? {} : {iss: config.JWT_ISSUER}),
     ...(config.JWT_AUDIENCE === undefined ? {} : {aud: config.JWT_AUDIENCE}),
@@ -134,6 +134,21 @@ function signingKey(config: Config): SigningKey {
     key: createSecretKey(typeof secret === 'string' ? secret : secret.reveal(), 'utf8'),
     kid: undefined,
   };
+}
+
+/** The private key or the secret of a JWK set that tokens name by this id. */
+function signingKeyNamed(config: Config, kid: string): SigningKey {
+  const own = config.JWT_PRIVATE_KEY && privateKey(config, config.JWT_PRIVATE_KEY);
+  const keys = [...(own ? [own] : []), ...configuredKeys(config).filter(({key}) => key.type === 'secret')];
+  const named = keys.find(key => key.kid === kid);
+  if (named) return {algorithm: named.algorithm, key: named.key, kid};
+  const known = keys.flatMap(key => key.kid ?? []);
+  throw new ChatError('config_invalid', `No key named ${kid} can sign here.`, {
+    hint:
+      known.length > 0
+        ? `Those that can are ${known.join(', ')}.`
+        : 'JWT_PRIVATE_KEY as a JWK with a kid can, and secrets in JWT_KEYS. Without --key the usual one is taken.',
+  });
 }
 
 function privateKey(config: Config, value: Secret): SigningKey {

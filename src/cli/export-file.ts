@@ -3,6 +3,7 @@ import {createHash} from 'node:crypto';
 import {createGunzip} from 'node:zlib';
 import {Readable} from 'node:stream';
 import {ChatError} from '../core/errors.ts';
+import type {RoomId} from '../core/ids.ts';
 import {EndLine, exportVersion, HeadLine, kindOfType, readers, type Kind, type Records} from '../core/records.ts';
 import type {Io} from './io.ts';
 import {bytesOf, linesOf} from './rows.ts';
@@ -12,6 +13,8 @@ export interface RecordLine {
   text: string;
   line: number;
   entry: Entry | {problem: string};
+  /** Of a room that was refused before: the ids that it has and had. */
+  awaited?: RoomId[];
 }
 
 export type Entry = {[K in Kind]: {kind: K; record: Records[K]}}[Kind];
@@ -36,8 +39,26 @@ export async function readExport(io: Io, file: string, parsed: boolean): Promise
       },
     );
   }
-  return {head, records: recordsOf(lines, file, parsed)};
+  return {head, records: head.rejects ? rejectsOf(lines) : recordsOf(lines, file, parsed)};
 }
+
+/** Lines that were refused before, each with the reason beside it, which is no part of the record. */
+async function* rejectsOf(lines: AsyncIterable<{line: number; text: string}>): AsyncGenerator<RecordLine> {
+  for await (const {line, text: given} of lines) {
+    const {reason: _, was, ...fields} = objectOf(given);
+    const text = Object.keys(fields).length > 0 ? JSON.stringify(fields) : given;
+    const kind = kindOfType[String(fields['type'])];
+    const awaited = kind === 'rooms' ? [fields['id'] as RoomId, was as RoomId] : [];
+    yield {line, text, entry: kind ? entryOf(kind, text) : {problem: unknownKind}, awaited};
+  }
+}
+
+function objectOf(text: string): Record<string, unknown> {
+  const value = json(text);
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+const unknownKind = 'the line is of no kind known here';
 
 async function* recordsOf(
   lines: AsyncIterable<{line: number; text: string}>,
@@ -51,7 +72,7 @@ async function* recordsOf(
     hash.update(`${text}\n`);
     const kind = kindOfType[/^\{"type":"([a-z]+)"/.exec(text)?.[1] ?? ''];
     if (kind) counts[kind] += 1;
-    if (parsed) yield {line, text, entry: kind ? entryOf(kind, text) : {problem: 'the line is of no kind known here'}};
+    if (parsed) yield {line, text, entry: kind ? entryOf(kind, text) : {problem: unknownKind}};
   }
   throw damaged(file, 'it has no last line, so that it is not whole');
 }

@@ -10,14 +10,17 @@ export interface Rejected {
   reason: string;
 }
 
-/** The text of rejected rows; the first of a CSV file have the header before them. */
+/** The text of rejected rows; the first have the header before them, where the format has one. */
 export function rejectsText(
   input: Pick<InputRows, 'format' | 'header' | 'delimiter'>,
   rows: readonly Rejected[],
   first: boolean,
 ): string {
   if (rows.length === 0) return '';
-  if (input.format === 'ndjson') return rows.map(each => `${jsonOf(each)}\n`).join('');
+  if (input.format === 'ndjson') {
+    const head = first && input.header.length > 0 ? `${input.header.join('')}\n` : '';
+    return head + rows.map(each => `${jsonOf(each)}\n`).join('');
+  }
   const known = input.header.indexOf(reasonName);
   const width = input.header.length;
   const cells = ({row, reason}: Rejected) => {

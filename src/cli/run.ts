@@ -1,6 +1,6 @@
 // From the arguments to an exit code. The only place where errors become exit codes.
 import {styleText} from 'node:util';
-import {CommanderError, type Command} from 'commander';
+import {CommanderError, InvalidArgumentError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
 import {commandName} from './command-name.ts';
 import {hideSecrets} from '../core/redact.ts';
@@ -14,6 +14,7 @@ import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
 import {createProgram} from './program.ts';
 import {visible} from './text.ts';
 import {topics} from './topics.ts';
+import {duration} from './values.ts';
 import {commandLine} from './words.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
@@ -106,9 +107,10 @@ function prepare(command: Command, around: Surroundings): void {
   if (declaration) {
     command.action(async (...all: unknown[]) => {
       const args = all.slice(0, -2);
-      const globals = command.optsWithGlobals<Globals>();
-      mustHonour(command, globals, declaration.features);
+      const given = command.optsWithGlobals<Globals>();
+      mustHonour(command, given, declaration.features);
       mustHideSecrets(command.optsWithGlobals());
+      const globals = declaration.features.has('timeout') ? {...timeoutIn(io), ...given} : given;
       const cli = createCli(io, globals, {colors, createProgram});
       try {
         if (declaration.features.has('dry-run')) await tellProduction(cli);
@@ -120,6 +122,18 @@ function prepare(command: Command, around: Surroundings): void {
     });
   }
   for (const child of command.commands) prepare(child, around);
+}
+
+/** CHATCTL_TIMEOUT, for the commands that wait. */
+function timeoutIn({env}: Io): Pick<Globals, 'timeout'> {
+  const text = env['CHATCTL_TIMEOUT'];
+  if (!text) return {};
+  try {
+    return {timeout: duration(text)};
+  } catch (cause) {
+    if (!(cause instanceof InvalidArgumentError)) throw cause;
+    throw new ChatError('bad_format', `CHATCTL_TIMEOUT cannot be read. ${cause.message}`, {cause});
+  }
 }
 
 /** Whoever writes to production is told so; what is wrong with the settings the command tells itself. */

@@ -26,6 +26,7 @@ The server's settings are in the README. The command line also knows
   CHATCTL_API_URL       where the API of the running server is
   CHATCTL_REALTIME_URL  where clients connect
   CHATCTL_OUTPUT        output format
+  CHATCTL_TIMEOUT       how long to wait, for commands that take --timeout
   CHATCTL_ACTOR         who acts, for the audit log; else the system's user
   CHATCTL_NO_INPUT, CI  never ask
   NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE`,

@@ -52,6 +52,8 @@ export interface Load {
   event: 'none' | 'summary';
   /** Members and messages only of rooms that came before them. */
   ownRoomsOnly: boolean;
+  /** Rooms that must have gone in before their members and messages do, whatever else is here by these ids. */
+  awaited: Set<RoomId>;
   /** The rooms of this load so far. */
   rooms: Map<RoomId, ImportedRoom>;
 }
@@ -65,13 +67,13 @@ export interface LoadOutcome {
 }
 
 /** Where a load that was interrupted goes on. */
-export async function openLoad(chat: Chat, id: string, load: Omit<Load, 'rooms'>): Promise<Load> {
+export async function openLoad(chat: Chat, id: string, load: Omit<Load, 'rooms' | 'awaited'>): Promise<Load> {
   const rooms = new Map<RoomId, ImportedRoom>();
   for (let after = 0; ;) {
     const page = await listImportRooms(chat.db, id, after, pageSize);
     for (const room of page) rooms.set(room.roomId, room);
     const last = page.at(-1);
-    if (!last || page.length < pageSize) return {...load, rooms};
+    if (!last || page.length < pageSize) return {...load, rooms, awaited: new Set()};
     after = last.roomId;
   }
 }
@@ -246,7 +248,8 @@ async function planRooms(q: Queryable, load: Load, records: readonly RoomRecord[
 
 /** Why nothing can be loaded into this room. */
 function roomProblem(load: Load, rooms: ReadonlyMap<RoomId, Room>, id: RoomId): string | undefined {
-  if (load.ownRoomsOnly && !load.rooms.has(id)) return `room ${id} did not go in, or does not come before this`;
+  if ((load.ownRoomsOnly || load.awaited.has(id)) && !load.rooms.has(id))
+    return `room ${id} did not go in, or does not come before this`;
   return rooms.has(id) || load.rooms.has(id) ? undefined : `there is no room ${id}`;
 }
 

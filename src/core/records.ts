@@ -91,6 +91,8 @@ export const HeadLine = z.object({
   kinds: z.array(z.enum(kinds)),
   /** Ids above these are free: the import sees to it that they stay the file's own. */
   highest: z.object({rooms: count, messages: count}),
+  /** Lines that an import refused, to be mended: there is no last line, and no hash that a change would break. */
+  rejects: z.literal(true).optional(),
 });
 export type HeadLine = z.output<typeof HeadLine>;
 export const EndLine = z.object({

@@ -65,32 +65,27 @@ for (const command of ending) {
     }
   });
 
-  test(`${command.path} refuses an unknown flag with 2, one line of JSON on stderr and nothing on stdout`, async t => {
+  test(`${command.path} has help with examples, refuses an unknown flag, and asks nothing without a terminal`, async t => {
     const cli = await seededCli(t);
-    const {code, stdout, stderr} = await run(cli, [...command.path.split(' '), '--no-such-flag', '--json']);
-    t.is(code, exits.usage);
-    t.is(stdout, '');
-    t.is(stderr.trim().split('\n').length, 1);
-    t.true(parses(stderr));
-  });
+    const path = command.path.split(' ');
+    const help = await run(cli, [...path, '--help']);
+    t.is(help.code, exits.ok);
+    t.true(command.examples.length > 0);
+    for (const line of command.examples) {
+      t.true(help.stdout.includes(line));
+      t.regex(line, new RegExp(String.raw`\b${command.path}\b`));
+    }
 
-  test(`${command.path} without its arguments and without a terminal ends, and asks nothing`, async t => {
-    const cli = await seededCli(t);
-    const {code, stderr} = await run(cli, command.path.split(' '));
+    const unknown = await run(cli, [...path, '--no-such-flag', '--json']);
+    t.is(unknown.code, exits.usage);
+    t.is(unknown.stdout, '');
+    t.is(unknown.stderr.trim().split('\n').length, 1);
+    t.true(parses(unknown.stderr));
+
+    const {code, stderr} = await run(cli, path);
     t.true(codes.has(code), `ended with ${code}: ${stderr}`);
     const needed = command.args.filter(each => each.required);
     if (needed.length > 0) t.is(code, exits.usage, stderr);
-  });
-
-  test(`${command.path} has help with examples, and every example begins with its own words`, async t => {
-    const cli = await seededCli(t);
-    const {code, stdout} = await run(cli, [...command.path.split(' '), '--help']);
-    t.is(code, exits.ok);
-    t.true(command.examples.length > 0);
-    for (const line of command.examples) {
-      t.true(stdout.includes(line));
-      t.regex(line, new RegExp(String.raw`\b${command.path}\b`));
-    }
   });
 }
 

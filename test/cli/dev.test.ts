@@ -58,22 +58,24 @@ async function outputUntil(server: ReturnType<typeof startProcess>, last: string
 
 test('a second start keeps data and secrets and says so', async t => {
   const cli = await newcomer(t);
-  const first = startProcess(t, cli, ['dev', '--json']);
+  const first = startProcess(t, cli, ['dev', '--json', '--seed', 'small']);
   await first.line('"ready"');
+  t.is((await cli(['status', '--json'])).at('counts.messages'), 200);
   const secrets = readFileSync(join(cli.cwd, '.chatctl/config.json'), 'utf8');
   await cli(['message', 'post', 'general', 'kept']);
   first.child.kill('SIGTERM');
   t.is((await first.ended).code, 143);
 
-  const second = startProcess(t, cli, ['dev', '--json', '--users', 'alice,carol']);
+  const second = startProcess(t, cli, ['dev', '--json', '--users', 'alice,carol', '--seed', 'small']);
   const ready = JSON.parse(await second.line('"ready"')) as {tokens: object};
   t.deepEqual(Object.keys(ready.tokens), ['alice', 'carol']);
   t.is(readFileSync(join(cli.cwd, '.chatctl/config.json'), 'utf8'), secrets);
-  t.is((await cli(['message', 'list', 'general', '--fields', 'content'])).stdout, 'kept\n');
-  t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\ncarol\n');
+  t.is((await cli(['message', 'list', 'general', '--limit', '1', '--fields', 'content'])).stdout, 'kept\n');
+  t.is((await cli(['status', '--json'])).at('counts.messages'), 201);
+  t.regex((await cli(['member', 'list', 'general', '--all', '-o', 'id'])).stdout, /^alice\n[^]*carol\n/);
   second.child.kill('SIGINT');
   const ended = await second.ended;
-  t.regex(ended.stderr, /earlier start/);
+  t.regex(ended.stderr, /nothing was seeded[^]*earlier start/);
   t.regex(ended.stdout, /"type":"end","reason":"SIGINT"/);
 });
 

@@ -1,7 +1,8 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {bareCli, cliBesideChat, testCli, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, type TestCli} from '../helpers/cli.ts';
+import {seededCli} from '../helpers/seeded.ts';
 
 /** The lines that `--help` shows, command by command. */
 async function examples(cli: TestCli): Promise<string[]> {
@@ -34,14 +35,10 @@ test('every example in the help of a command for the database works', async t =>
   const lines = (await examples(await bareCli(t, 'sqlite'))).filter(line => !withServer.test(line));
   t.true(lines.length > 20, lines.join('\n'));
   for (const line of lines) {
-    const cli = await testCli(t, 'sqlite');
-    await cli(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);
-    await cli(['message', 'post', 'general', 'first', '--as', 'alice']);
-    const {stdout: token} = await cli(['token', 'connection', 'alice']);
-    writeFileSync(join(cli.cwd, 'token.txt'), token);
+    const cli = await seededCli(t);
     writeFileSync(join(cli.cwd, 'people.csv'), 'user,username\nerin,Erin\n');
     writeFileSync(join(cli.cwd, 'people.ndjson'), '{"user":"erin"}\n');
-    await cli(['export', 'backup.ndjson']);
+    if (line.startsWith('import')) await cli(['export', 'backup.ndjson']);
     if (line.includes('unarchive')) await cli(['room', 'archive', 'general']);
     const {code, stderr} = await cli(words(line));
     t.is(code, 0, `chatctl ${line}: ${stderr}`);

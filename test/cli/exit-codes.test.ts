@@ -25,6 +25,8 @@ async function sql(cli: TestCli, ...statements: string[]): Promise<void> {
   }
 }
 
+const ofAnotherDatabase = JSON.stringify({import: 'x', database: 'y', into: '1', rows: 1, input_hash: '', counts: {}});
+
 /** As Knex's command line leaves it while it migrates. */
 const knexRuns = (cli: TestCli) => sql(cli, 'update knex_migrations_lock set is_locked = 1');
 
@@ -67,6 +69,29 @@ const scenarios: Record<string, Scenario> = {
   'member add 4': () => ['member', 'add', 'general', 'alice'],
   'member add 7': () => ['member', 'add', 'general', 'alice', 'carol'],
   'member remove 7': () => ['member', 'remove', 'general', 'alice', 'carol'],
+  'member import 4': cli => {
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user\ncarol\n');
+    writeFileSync(join(cli.cwd, 'people.csv.checkpoint.json'), ofAnotherDatabase);
+    return ['member', 'import', 'general', 'people.csv'];
+  },
+  'member import 7': cli => {
+    writeFileSync(join(cli.cwd, 'people.csv'), 'user\ncarol\nnot#an#id\n');
+    return ['member', 'import', 'general', 'people.csv'];
+  },
+  'user export 4': () => ['user', 'export', 'alice', 'token.txt'],
+  'user erase 4': () => 'user erase alice --messages keep --confirm alice --export token.txt'.split(' '),
+  'seed 4': () => ['seed'],
+  'export 4': () => ['export', 'token.txt'],
+  'import 4': async cli => {
+    await cli(['export', 'backup.ndjson']);
+    const [head = ''] = readFileSync(join(cli.cwd, 'backup.ndjson'), 'utf8').split('\n');
+    writeFileSync(join(cli.cwd, 'cut.ndjson'), `${head}\n`);
+    return ['import', 'cut.ndjson', '--yes'];
+  },
+  'import 7': async cli => {
+    await cli(['export', 'backup.ndjson']);
+    return ['import', 'backup.ndjson', '--yes'];
+  },
   'message post 4': () => ['message', 'post', 'general', 'hi', '--as', 'carol'],
   'message post 7': () => ['message', 'post', 'general', '--lines'],
   'message post 9': () => ['message', 'post', 'general', 'hi', '--wait', 'delivered', '--timeout', '50ms'],
@@ -126,11 +151,13 @@ const elsewhere: Record<string, [string, string]> = {
   'serve 4': ['process', 't.is(pending.code, 4)'],
   'serve 143': ['process', 't.is(code, 143)'],
   'message post 6': ['message', '.code, 6)'],
-  'listen 6': ['realtime', 't.is(refused.code, 6)'],
-  'listen 8': ['realtime', 't.is(wrong.code, 8, wrong.stderr)'],
-  'listen 9': ['realtime', 't.is(timeout.code, 9)'],
-  'smoke 8': ['realtime', 't.is(wrong.code, 8)'],
-  'smoke 9': ['realtime', 'smoke ends with 9'],
+  'listen 6': ['listen', 't.is(refused.code, 6)'],
+  'listen 8': ['listen', 't.is(wrong.code, 8, wrong.stderr)'],
+  'listen 9': ['listen', 't.is(silence.code, 9)'],
+  'import grandchat 4': ['grandchat', 't.is(again.code, 4'],
+  'import grandchat 7': ['grandchat', 't.is(partial.code, 7'],
+  'smoke 8': ['smoke', 't.is(wrongApi.code, 8)'],
+  'smoke 9': ['smoke', 't.is(code, 9)'],
   'trace 8': ['delivery', 't.is(traced.code, 8'],
   'verify 8': ['delivery', 't.is(found.code, 8)'],
 };

@@ -137,6 +137,19 @@ for (const database of databases) {
   );
 }
 
+withPostgres('what cannot be here is left out, told row by row, and ends with 7', async t => {
+  const url = await grandChat(t, 10);
+  const client = new pg.Client({connectionString: url});
+  await client.connect();
+  await client.query(String.raw`update chat_room set name = E'bell \x07' where id = 50`);
+  await client.end();
+  const cli = await testCli(t, 'sqlite');
+  const partial = await cli(['import', 'grandchat', url, '--yes', '--json']);
+  t.is(partial.code, 7, partial.stderr);
+  t.like(partial.at('refused.0'), {kind: 'rooms', id: 50});
+  t.is((await cli(['room', 'list', '--sort', 'name', '-o', 'id'])).stdout, '10\n20\n30\n40\n');
+});
+
 async function usersIn(cli: TestCli): Promise<number> {
   return ((await cli(['user', 'list', '--limit', '10', '-o', 'id'])).stdout.match(/\n/g) ?? []).length;
 }

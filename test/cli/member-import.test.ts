@@ -144,7 +144,7 @@ test('Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
   running.child.kill('SIGINT');
   const {code, stderr} = await running.ended;
   t.is(code, 130, stderr);
-  const [, line = ''] = /Go on with: chatctl (.*)/.exec(stderr) ?? [];
+  const [, line = ''] = /Go on with: .*?chatctl\.js (.*)/.exec(stderr) ?? [];
   t.regex(line, /--resume/);
   const resumed = await cli([...line.split(' '), '--json']);
   t.is(resumed.code, 7, resumed.stderr);

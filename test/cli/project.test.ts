@@ -80,12 +80,14 @@ test('init refuses what it cannot do', async t => {
 test('config show masks secrets, tells where each value is from, and reveals only when asked to', async t => {
   const cli = await bareCli(t, 'sqlite');
   const url = 'postgres://me:canary-password@db-1/chat';
-  const shown = await cli(['config', 'show', '--origin', '--db', url]);
+  const shown = await cli(['config', 'show', '--origin'], {env: {DATABASE_URL: url}});
   t.is(shown.code, 0, shown.stderr);
   t.regex(shown.stdout, /^JWT_SECRET\t\*{8}\tenvironment$/m);
-  t.regex(shown.stdout, /^DATABASE_URL\tpostgres:\/\/me:\*{8}@db-1\/chat\tflag$/m);
+  t.regex(shown.stdout, /^DATABASE_URL\tpostgres:\/\/me:\*{8}@db-1\/chat\tenvironment$/m);
   t.regex(shown.stdout, /^HOST\t127\.0\.0\.1\tdefault$/m);
   t.false(/canary|test-api-secret/.test(shown.stdout + shown.stderr));
+  const flag = await cli(['config', 'show', '--origin', '--db', 'postgres://me@db-1/chat']);
+  t.regex(flag.stdout, /^DATABASE_URL\tpostgres:\/\/me@db-1\/chat\tflag$/m);
   const revealed = await cli(['config', 'show', '--reveal', '--json']);
   t.true(revealed.stdout.includes('test-api-secret'));
 });
@@ -148,7 +150,7 @@ for (const database of databases) {
     t.is(mended.code, 0, mended.stdout);
     t.is(mended.at('checks.0.fixed'), true);
     t.is(mended.at('checks.1.status'), 'ok');
-    t.is((await cli(['doctor', '--only', 'database,write,files,node,config,secrets,port'])).code, 0);
+    t.is((await cli(['doctor', '--only', 'database,write,files,node,config,security,port'])).code, 0);
   });
 }
 
@@ -162,9 +164,9 @@ test('doctor finds unknown settings, sample secrets and files that others can re
   t.is((await cli(['doctor', '--only', 'files', '--fix', '--json'])).at('checks.0.fixed'), true);
   t.is(modeOf(cli, '.chatctl/config.json'), 0o600);
   t.is(modeOf(cli, '.chatctl'), 0o700);
-  const sample = await cli(['doctor', '--only', 'secrets', '--json'], {env: {JWT_SECRET: 'changeme'}});
+  const sample = await cli(['doctor', '--only', 'security', '--json'], {env: {JWT_SECRET: 'changeme'}});
   t.is(sample.at('checks.0.status'), 'warn');
-  const strict = await cli(['doctor', '--only', 'secrets'], {env: {JWT_SECRET: 'changeme', NODE_ENV: 'production'}});
+  const strict = await cli(['doctor', '--only', 'security'], {env: {JWT_SECRET: 'changeme', NODE_ENV: 'production'}});
   t.is(strict.code, 8);
   writeFileSync(file, '{"PROT": "1"}');
   const unknown = await cli(['doctor', '--only', 'config', '--json']);

@@ -49,17 +49,21 @@ for (const [what, args, may] of allowed) {
 
 const tellTime = `data:text/javascript,process.on('exit',()=>{const {user,system}=process.cpuUsage();process.stderr.write('\\ncpu '+(user+system))})`;
 
-/** Milliseconds of work until the end, the best of three: what else the machine does is not in it, but for its caches. */
-function work(cli: TestCli, args: string[]): number {
-  const times = [1, 2, 3].map(() => {
+/**
+ * Milliseconds of work until the end, the best of three, or the first that is good enough: what else the machine does is
+ * not in it, but for its caches.
+ */
+function work(cli: TestCli, args: string[], enough = 0): number {
+  let best = Infinity;
+  for (let run = 0; run < 3 && best >= enough; run++) {
     const {stderr} = spawnSync(process.execPath, ['--import', tellTime, ...args], {
       cwd: cli.cwd,
       env: {PATH: process.env['PATH'], ...cli.env},
       encoding: 'utf8',
     });
-    return Number(/cpu (\d+)$/.exec(stderr)?.[1]) / 1_000;
-  });
-  return Math.min(...times);
+    best = Math.min(best, Number(/cpu (\d+)$/.exec(stderr)?.[1]) / 1_000);
+  }
+  return best;
 }
 
 /** What Node alone takes on a machine that does nothing else, and how much more than that is still taken for good. */
@@ -82,7 +86,7 @@ test('commands are done within 0.5 s of work, completion and help within 0.2 s, 
   const node = work(cli, ['-e', '0']);
   const slower = Math.max(1, node / nodeMs) * room;
   for (const [ms, args] of limits) {
-    const took = work(cli, [program, ...args]);
+    const took = work(cli, [program, ...args], ms * slower);
     t.log(`${args.join(' ')}: ${Math.round(took)} ms, Node alone ${Math.round(node)} ms`);
     t.true(took < ms * slower, args.join(' '));
   }

@@ -95,12 +95,37 @@ test('token verify and doctor fetch the keys of JWT_JWKS_URL, and say when they 
 
 test('doctor warns of weak secrets, of plain http and of a previous secret without an end', async t => {
   const cli = await testCli(t, 'sqlite');
-  const config = async (env: Record<string, string>) =>
-    String((await cli(['doctor', '--only', 'config', '--json'], {env})).at('checks.0.message'));
-  t.regex(await config({JWT_SECRET: 'changeme'}), /JWT_SECRET is printed/);
-  t.regex(await config({AUTH_VERIFY_URL: 'http://primary.example/verify'}), /plain http/);
-  t.regex(await config({AUTH_VERIFY_URL: 'http://localhost:9100/verify'}), /complete/);
+  const security = async (env: Record<string, string>) =>
+    String((await cli(['doctor', '--only', 'security', '--json'], {env})).at('checks.0.message'));
+  t.regex(await security({JWT_SECRET: 'changeme'}), /JWT_SECRET is printed/);
+  t.regex(await security({AUTH_VERIFY_URL: 'http://primary.example/verify'}), /AUTH_VERIFY_URL is plain http/);
+  t.notRegex(await security({AUTH_VERIFY_URL: 'http://localhost:9100/verify'}), /plain http/);
   const keys = await cli(['doctor', '--only', 'keys', '--json'], {env: {JWT_SECRET_PREVIOUS: 'x'.repeat(40)}});
   t.like(keys.at('checks.0'), {status: 'warn'});
   t.regex(String(keys.at('checks.0.message')), /without end/);
+});
+
+test('--key picks the key that signs, and says which there are', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const oct = (kid: string) => ({kty: 'oct', alg: 'HS256', kid, k: Buffer.from(kid.repeat(40)).toString('base64url')});
+  const pair = testKey('own');
+  const env = {
+    JWT_KEYS: JSON.stringify({keys: [oct('a'), oct('b')]}),
+    JWT_PUBLIC_KEY: pair.publicKey.export({type: 'spki', format: 'pem'}).toString(),
+    JWT_PRIVATE_KEY: JSON.stringify({...pair.privateKey.export({format: 'jwk'}), kid: 'own'}),
+  };
+  for (const kid of ['b', 'own']) {
+    for (const who of [['jwt', 'alice'], ['service']]) {
+      const {stdout, code, stderr} = await cli(['token', ...who, '--key', kid], {env});
+      t.is(code, 0, stderr);
+      const head = JSON.parse(Buffer.from(stdout.split('.')[0] ?? '', 'base64url').toString()) as {kid: string};
+      t.is(head.kid, kid);
+      const verified = await cli(['token', 'verify', '--json'], {env, stdin: stdout});
+      t.is(verified.code, 0, verified.stdout);
+    }
+  }
+  const unknown = await cli(['token', 'jwt', 'alice', '--key', 'c'], {env});
+  t.is(unknown.code, 2);
+  t.regex(unknown.stderr, /No key named c can sign here\.\nThose that can are own, a, b\./);
+  t.regex((await cli(['token', 'jwt', 'alice', '--key', 'c'])).stderr, /Without --key the usual one is taken/);
 });

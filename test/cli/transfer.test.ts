@@ -195,3 +195,65 @@ test('a damaged export is refused before anything is written, and lines that can
   t.is((await to(['user', 'list'])).stdout, '');
   t.is((await to(['import', 'absent', '--yes'])).code, 3);
 });
+
+test('what an import refused is mended in the file of the rejects, and imported as it is', async t => {
+  const from = await testCli(t, 'sqlite');
+  await from(['room', 'create', 'general', '--member', 'alice']);
+  await from(['room', 'create', 'taken', '--key', 'k', '--member', 'alice']);
+  await from(['message', 'post', 'general', 'one']);
+  await from(['message', 'post', 'taken', 'two', '--as', 'alice']);
+  await from(['export', 'backup.ndjson']);
+  const to = await testCli(t, 'sqlite');
+  const file = join(from.cwd, 'backup.ndjson');
+  await to(['user', 'upsert', 'carol']);
+  const stale = await to(['room', 'create', 'other', '--key', 'k', '--json']);
+  t.is(stale.at('room.id'), 1);
+  const first = await to(['import', file, '--yes', '--rejects', 'bad.ndjson', '--json']);
+  t.is(first.code, 7, first.stderr);
+  const bad = join(to.cwd, 'bad.ndjson');
+  const lines = readFileSync(bad, 'utf8').trim().split('\n');
+  t.is(lines.length, Number(first.at('rejected')) + 1);
+  t.regex(lines[0] ?? '', /^\{"type":"chatctl_export".*"rejects":true/);
+  t.true(
+    lines.slice(1).every(line => /"reason":"[^"]+"\}$/.test(line)),
+    lines.join('\n'),
+  );
+  t.is((await to(['import', 'bad.ndjson', '--yes', '--json'])).at('added'), 0, 'not mended, nothing goes in');
+  writeFileSync(bad, `${lines.join('\n').replaceAll(/"id":1,/g, '"id":9,')}\n`);
+  t.is((await to(['import', 'bad.ndjson', '--dry-run', '--json'])).at('added'), 1, 'members stay out of another room');
+
+  writeFileSync(
+    bad,
+    `${lines
+      .join('\n')
+      .replaceAll(/"(room|id)":1,/g, '"$1":9,')
+      .replace('"key":"k"', '"key":"l"')}\n`,
+  );
+  const looked = await to(['import', 'bad.ndjson', '--validate-only', '--json']);
+  t.is(looked.at('valid'), true, looked.stderr);
+  const mended = await to(['import', 'bad.ndjson', '--yes', '--json']);
+  t.is(mended.code, 0, mended.stderr);
+  t.is(mended.at('added'), lines.length - 1);
+  t.is((await to(['message', 'list', 'general', '--fields', 'content'])).stdout, 'one\n');
+  t.is((await to(['message', 'list', 'key:l', '--fields', 'content'])).stdout, 'two\n');
+});
+
+test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and exits 130', async t => {
+  const from = await testCli(t, 'sqlite');
+  await from(['seed', '--users', '400', '--rooms', '6', '--messages', '600']);
+  await from(['export', 'backup.ndjson']);
+  const to = await testCli(t, 'sqlite');
+  const file = join(to.cwd, 'backup.ndjson');
+  writeFileSync(file, readFileSync(join(from.cwd, 'backup.ndjson')));
+  const args = ['import', 'backup.ndjson', '--yes', '--event', 'none', '--batch', '10', '--rejects', 'my bad.ndjson'];
+  const running = startProcess(t, to, args);
+  await until(() => /"rows":[1-9]/.test(readOr(`${file}.checkpoint.json`)), 'the first batch', 25_000);
+  running.child.kill('SIGINT');
+  const {code, stderr} = await running.ended;
+  t.is(code, 130, stderr);
+  const [, line = ''] = /Go on with: .*?chatctl\.js (.*)/.exec(stderr) ?? [];
+  t.is(line, "import backup.ndjson --mode insert --event none --batch 10 --rejects 'my bad.ndjson' --resume");
+  const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+  t.is((await to(words)).code, 0);
+  t.is(await hashOf(to), await hashOf(from));
+});

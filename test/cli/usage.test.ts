@@ -94,7 +94,7 @@ test('without a database the next step is told', async t => {
   const cli = await bareCli(t, 'sqlite');
   const {code, stderr, at} = await cli(['room', 'list', '--json']);
   t.is(code, 5);
-  t.is(at('error.code'), 'database_unavailable');
+  t.is(at('error.code'), 'database_missing');
   t.regex(stderr, /chatctl migrate up/);
   const unreachable = await cli(['room', 'list', '--db', 'postgres://nobody@127.0.0.1:1/none']);
   t.is(unreachable.code, 5);
@@ -108,4 +108,15 @@ test('--verbose tells on stderr which database and where settings come from, and
   t.regex(stderr, /Database: sqlite .*chat\.db/);
   t.regex(stderr, /JWT_SECRET is from: environment/);
   t.false(stderr.includes('test-api-secret'));
+});
+
+test('CHATCTL_TIMEOUT stands for --timeout where a command waits, and troubles no other', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const tail = ['message', 'tail', 'general', '--count', '9'];
+  t.is((await cli(tail, {env: {CHATCTL_TIMEOUT: '50ms'}})).code, 9);
+  const wrong = await cli(tail, {env: {CHATCTL_TIMEOUT: '5'}});
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /CHATCTL_TIMEOUT cannot be read\. It needs a number with a unit/);
+  t.is((await cli(['room', 'list'], {env: {CHATCTL_TIMEOUT: '5'}})).code, 0);
 });

@@ -4,10 +4,15 @@ import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {bareCli, type TestCli} from './cli.ts';
 
-let template: Promise<string> | undefined;
+interface Template {
+  path: string;
+  token: string;
+}
+
+let template: Promise<Template> | undefined;
 
 /** Made once, and copied for each test: migrations and first rows take longer than most tests that need them. */
-async function makeTemplate(t: ExecutionContext): Promise<string> {
+async function makeTemplate(t: ExecutionContext): Promise<Template> {
   const cli = await bareCli(t, 'sqlite');
   const folder = mkdtempSync(join(tmpdir(), 'chatctl-seeded-'));
   process.once('exit', () => rmSync(folder, {recursive: true, force: true}));
@@ -16,14 +21,16 @@ async function makeTemplate(t: ExecutionContext): Promise<string> {
   await on(['migrate', 'up']);
   await on(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);
   await on(['message', 'post', 'general', 'first', '--as', 'alice']);
-  return path;
+  const {stdout: token} = await cli(['token', 'connection', 'alice', '--ttl', '1h']);
+  return {path, token};
 }
 
 /** A command line over a SQLite database with a room, two members and a message, and a token in a file. */
 export async function seededCli(t: ExecutionContext): Promise<TestCli> {
   const cli = await bareCli(t, 'sqlite');
   const {DATABASE_URL = ''} = cli.env;
-  copyFileSync(await (template ??= makeTemplate(t)), DATABASE_URL.replace('sqlite:', ''));
-  writeFileSync(join(cli.cwd, 'token.txt'), (await cli(['token', 'connection', 'alice'])).stdout);
+  const {path, token} = await (template ??= makeTemplate(t));
+  copyFileSync(path, DATABASE_URL.replace('sqlite:', ''));
+  writeFileSync(join(cli.cwd, 'token.txt'), token);
   return cli;
 }

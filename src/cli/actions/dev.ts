@@ -4,6 +4,8 @@ import type {Config} from '../../config.ts';
 import type {UserId} from '../../core/ids.ts';
 import {putMember} from '../../core/members.ts';
 import {createRoom} from '../../core/rooms.ts';
+import {planSeed, type Preset} from '../../core/seed.ts';
+import {countAll} from '../../core/status.ts';
 import {provisionUser} from '../../core/users.ts';
 import {findRoomsByName, type Room} from '../../db/rooms.ts';
 import {createLog} from '../../log.ts';
@@ -15,11 +17,13 @@ import {Exit, exits} from '../exit.ts';
 import {toUser} from './parse.ts';
 import {ensureSecrets} from './project.ts';
 import {commandName} from '../command-name.ts';
+import {loadSeed} from './seed.ts';
 import {nextSignal, portFlags} from './serve.ts';
 
 interface DevOptions {
   port?: string;
   users: string[];
+  seed?: Preset;
 }
 
 const tokenTtlSeconds = 7 * 86_400;
@@ -35,6 +39,7 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const signal = nextSignal(cli);
   const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
   try {
+    if (options.seed !== undefined) await seedOnce(cli, server, options.seed);
     const {room, kept} = await ensureDemo(cli, server, users);
     const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
     if (kept) cli.note('Going on with the data of an earlier start.');
@@ -51,6 +56,13 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
     await server.close();
     throw error;
   }
+}
+
+/** Demo data as `chatctl seed` makes it, at the first start only: the next one goes on with what there is. */
+async function seedOnce(cli: Cli, {chat}: RunningServer, preset: Preset): Promise<void> {
+  const {users, rooms} = await countAll(chat, cli.actor);
+  if (users + rooms > 0) return cli.note('There is data already; nothing was seeded.');
+  await loadSeed(cli, chat, planSeed(preset, {random: 1}));
 }
 
 /** The demo users and their room, made where they are missing. */

@@ -18,6 +18,7 @@ import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
 import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
@@ -25,6 +26,7 @@ import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
+import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
 
 interface ImportOptions {
@@ -55,6 +57,7 @@ interface Running {
   cli: Cli;
   chat: OpenChat;
   file: string;
+  head: HeadLine;
   id: string;
   load: Load;
   state: State;
@@ -83,21 +86,20 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     cli,
     chat,
     file,
+    head,
     dry,
     interrupt: interruptOf(cli.io),
     progress: createProgress(cli, {label: dry === 'validate' ? 'Checking' : 'Importing'}),
   };
   try {
-    await readAll(running, records, options.batch);
+    await readAll(running, noting(running.load, records), options.batch);
   } finally {
     running.progress.done();
     running.rejects?.close();
     running.interrupt.release();
   }
   if (running.interrupt.asked()) {
-    cli.note(
-      `Stopped after ${running.state.counts.read} line(s); they are in. Go on with the same command and --resume.`,
-    );
+    tellStop(running, options);
     running.interrupt.exit();
   }
   if (!dry) {
@@ -105,6 +107,13 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     running.checkpoint.remove();
   }
   tellEnd(running, started, options);
+}
+
+function tellStop({cli, file, state}: Running, {rejects, batch}: ImportOptions): void {
+  cli.note(`Stopped after ${state.counts.read} line(s); they are in.`);
+  const flags = ['--mode', state.mode, '--event', state.event, '--batch', String(batch)];
+  const words = ['import', file, ...flags, ...(rejects === undefined ? [] : ['--rejects', rejects]), '--resume'];
+  cli.note(`Go on with: ${commandName(cli.io)} ${commandLine(words)}`);
 }
 
 /** Adding is a moderate danger; writing over what is there, or into production, a severe one. */
@@ -137,7 +146,8 @@ async function findPlace(cli: Cli, chat: OpenChat, file: string, head: HeadLine,
   const rejects = options.rejects === undefined ? undefined : resolve(cli.io.cwd, options.rejects);
   const rejectsFile = rejects === undefined ? undefined : openRejects(rejects, state.rejects.bytes);
   if (row) rejectsFile?.write(state.rejects.text);
-  const ownRoomsOnly = head.kinds.includes('rooms');
+  // Of what an import refused, the rooms may be in since then.
+  const ownRoomsOnly = head.kinds.includes('rooms') && !head.rejects;
   const load = await openLoad(chat, id, {kind: 'load', mode: state.mode, event: state.event, ownRoomsOnly});
   const place = {position: row?.position ?? 0, inputHash: row?.inputHash ?? ''};
   return {checkpoint, id, state, load, rejects: rejectsFile, ...place};
@@ -146,6 +156,14 @@ async function findPlace(cli: Cli, chat: OpenChat, file: string, head: HeadLine,
 function newState({mode, event}: ImportOptions): State {
   const counts = {read: 0, added: 0, updated: 0, existing: 0, rejected: 0};
   return {mode, event, counts, rejects: {bytes: 0, text: ''}};
+}
+
+/** Of rooms that were refused, members and messages wait for the room itself: here others may have their ids. */
+async function* noting({awaited}: Load, lines: AsyncIterable<RecordLine>): AsyncGenerator<RecordLine> {
+  for await (const line of lines) {
+    for (const id of line.awaited ?? []) awaited.add(id);
+    yield line;
+  }
 }
 
 async function readAll(running: Running, records: AsyncIterable<RecordLine>, size: number): Promise<void> {
@@ -202,7 +220,7 @@ async function loadPart(running: Running, part: readonly RecordLine[], inputHash
       const line = good[at];
       return line ? [{row: rowOf(line), reason}] : [];
     });
-    running.state = moved(running.state, part.length, outcome, [...bad, ...refused]);
+    running.state = moved(running, part.length, outcome, [...bad, ...refused]);
     tellRejected(cli, [...bad, ...refused], running.state.counts.rejected - bad.length - refused.length);
     return {id: running.id, position: before + part.length, inputHash, state: JSON.stringify(running.state)};
   };
@@ -216,9 +234,13 @@ async function loadPart(running: Running, part: readonly RecordLine[], inputHash
   if (!dry) writeCheckpoint(running);
 }
 
-function moved(state: State, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
+function moved({state, head}: Running, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
   const {counts, rejects} = state;
-  const input = {format: 'ndjson' as const, header: [], delimiter: ''};
+  const text = rejectsText(
+    {format: 'ndjson', header: [JSON.stringify({...head, rejects: true})], delimiter: ''},
+    rejected,
+    counts.rejected === 0,
+  );
   return {
     ...state,
     counts: {
@@ -228,7 +250,7 @@ function moved(state: State, read: number, outcome: LoadOutcome, rejected: reado
       existing: counts.existing + outcome.existing,
       rejected: counts.rejected + rejected.length,
     },
-    rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text: rejectsText(input, rejected, false)},
+    rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text},
   };
 }
 
@@ -240,7 +262,8 @@ function batchOf(entries: readonly Entry[]): Batch {
 
 function rowOf({text}: RecordLine): Rejected['row'] {
   try {
-    return {raw: text, fields: JSON.parse(text) as Record<string, unknown>};
+    const fields = JSON.parse(text) as Record<string, unknown>;
+    return {raw: text, fields: fields['type'] === 'room' ? {...fields, was: fields['id']} : fields};
   } catch {
     return {raw: text, fields: undefined};
   }

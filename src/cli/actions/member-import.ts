@@ -9,12 +9,14 @@ import * as imports from '../../core/imports.ts';
 import {RoleInput, UserIdInput, UsernameInput} from '../../core/input.ts';
 import type {Room} from '../../db/rooms.ts';
 import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
+import {commandLine} from '../words.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
 
 interface MemberImportOptions {
@@ -300,19 +302,12 @@ function nested(fields: Readonly<Record<string, unknown>>, place: string): unkno
 
 function tellStop({cli, room, options, state}: Running, path: string): void {
   cli.note(`Stopped after ${state.counts.read} row(s); they are in.`);
-  const flags = [
-    ...(options.format === undefined ? [] : [`--format ${options.format}`]),
-    ...Object.entries(options.map ?? {}).map(([name, column]) => `--map ${word(`${name}=${column}`)}`),
-    ...(options.existingUsers ? ['--existing-users'] : []),
-    ...(options.rejects === undefined ? [] : [`--rejects ${word(options.rejects)}`]),
-    '--resume',
-  ];
-  cli.note(`Go on with: chatctl member import id:${room.id} ${word(path)} ${flags.join(' ')}`);
-}
-
-/** As one word of a shell's. */
-function word(text: string): string {
-  return /^[\w./=@:-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  const words = ['member', 'import', `id:${room.id}`, path];
+  if (options.format !== undefined) words.push('--format', options.format);
+  for (const [name, column] of Object.entries(options.map ?? {})) words.push('--map', `${name}=${column}`);
+  if (options.existingUsers) words.push('--existing-users');
+  if (options.rejects !== undefined) words.push('--rejects', options.rejects);
+  cli.note(`Go on with: ${commandName(cli.io)} ${commandLine([...words, '--resume'])}`);
 }
 
 async function tellEnd({cli, chat, room, state, options}: Running, started: number): Promise<void> {

@@ -4,6 +4,7 @@ import {finishLoad, loadBatch, openLoad, type LoadOutcome} from '../../core/load
 import {drawSeedIds, mustBeEmpty, planSeed, seedBatches, type Preset, type SeedPlan} from '../../core/seed.ts';
 import {countAll} from '../../core/status.ts';
 import type {RoomRecord} from '../../db/load.ts';
+import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
 import {createProgress} from '../progress.ts';
 import {nameOf} from '../target.ts';
@@ -30,7 +31,7 @@ export async function seed(cli: Cli, options: SeedOptions): Promise<void> {
   if (!cli.globals.dryRun && (!empty || isProduction(await cli.config()))) {
     await cli.ask.agreeByName('This puts demo data beside what is there.', nameOf(chat.db.target));
   }
-  const {rooms, existing} = await load(cli, plan);
+  const {rooms, existing} = await loadSeed(cli, chat, plan);
   const events = cli.events();
   tellEvents(cli, events.slice(0, maxToldEvents));
   if (events.length > maxToldEvents) cli.note(`… and ${events.length - maxToldEvents} more event(s)`);
@@ -57,8 +58,12 @@ export async function seed(cli: Cli, options: SeedOptions): Promise<void> {
 
 const maxToldEvents = 10;
 
-async function load(cli: Cli, plan: SeedPlan): Promise<{rooms: RoomRecord[]; existing: number}> {
-  const chat = await cli.chat();
+/** Puts the rows of a plan in, and tells how far it has come. */
+export async function loadSeed(
+  cli: Cli,
+  chat: OpenChat,
+  plan: SeedPlan,
+): Promise<{rooms: RoomRecord[]; existing: number}> {
   const id = newImportId();
   const into = await openLoad(chat, id, {kind: 'seed', mode: 'insert', event: 'summary', ownRoomsOnly: true});
   const first = await drawSeedIds(chat, cli.actor, plan);

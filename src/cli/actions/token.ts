@@ -18,6 +18,7 @@ import {toUser} from './parse.ts';
 interface MintOptions {
   ttl: number | 'none';
   claim?: Record<string, unknown>;
+  key?: string;
   info?: unknown;
   meta?: unknown;
   channel?: string[];
@@ -44,14 +45,14 @@ function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void 
 
 export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
   const sub = toUser(await pickUser(cli, user, 'For which user?'));
-  const mint = apiMinter(await cli.config());
+  const mint = apiMinter(await cli.config(), options.key);
   printToken(cli, await mint({...options.claim, sub}, lifetime(options.ttl), now()));
 }
 
 export async function mintService(cli: Cli, name: string | undefined, options: MintOptions): Promise<void> {
   const config = await cli.config();
   const claims = {...options.claim, sub: name ?? 'service', scope: config.JWT_SERVICE_SCOPE};
-  printToken(cli, await apiMinter(config)(claims, lifetime(options.ttl), now()));
+  printToken(cli, await apiMinter(config, options.key)(claims, lifetime(options.ttl), now()));
 }
 
 export async function mintConnection(

@@ -2,6 +2,9 @@ import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
 import {count, duration, list} from '../values.ts';
 
+/** How much demo data there can be. */
+export const presetNames = ['small', 'grandchat'];
+
 export function declareData(program: Command): void {
   declare(program, {
     usage: 'seed',
@@ -13,7 +16,7 @@ export function declareData(program: Command): void {
   })
     .addOption(
       new Option('--preset <name>', 'how much: grandchat has 100,000 users and rooms of 100 to 100,000')
-        .choices(['small', 'grandchat'])
+        .choices(presetNames)
         .default('small'),
     )
     .option('--users <number>', 'how many users', count(10_000_000))

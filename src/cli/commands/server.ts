@@ -1,6 +1,7 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
 import {list} from '../values.ts';
+import {presetNames} from './data.ts';
 
 export function declareServer(program: Command): void {
   declare(program, {
@@ -11,7 +12,10 @@ export function declareServer(program: Command): void {
     load: async () => (await import('../actions/dev.ts')).dev,
   })
     .option('--port <port>', 'port of the API, instead of PORT')
-    .option('--users <ids>', 'demo users', list, ['alice', 'bob']);
+    .option('--users <ids>', 'demo users', list, ['alice', 'bob'])
+    .addOption(
+      new Option('--seed <preset>', 'demo data at the first start, as `chatctl seed` makes it').choices(presetNames),
+    );
   declare(program, {
     usage: 'serve',
     summary: 'Run the API server and the delivery',

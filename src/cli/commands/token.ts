@@ -13,7 +13,8 @@ export function declareToken(program: Command): void {
     load: async () => (await act()).mintJwt,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 3_600)
-    .option('--claim <name=value>', 'a further claim; may be repeated', claims);
+    .option('--claim <name=value>', 'a further claim; may be repeated', claims)
+    .option('--key <kid>', 'sign with this key of JWT_KEYS or JWT_PRIVATE_KEY');
   declare(token, {
     usage: 'service [name]',
     summary: 'An API token of the primary service',
@@ -21,7 +22,8 @@ export function declareToken(program: Command): void {
     load: async () => (await act()).mintService,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 3_600)
-    .option('--claim <name=value>', 'a further claim; may be repeated', claims);
+    .option('--claim <name=value>', 'a further claim; may be repeated', claims)
+    .option('--key <kid>', 'sign with this key of JWT_KEYS or JWT_PRIVATE_KEY');
   declare(token, {
     usage: 'connection <user>',
     summary: 'A Centrifugo connection token',
