@@ -42,6 +42,8 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
       LOG_LEVEL: 'info',
       METRICS_KEY: metricsKey,
       CHATCTL_CONFIG: '',
+      // A few users ask for all of it.
+      RATE_LIMITS: 'off',
       ...env,
     },
     execArgv: process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [],
