@@ -16,6 +16,7 @@ function compile() {
   }
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {stdio: 'inherit'});
   cpSync('test/helpers/tls', join(out, 'test/helpers/tls'), {recursive: true});
+  cpSync('scripts/postgres.mjs', join(out, 'scripts/postgres.mjs'));
 }
 
 /** `test/cli/room.test.ts` is what one types, and the compiled file what ava runs. */

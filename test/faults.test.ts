@@ -2,8 +2,11 @@
 // the large sizes.
 import test, {type ExecutionContext} from 'ava';
 import * as faults from '../scripts/faults/faults.ts';
+import {killServers} from '../scripts/faults/harness.ts';
 import {overload} from '../scripts/faults/overload.ts';
 import {databases, emptyDatabase, type Database} from './helpers/database.ts';
+
+test.afterEach.always(killServers);
 
 async function holds(
   t: ExecutionContext,

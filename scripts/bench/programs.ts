@@ -1,5 +1,6 @@
 // Programs that stand beside the servers, each a process of its own.
 import {fork} from 'node:child_process';
+import {extname} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {secrets} from './setup.ts';
 
@@ -12,8 +13,9 @@ export interface Program {
 
 /** Bare Koa, or a broker: fulfilled once it listens. */
 export async function startProgram(name: 'koa' | 'broker'): Promise<Program> {
-  const child = fork(fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)), {
-    execArgv: ['--import', import.meta.resolve('tsx')],
+  // Compiled in tests, and loaded through tsx, as we are, in a run of the script.
+  const program = new URL(`programs/${name}${extname(import.meta.url)}`, import.meta.url);
+  const child = fork(fileURLToPath(program), {
     env: {PATH: process.env['PATH'], NODE_ENV: 'production', ...secrets},
   });
   const ended = new Promise<void>(resolve => {

@@ -43,6 +43,8 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
       METRICS_KEY: metricsKey,
       RATE_LIMITS: 'off',
       CHATCTL_CONFIG: '',
+      // A few users ask for all of it.
+      RATE_LIMITS: 'off',
       ...env,
     },
     execArgv: process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [],

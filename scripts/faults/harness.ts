@@ -43,15 +43,28 @@ export interface ServerProcess {
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
 }
 
+const running = new Set<ChildProcess>();
+
+/** What a fault that failed in the middle has left: it would keep whoever started it from ending. */
+export function killServers(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 /** `chatctl serve` from dist/ as a process of its own. */
 export async function startServerProcess(env: Record<string, string>): Promise<ServerProcess> {
   const started = performance.now();
   const child = fork('dist/bin/chatctl.js', ['serve', '--migrate'], {
     env: {PATH: process.env['PATH'], ...secrets, PORT: '0', REALTIME_PORT: '0', ...env},
+    // Not ours, which may load TypeScript: what is started is built.
+    execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  running.add(child);
   const ended = new Promise<void>(resolve => {
-    child.once('exit', () => resolve());
+    child.once('exit', () => {
+      running.delete(child);
+      resolve();
+    });
   });
   const ready = await readyLine(child);
   return {

@@ -38,7 +38,7 @@ export async function fuzz({url, seed, runs, tokens}: FuzzOptions): Promise<Fuzz
   const all = [...Object.values(tokens), tokens.service, tokens.admin];
 
   for (let done = 0; done < runs && result.faults.length < maxFaults; done += together) {
-    if (done % renewEvery === 0) known = await renew(url, tokens.service);
+    if (done % renewEvery === 0) known = await renew(url, tokens.service, done);
     const requests = Array.from({length: together}, () => randomRequest(random, operations, all, known));
     const answers = await Promise.all(requests.map(each => send(agent, url, each)));
     for (const [i, answer] of answers.entries()) {
@@ -123,8 +123,8 @@ function described({method, path, headers, body}: FuzzRequest): string {
   return `${method} ${path.slice(0, 200)} ${JSON.stringify(Object.fromEntries(told))} ${body?.toString('latin1').slice(0, 300) ?? ''}`;
 }
 
-/** Two rooms with their people and a few messages, which are there whatever was done before. */
-async function renew(url: string, service: string): Promise<Known> {
+/** Two rooms with their people and a few messages, which are there whatever was done before, and people to erase. */
+async function renew(url: string, service: string, round: number): Promise<Known> {
   const ask = async (method: string, path: string, body?: object) => {
     const answer = await fetch(`${url}${path}`, {
       method,
@@ -136,6 +136,8 @@ async function renew(url: string, service: string): Promise<Known> {
   const rooms: number[] = [];
   const messages: number[] = [];
   for (const user of ['mia', 'ann', 'sam']) await ask('PUT', `/api/users/${user}/`, {username: user});
+  const leavers = Array.from({length: 3}, (_, i) => `leaver${round}-${i}`);
+  for (const user of leavers) await ask('PUT', `/api/users/${user}/`, {username: user});
   for (const key of ['k', 'order-1']) {
     const {id} = await ask('PUT', `/api/rooms/by-key/${key}/`, {name: key, members: ['mia', 'ann', 'lee']});
     await ask('PATCH', `/api/rooms/${id}/`, {archived: false, visibility: 'public'});
@@ -155,6 +157,7 @@ async function renew(url: string, service: string): Promise<Known> {
     around: messages,
     key: ['k', 'order-1', 'new'],
     user: users,
+    leaver: leavers,
     user_id: users,
     channel: ['personal:mia', 'personal:ann'],
     seq,

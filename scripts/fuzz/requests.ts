@@ -89,6 +89,8 @@ export function randomRequest(
       else headers[name] = value.replaceAll(/[^\t\x20-\xff]/g, '?');
     }
   }
+  // Who is erased is gone for good, id and all, and the rest of the run needs its people.
+  if (operation.path.endsWith('/erase/')) parameters.set('user', String(random.of(known['leaver'] ?? ['x'])));
   let body = operation.body && valueOf(random, operation.body, '', known);
   const mistakes = random.of([0, 1, 1, 1, 2, 3]);
   for (let i = 0; i < mistakes; i++) {

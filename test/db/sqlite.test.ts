@@ -177,7 +177,7 @@ test('a file that can only be read is no database to serve, and reading it goes 
     t.is(stderr.split('\n')[0], 'Error: The database cannot be written (SQLITE_READONLY).');
     t.notRegex(stderr, /\n\s+at /);
   }
-  const doctor = await unprivileged(['doctor', '--only', 'database', '--json'], {DATABASE_URL});
+  const doctor = await unprivileged(['doctor', '--only', 'write', '--json'], {DATABASE_URL});
   t.is(doctor.code, 8);
   t.is((await unprivileged(['room', 'list'], {DATABASE_URL})).code, 0);
 });

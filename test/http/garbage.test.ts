@@ -84,6 +84,7 @@ for (const database of databases) {
       ['PUT', `${room}members/lee/`, {role: 'member'}],
       ['POST', `${room}members/`, {add: ['lee']}],
       ['PUT', '/api/users/mia/', {username: 'x'}],
+      ['POST', '/api/users/mia/erase/', {messages: 'keep'}],
     ];
     const withBody = routes.filter(route => route.body).length;
     t.is(writes.length, withBody, 'every route with a body is tried');
