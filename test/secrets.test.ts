@@ -73,7 +73,7 @@ test.serial(
       200,
     );
     const processes = execFileSync('ps', ['axww', '-o', 'args'], {encoding: 'utf8'});
-    t.true(processes.includes('chatctl.ts serve'), 'the server is in the list');
+    t.regex(processes, /chatctl\.[jt]s serve/, 'the server is in the list');
     server.child.kill('SIGTERM');
     const {stdout, stderr} = await server.ended;
     t.true(stdout.split('\n').length > 8, 'it logged');
