@@ -25,7 +25,7 @@ import {insertMemberRows, insertUsers, updateMemberCounts} from '../db/load.ts';
 import {countMembers} from '../db/members.ts';
 import {updateRoomTo, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {findUsers, type User} from '../db/users.ts';
+import {findErasedUsers, findUsers, type User} from '../db/users.ts';
 import {mustBeManager, mustLockRoom, mustSeeRoom} from './access.ts';
 import {audit} from './audit.ts';
 import {timestamp, type Actor, type Chat} from './chat.ts';
@@ -86,6 +86,8 @@ export async function importMembers(chat: Chat, actor: Actor, batch: MemberBatch
   mustBeManager(actor, 'import members');
   return inTransaction(chat.db, async tx => {
     const {room} = await mustLockRoom(tx, actor, batch.room);
+    // Nobody of them is erased between the look at them and the commit.
+    await findErasedUsers(tx, [...new Set(batch.rows.map(row => row.user))]);
     const {outcome, wanted} = await decide(tx, batch);
     await makeUsers(chat, tx, wanted);
     await admitAll(chat, tx, room, wanted, batch.event);

@@ -36,10 +36,11 @@ import type {Queryable} from '../db/connect.ts';
 import {findBareRooms, lockRoom, updateRoomTo, type Room} from '../db/rooms.ts';
 import {raiseLastId} from '../db/sequences.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {findUsers} from '../db/users.ts';
+import {findErasedUsers, findUsers, type User} from '../db/users.ts';
 import {mustBeManager} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
+import {endConnections} from './disconnections.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {moveImport, tellAdded, type ImportAt} from './imports.ts';
 import {broadcast, roomUpdated} from './publications.ts';
@@ -56,6 +57,8 @@ export interface Load {
   awaited: Set<RoomId>;
   /** The rooms of this load so far. */
   rooms: Map<RoomId, ImportedRoom>;
+  /** Users who come as they were before they were erased here. A user may also come erased, with messages that were kept. */
+  erasedHere: Set<UserId>;
 }
 
 export interface LoadOutcome {
@@ -67,13 +70,17 @@ export interface LoadOutcome {
 }
 
 /** Where a load that was interrupted goes on. */
-export async function openLoad(chat: Chat, id: string, load: Omit<Load, 'rooms' | 'awaited'>): Promise<Load> {
+export async function openLoad(
+  chat: Chat,
+  id: string,
+  load: Omit<Load, 'rooms' | 'awaited' | 'erasedHere'>,
+): Promise<Load> {
   const rooms = new Map<RoomId, ImportedRoom>();
   for (let after = 0; ;) {
     const page = await listImportRooms(chat.db, id, after, pageSize);
     for (const room of page) rooms.set(room.roomId, room);
     const last = page.at(-1);
-    if (!last || page.length < pageSize) return {...load, rooms, awaited: new Set()};
+    if (!last || page.length < pageSize) return {...load, rooms, awaited: new Set(), erasedHere: new Set()};
     after = last.roomId;
   }
 }
@@ -102,8 +109,10 @@ export async function loadBatch(
     if (batch.kind === 'rooms') await raiseLastId(tx, 'rooms', highest(batch.records));
     if (batch.kind === 'messages') await raiseLastId(tx, 'messages', highest(batch.records));
     await lockRooms(tx, roomsOf(batch), true);
+    // Nobody of them is erased between the look at them and the commit.
+    await findErasedUsers(tx, usersOf(batch));
     const plan = await planBatch(tx, load, batch);
-    const touched = await plan.write(chat, tx);
+    const touched = await plan.write(chat, tx, actor);
     const at = after(plan.outcome);
     await moveImport(chat, tx, actor, {kind: load.kind, before}, at);
     await insertImportRooms(tx, at.id, touched);
@@ -132,12 +141,18 @@ function roomsOf(batch: Batch): RoomId[] {
   return [...new Set(ids)].toSorted((a, b) => a - b);
 }
 
+/** Whom members and messages name. */
+function usersOf(batch: Batch): UserId[] {
+  if (batch.kind === 'users' || batch.kind === 'rooms') return [];
+  return [...new Set(batch.records.flatMap(({userId}) => (userId === null ? [] : [userId])))];
+}
+
 /** What becomes of the rows of a batch, and how to write those that go in. */
 interface Plan {
   outcome: LoadOutcome;
   /** Rooms that are there once it is written. */
   rooms: readonly RoomId[];
-  write(chat: Chat, tx: Tx): Promise<ImportedRoom[]>;
+  write(chat: Chat, tx: Tx, actor: Actor): Promise<ImportedRoom[]>;
 }
 
 function planBatch(q: Queryable, load: Load, batch: Batch): Promise<Plan> {
@@ -195,20 +210,36 @@ async function planUsers(q: Queryable, load: Load, records: readonly UserRecord[
   for (const [at, row] of records.entries()) {
     const there = known.get(row.id);
     if (seen.has(row.id)) sorted.refuse(at, `the user ${row.id} comes twice`);
-    else if (there?.erasedAt && !row.erasedAt) sorted.refuse(at, `the user ${row.id} was erased here`);
-    else if (there) sorted.meet(at, row, undefined);
+    else if (there?.erasedAt && !row.erasedAt) {
+      sorted.refuse(at, `the user ${row.id} was erased here`);
+      load.erasedHere.add(row.id);
+    } else if (there) sorted.meet(at, row, undefined);
     else sorted.add(row);
     seen.add(row.id);
   }
   return {
     outcome: sorted.outcome,
     rooms: [],
-    async write(_, tx) {
+    async write(chat, tx, actor) {
       await insertUsers(tx, sorted.fresh, false);
       await insertUsers(tx, sorted.changed, true);
+      for (const row of sorted.changed) await tellOfActivity(chat, tx, actor, known.get(row.id), row);
       return [];
     },
   };
+}
+
+/** A user who is no longer active has no connections, whichever way they became so. */
+async function tellOfActivity(chat: Chat, tx: Tx, actor: Actor, was: User | undefined, row: UserRecord): Promise<void> {
+  if (!was || was.erasedAt !== null) return;
+  const isActive = row.deactivatedAt === null && row.erasedAt === null;
+  if (isActive === (was.deactivatedAt === null)) return;
+  if (isActive) {
+    const detail = {created: false, reactivated: true};
+    return audit(chat, tx, actor, {action: 'user.upsert', user: row.id, detail});
+  }
+  await endConnections(chat, tx, row.id);
+  audit(chat, tx, actor, {action: 'user.deactivate', user: row.id});
 }
 
 async function planRooms(q: Queryable, load: Load, records: readonly RoomRecord[]): Promise<Plan> {
@@ -332,7 +363,7 @@ function touchedBy(rows: readonly {roomId: RoomId}[]): ImportedRoom[] {
 }
 
 async function planMessages(q: Queryable, load: Load, records: readonly MessageRecord[]): Promise<Plan> {
-  const [rooms, taken, posted] = await Promise.all([
+  const [rooms, taken, posted, authors] = await Promise.all([
     findBareRooms(q, [...new Set(records.map(each => each.roomId))]),
     findTakenMessages(q, records),
     findByClientIds(
@@ -341,13 +372,18 @@ async function planMessages(q: Queryable, load: Load, records: readonly MessageR
         clientId === null ? [] : [{room, author, clientId}],
       ),
     ),
+    findUsers(q, usersOf({kind: 'messages', records})),
   ]);
+  const erased = new Set(authors.filter(each => each.erasedAt !== null).map(each => each.id));
   const byId = new Map<number, {roomId: RoomId; seq: number}>(taken.map(each => [each.id, each]));
   const bySeq = new Map<string, number>(taken.map(each => [placeOf(each), each.id]));
   const byClientId = new Map<string, number>(
     posted.map(each => [clientKey(each.roomId, each.user?.id, each.clientId), each.id]),
   );
   const there = new Set<number>(byId.keys());
+  // What an erasure took is not brought back, and one that was made elsewhere still comes.
+  const isOfErased = ({userId, deletedAt}: MessageRecord) =>
+    userId !== null && erased.has(userId) && deletedAt === null;
   const sorted = sorting<MessageRecord>(load);
   for (const [at, row] of records.entries()) {
     const same = byId.get(row.id);
@@ -359,7 +395,10 @@ async function planMessages(q: Queryable, load: Load, records: readonly MessageR
       sorted.refuse(at, `room ${row.roomId} has another message ${row.seq}`);
     } else if (client !== undefined && (byClientId.get(client) ?? row.id) !== row.id) {
       sorted.refuse(at, `the client id ${row.clientId} belongs to another message`);
-    } else if (there.has(row.id)) sorted.meet(at, row, `message ${row.id} is here already`);
+    } else if (row.userId !== null && load.erasedHere.has(row.userId)) {
+      sorted.refuse(at, `its author ${row.userId} was erased here`);
+    } else if (load.mode === 'upsert' && there.has(row.id) && isOfErased(row)) sorted.outcome.existing += 1;
+    else if (there.has(row.id)) sorted.meet(at, row, `message ${row.id} is here already`);
     else if (same) sorted.refuse(at, `message ${row.id} comes twice`);
     else {
       sorted.add(row);

@@ -24,7 +24,8 @@ export function createLimits(limits: RateLimits, store: 'memory' | 'database', c
   // SQLite has one server, whose memory is all there is to share.
   const shared = store === 'database' && chat.db.dialect.name === 'postgres';
   const counters = Object.fromEntries(names.map(name => [name, counterOf(name, limits[name], shared, chat)]));
-  const keyOf = (key: string) => (shared ? hash('sha256', key, 'base64url') : key);
+  // A key is a part of the path and as long as the caller likes, and those who are over a limit bring new ones too.
+  const keyOf = (key: string) => hash('sha256', key, 'base64url');
 
   async function count(ctx: Context, keys: Partial<Record<RateLimitName, string>>): Promise<void> {
     const wanted = Object.entries(keys) as [RateLimitName, string][];

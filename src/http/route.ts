@@ -70,6 +70,7 @@ type Parts<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject> = 
   query?: Q;
   headers?: H;
   body?: B;
+  /** For a service; a user sends no more than is usual, whatever the route. */
   bodyLimit?: number;
   rights: Route['rights'];
   limit?: 'tokens' | 'messages';
@@ -86,7 +87,7 @@ export function route<Q extends z.ZodObject, B extends z.ZodType, H extends z.Zo
       const parsed = {
         query: query && parse(query, {...ctx.query}, 'the query'),
         headers: headers && parse(headers, headersOf(ctx, headers), 'the headers'),
-        body: body && parse(body, await readBody(ctx, limit), 'the body'),
+        body: body && parse(body, await readBody(ctx, actor.kind === 'user' ? bodyLimit : limit), 'the body'),
       };
       const call = {chat: options.chat, options, actor, params, ...parsed, ...pathReaders(params)};
       return handle(call as Call<z.output<Q>, z.output<B>, z.output<H>>);

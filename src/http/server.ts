@@ -54,7 +54,8 @@ export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = 
   // An expectation that Node does not know would get an empty 417; it may be ignored.
   server.on('checkExpectation', serve);
   server.on('clientError', (error: Error & {code?: string}, socket: Duplex) => {
-    log.debug({err: error}, 'request could not be read');
+    // Not the error itself, which holds the bytes that came: a token, as numbers that nobody would find in them.
+    log.debug({code: error.code, reason: error.message}, 'request could not be read');
     refuse(socket, current.get(socket), refusalOf(error));
   });
   server.on('drop', dropWarning(log, limits.maxConnections));
