@@ -15,6 +15,7 @@ import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
+import {quotedWord} from '../words.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
 
 interface MemberImportOptions {
@@ -302,24 +303,18 @@ function tellStop({cli, room, options, state}: Running, path: string): void {
   cli.note(`Stopped after ${state.counts.read} row(s); they are in.`);
   const flags = [
     ...(options.format === undefined ? [] : [`--format ${options.format}`]),
-    ...Object.entries(options.map ?? {}).map(([name, column]) => `--map ${word(`${name}=${column}`)}`),
+    ...Object.entries(options.map ?? {}).map(([name, column]) => `--map ${quotedWord(`${name}=${column}`)}`),
     ...(options.existingUsers ? ['--existing-users'] : []),
-    ...(options.rejects === undefined ? [] : [`--rejects ${word(options.rejects)}`]),
+    ...(options.rejects === undefined ? [] : [`--rejects ${quotedWord(options.rejects)}`]),
     '--resume',
   ];
-  cli.note(`Go on with: chatctl member import id:${room.id} ${word(path)} ${flags.join(' ')}`);
-}
-
-/** As one word of a shell's. */
-function word(text: string): string {
-  return /^[\w./=@:-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  cli.note(`Go on with: chatctl member import id:${room.id} ${quotedWord(path)} ${flags.join(' ')}`);
 }
 
 async function tellEnd({cli, chat, room, state, options}: Running, started: number): Promise<void> {
   const proof = await imports.proveMembers(chat, cli.actor, room.id);
   const events = cli.events();
   if (state.event !== 'each') tellEvents(cli, events);
-  else if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
   const {counts} = state;
   const end = {
     type: 'end',
