@@ -41,7 +41,6 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
       REALTIME_PORT: '0',
       LOG_LEVEL: 'info',
       METRICS_KEY: metricsKey,
-      RATE_LIMITS: 'off',
       CHATCTL_CONFIG: '',
       // A few users ask for all of it.
       RATE_LIMITS: 'off',

@@ -92,22 +92,25 @@ export function createCli(
     if (globals.verbose) tellTarget(opened.db.target.label);
     opened.onEvent = event => {
       stored.push({...event, dryRun: globals.dryRun ?? false});
-      rehearsal?.events.push({...event, dryRun: true});
+      rehearsal?.add(event);
     };
     if (globals.dryRun) rehearsal = await rehearse(opened);
     return opened;
   }
 
   async function rehearse(opened: OpenChat): Promise<Rehearsal> {
-    const [{targetOf}, {apiUrlOf}, {planOf}] = await Promise.all([
+    const [{targetOf}, {apiUrlOf}, {planOf, plannedEvent}] = await Promise.all([
       import('./target.ts'),
       import('./addresses.ts'),
       import('./plan.ts'),
     ]);
     const target = await targetOf(opened, cli.actor);
     const apiUrl = await apiUrlOf(cli);
-    const events: ToldEvent[] = [];
-    return {events, plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl)};
+    const events: Plan['events'] = [];
+    return {
+      add: event => void events.push(plannedEvent(event)),
+      plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl),
+    };
   }
 
   /** The database as a person should see it before a severe change; where its schema is not ours, its address. */
@@ -171,7 +174,7 @@ function operatorName({env}: Io): string {
 }
 
 interface Rehearsal {
-  events: ToldEvent[];
+  add(event: StoredEvent): void;
   plan(): Plan;
 }
 

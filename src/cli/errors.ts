@@ -3,7 +3,7 @@ import {styleText} from 'node:util';
 import {databaseError} from '../core/database-errors.ts';
 import {ChatError} from '../core/errors.ts';
 import {hideSecrets} from '../core/redact.ts';
-import {exitOfKind, exits} from './exit.ts';
+import {exitOf, exits} from './exit.ts';
 import type {Io} from './io.ts';
 import {jsonLine, visible} from './text.ts';
 
@@ -18,9 +18,8 @@ export interface Told {
 export function told(thrown: unknown): Told {
   const error = databaseError(thrown) ?? thrown;
   if (error instanceof ChatError) {
-    // What an archived room refuses is a matter of its state, not of who asks.
-    const exit = error.code === 'room_archived' ? exits.conflict : exitOfKind[error.kind];
-    return {code: error.code, message: hideSecrets(error.message), hint: error.hint && hideSecrets(error.hint), exit};
+    const {code, message, hint} = error;
+    return {code, message: hideSecrets(message), hint: hint && hideSecrets(hint), exit: exitOf(code)};
   }
   const message = error instanceof Error ? error.message : String(error);
   return {

@@ -1,5 +1,5 @@
 // Exit codes, each for something a script may want to tell apart.
-import type {ErrorKind} from '../core/errors.ts';
+import {errorCodes, type ErrorCode, type ErrorKind} from '../core/errors.ts';
 
 export const exits = {
   ok: 0,
@@ -31,7 +31,7 @@ export const exitMeanings: Record<keyof typeof exits, string> = {
   terminated: 'ended by SIGTERM',
 };
 
-export const exitOfKind: Record<ErrorKind, number> = {
+const exitOfKind: Record<ErrorKind, number> = {
   invalid: exits.usage,
   unauthenticated: exits.refused,
   denied: exits.refused,
@@ -46,6 +46,11 @@ export const exitOfKind: Record<ErrorKind, number> = {
   internal: exits.failure,
   unavailable: exits.unreachable,
 };
+
+/** The exit code of an error. What an archived room refuses is a matter of its state, not of who asks. */
+export function exitOf(code: ErrorCode): number {
+  return code === 'room_archived' ? exits.conflict : exitOfKind[errorCodes[code]];
+}
 
 /** Ends the command with this code after everything was said. */
 export class Exit extends Error {

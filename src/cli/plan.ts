@@ -1,7 +1,7 @@
 // What a rehearsed write would have done: to what, which rows, who is told and of how much, and how the API would be
 // asked for the same.
 import type {Rehearsed, RowChanges} from '../db/rehearsal.ts';
-import type {ToldEvent} from './context.ts';
+import type {StoredEvent} from '../core/chat.ts';
 import {fingerprint, type Target} from './target.ts';
 import {quotedWord} from './words.ts';
 
@@ -25,20 +25,21 @@ const told = 5;
 export function planOf(
   target: Target,
   rows: Rehearsed,
-  events: readonly ToldEvent[],
+  events: Plan['events'],
   requests: readonly ApiRequest[],
   apiUrl: string,
 ): Plan {
   return {
     target,
     rows,
-    events: events.map(({type, receivers, body}) => ({
-      type,
-      channels: receivers,
-      bytes: bytesOf(type, body) * receivers,
-    })),
+    events,
     curl: requests.map(request => curl(request, apiUrl)),
   };
+}
+
+/** There may be one for each message of a person: its body is not kept. */
+export function plannedEvent({type, receivers, body}: StoredEvent): Plan['events'][number] {
+  return {type, channels: receivers, bytes: bytesOf(type, body) * receivers};
 }
 
 /** What goes to one channel. */

@@ -215,10 +215,7 @@ function codeOf(error: unknown, argv: readonly string[], io: Io, colors: Colors)
     if (error.code === 'commander.help') return exits.ok;
   }
   const what = error instanceof CommanderError ? usageError(error) : told(error);
-  const json =
-    io.env['CHATCTL_OUTPUT'] === 'json' ||
-    argv.includes('--json') ||
-    argv.some((arg, i) => arg === '-ojson' || arg === '--output=json' || (isOutput(argv[i - 1]) && arg === 'json'));
+  const json = argv.includes('--json') || (outputIn(argv) ?? io.env['CHATCTL_OUTPUT']) === 'json';
   tell(io, what, {json, color: colors.stderr});
   if (argv.includes('--debug') && error instanceof Error)
     io.stderr.write(`${withoutValue(hideSecrets(error.stack ?? ''))}\n`);
@@ -233,8 +230,11 @@ function colorIn(argv: readonly string[]): ColorWish {
   return wish === 'always' || wish === 'never' ? wish : 'auto';
 }
 
-function isOutput(arg: string | undefined): boolean {
-  return arg === '-o' || arg === '--output';
+/** The format of the flags, which stands above that of the environment, in errors too. */
+function outputIn(argv: readonly string[]): string | undefined {
+  const at = argv.findIndex(arg => /^(?:-o|--output(?:=|$))/.test(arg));
+  if (at < 0) return undefined;
+  return /^(?:-o|--output=)(.+)$/.exec(argv[at] ?? '')?.[1] ?? argv[at + 1];
 }
 
 function usageError(error: CommanderError) {

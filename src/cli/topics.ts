@@ -1,6 +1,6 @@
 // Help that belongs to no single command: chatctl help <topic>
 import {errorCodes, type ErrorCode} from '../core/errors.ts';
-import {exitMeanings, exitOfKind, exits} from './exit.ts';
+import {exitMeanings, exitOf, exits} from './exit.ts';
 import {scenarioGuide} from './smoke/guide.ts';
 
 const names = Object.keys(exits) as (keyof typeof exits)[];
@@ -56,7 +56,7 @@ event (type, body) or at the line that listen prints (offset, room_id, version, 
   errors: code => {
     const lines = (Object.keys(errorCodes) as ErrorCode[])
       .filter(each => code === undefined || each === code)
-      .map(each => `${each.padEnd(24)} exit ${exitOfKind[errorCodes[each]]}  ${errorCodes[each].replaceAll('_', ' ')}`);
+      .map(each => `${each.padEnd(24)} exit ${exitOf(each)}  ${errorCodes[each].replaceAll('_', ' ')}`);
     return lines.join('\n') || `There is no error ${code ?? ''}. All of them: chatctl help errors`;
   },
   cheat: () => cheat.map(([line, what]) => `${line.padEnd(56)} ${what}`).join('\n'),

@@ -25,6 +25,7 @@ import {
   type RoomRecord,
 } from '../db/load.ts';
 import {findAuthors, memberKey} from '../db/posting.ts';
+import {addPlanned} from '../db/rehearsal.ts';
 import {findBareRooms} from '../db/rooms.ts';
 import {inSnapshot} from '../db/snapshot.ts';
 import {findUsers} from '../db/users.ts';
@@ -87,7 +88,7 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     const found = await findConflicts(chat, q);
     // Of a takeover that goes on, the rooms and messages that are here are its own.
     takeover.conflicts = resumed ? found.filter(each => each.kind === 'users') : found;
-    if (options.dryRun) return {...takeover, refused: await findRefused(chat, q)};
+    if (options.dryRun) return rehearse(chat, {...takeover, refused: await findRefused(chat, q)});
     if (isBlocked(takeover)) return takeover;
     if (known?.finishedAt) {
       throw new ChatError('ids_taken', `${old.target.label} was taken over at ${known.finishedAt} already.`, {
@@ -100,6 +101,17 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     takeover.proof = await prove(chat, q, takeover);
     return takeover;
   });
+}
+
+/** Notes how many rows would be written. */
+function rehearse(chat: Chat, takeover: Takeover): Takeover {
+  if (isBlocked(takeover)) return takeover;
+  const left = [...takeover.refused, ...takeover.conflicts];
+  for (const kind of kinds) {
+    const inserted = takeover.counts[kind] - left.filter(each => each.kind === kind).length;
+    addPlanned(chat.db.rehearsed, kind, {inserted});
+  }
+  return takeover;
 }
 
 /** The same for the same database, so that what was begun is found again. */

@@ -23,6 +23,7 @@ import {
 } from '../db/imports.ts';
 import {insertMemberRows, insertUsers, updateMemberCounts} from '../db/load.ts';
 import {countMembers} from '../db/members.ts';
+import {addPlanned} from '../db/rehearsal.ts';
 import {updateRoomTo, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {findErasedUsers, findUsers, type User} from '../db/users.ts';
@@ -32,7 +33,7 @@ import {timestamp, type Actor, type Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 import type {Role, RoomId, UserId} from './ids.ts';
 import {presentAmong} from './members.ts';
-import {broadcast, broadcastAll, membersChanged, userJoined} from './publications.ts';
+import {broadcast, broadcastAll, membersChanged, userJoined, type Publication} from './publications.ts';
 
 export type ImportEvents = 'none' | 'summary' | 'each';
 
@@ -105,8 +106,10 @@ export async function rehearseMembers(
 ): Promise<BatchOutcome> {
   mustBeManager(actor, 'import members');
   const fresh = batch.rows.filter(row => !seen.has(row.user));
-  const {outcome, wanted} = await decide(chat.db, {...batch, rows: fresh});
+  const {outcome, wanted, newUsers} = await decide(chat.db, {...batch, rows: fresh});
   for (const {user} of wanted) seen.add(user);
+  addPlanned(chat.db.rehearsed, 'members', {inserted: wanted.length});
+  addPlanned(chat.db.rehearsed, 'users', {inserted: newUsers});
   const at = batch.rows.flatMap((row, i) => (fresh.includes(row) ? [i] : []));
   return {
     added: outcome.added,
@@ -119,7 +122,7 @@ export async function rehearseMembers(
 async function decide(
   q: Parameters<typeof presentAmong>[0],
   {room, rows, existingUsers}: Pick<MemberBatch, 'room' | 'rows' | 'existingUsers'>,
-): Promise<{outcome: BatchOutcome; wanted: MemberRow[]}> {
+): Promise<{outcome: BatchOutcome; wanted: MemberRow[]; newUsers: number}> {
   const ids = [...new Set(rows.map(row => row.user))];
   const [present, users] = await Promise.all([presentAmong(q, room, ids), findUsers(q, ids)]);
   const known = new Map(users.map(user => [user.id, user]));
@@ -132,7 +135,8 @@ async function decide(
     else wanted.set(row.user, row);
   }
   outcome.added = wanted.size;
-  return {outcome, wanted: [...wanted.values()]};
+  const newUsers = [...wanted.keys()].filter(id => !known.has(id)).length;
+  return {outcome, wanted: [...wanted.values()], newUsers};
 }
 
 function refusal(user: User | undefined, id: UserId, existingUsers: boolean): string | undefined {
@@ -257,8 +261,14 @@ export async function tellAdded(chat: Chat, tx: Tx, room: Room): Promise<boolean
 export function rehearseEvent(chat: Chat, room: Room, added: number): void {
   if (added === 0) return;
   const changed = {...room, version: room.version + 1, memberCount: room.memberCount + added};
-  const {type, body} = membersChanged(changed, [], []);
-  chat.onEvent?.({outboxId: 0, type, receivers: changed.memberCount, body: {...body, added}});
+  const told = membersChanged(changed, [], []);
+  rehearseTold(chat, {...told, body: {...told.body, added}});
+}
+
+/** An event that a rehearsal found out without storing it. */
+export function rehearseTold(chat: Chat, {type, room, body}: Publication): void {
+  addPlanned(chat.db.rehearsed, 'outbox', {inserted: 1});
+  chat.onEvent?.({outboxId: 0, type, receivers: room.memberCount, body});
 }
 
 /** Members as the rows say and as the room says, to prove an import by. */

@@ -33,6 +33,7 @@ import {
 } from '../db/load.ts';
 import {findAuthors, findByClientIds, lockRooms, memberKey} from '../db/posting.ts';
 import type {Queryable} from '../db/connect.ts';
+import {addPlanned} from '../db/rehearsal.ts';
 import {findBareRooms, lockRoom, updateRoomTo, type Room} from '../db/rooms.ts';
 import {raiseLastId} from '../db/sequences.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
@@ -42,7 +43,7 @@ import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {endConnections} from './disconnections.ts';
 import type {RoomId, UserId} from './ids.ts';
-import {moveImport, tellAdded, type ImportAt} from './imports.ts';
+import {moveImport, rehearseEvent, rehearseTold, tellAdded, type ImportAt} from './imports.ts';
 import {broadcast, roomUpdated} from './publications.ts';
 import type {Batch} from './records.ts';
 
@@ -59,6 +60,8 @@ export interface Load {
   rooms: Map<RoomId, ImportedRoom>;
   /** Users who come as they were before they were erased here. A user may also come erased, with messages that were kept. */
   erasedHere: Set<UserId>;
+  /** Of a rehearsal, what each room would be told of. */
+  rehearsed?: Map<RoomId, RehearsedRoom>;
 }
 
 export interface LoadOutcome {
@@ -73,14 +76,16 @@ export interface LoadOutcome {
 export async function openLoad(
   chat: Chat,
   id: string,
-  load: Omit<Load, 'rooms' | 'awaited' | 'erasedHere'>,
+  load: Omit<Load, 'rooms' | 'awaited' | 'erasedHere' | 'rehearsed'>,
 ): Promise<Load> {
   const rooms = new Map<RoomId, ImportedRoom>();
   for (let after = 0; ;) {
     const page = await listImportRooms(chat.db, id, after, pageSize);
     for (const room of page) rooms.set(room.roomId, room);
     const last = page.at(-1);
-    if (!last || page.length < pageSize) return {...load, rooms, awaited: new Set(), erasedHere: new Set()};
+    if (!last || page.length < pageSize) {
+      return {...load, rooms, awaited: new Set(), erasedHere: new Set(), rehearsed: new Map()};
+    }
     after = last.roomId;
   }
 }
@@ -128,7 +133,42 @@ export async function rehearseBatch(chat: Chat, actor: Actor, load: Load, batch:
   mustBeManager(actor, 'import');
   const plan = await planBatch(chat.db, load, batch);
   for (const roomId of plan.rooms) if (!load.rooms.has(roomId)) load.rooms.set(roomId, {roomId, madeVersion: null});
+  const {added, updated} = plan.outcome;
+  addPlanned(chat.db.rehearsed, batch.kind, {inserted: added, updated});
+  rememberRooms(load.rehearsed ?? new Map(), batch, plan);
   return plan.outcome;
+}
+
+/** What a rehearsal will tell each room of at its end. */
+interface RehearsedRoom {
+  /** As it comes, where it is not here yet. */
+  room: Room | undefined;
+  added: number;
+}
+
+function rememberRooms(rooms: Map<RoomId, RehearsedRoom>, batch: Batch, plan: Plan): void {
+  const made = new Map(batch.kind === 'rooms' ? batch.records.map(each => [each.id, asRoom(each)]) : []);
+  for (const [id, added] of plan.touched) {
+    const before = rooms.get(id) ?? {room: made.get(id), added: 0};
+    rooms.set(id, {...before, added: before.added + added});
+  }
+}
+
+function asRoom(record: RoomRecord): Room {
+  return {...record, membersVersion: 0, memberCount: 0, deletedAt: null, lastMessage: null};
+}
+
+/** The events that the end of a load would send, for a rehearsal. */
+export async function rehearseFinish(chat: Chat, actor: Actor, {event, rehearsed}: Load): Promise<void> {
+  mustBeManager(actor, 'import');
+  if (event === 'none' || !rehearsed) return;
+  const here = await findBareRooms(chat.db, [...rehearsed.keys()]);
+  for (const [id, {room: coming, added}] of rehearsed) {
+    const room = here.get(id) ?? coming;
+    if (!room || room.memberCount + added === 0) continue;
+    if (added > 0) rehearseEvent(chat, room, added);
+    else rehearseTold(chat, roomUpdated({...room, version: room.version + 1}));
+  }
 }
 
 function highest(records: readonly {id: number}[]): number {
@@ -152,6 +192,8 @@ interface Plan {
   outcome: LoadOutcome;
   /** Rooms that are there once it is written. */
   rooms: readonly RoomId[];
+  /** Rooms that it changes, with how many members it adds. */
+  touched: ReadonlyMap<RoomId, number>;
   write(chat: Chat, tx: Tx, actor: Actor): Promise<ImportedRoom[]>;
 }
 
@@ -220,6 +262,7 @@ async function planUsers(q: Queryable, load: Load, records: readonly UserRecord[
   return {
     outcome: sorted.outcome,
     rooms: [],
+    touched: new Map(),
     async write(chat, tx, actor) {
       await insertUsers(tx, sorted.fresh, false);
       await insertUsers(tx, sorted.changed, true);
@@ -269,6 +312,7 @@ async function planRooms(q: Queryable, load: Load, records: readonly RoomRecord[
   return {
     outcome: sorted.outcome,
     rooms: touched.map(each => each.roomId),
+    touched: new Map(touched.map(each => [each.roomId, 0])),
     async write(_, tx) {
       await insertRooms(tx, sorted.fresh);
       await updateRooms(tx, sorted.changed);
@@ -311,6 +355,10 @@ async function planMembers(q: Queryable, load: Load, records: readonly MemberRec
   return {
     outcome: sorted.outcome,
     rooms: [],
+    touched: new Map([
+      ...sorted.changed.map(each => [each.roomId, 0] as const),
+      ...[...byRoom].map(([id, members]) => [id, members.length] as const),
+    ]),
     async write(chat, tx) {
       await ensureNamed(chat, tx, sorted.fresh);
       await insertMemberRows(
@@ -410,6 +458,7 @@ async function planMessages(q: Queryable, load: Load, records: readonly MessageR
   return {
     outcome: sorted.outcome,
     rooms: [],
+    touched: new Map([...sorted.fresh, ...sorted.changed].map(each => [each.roomId, 0])),
     async write(chat, tx) {
       await ensureNamed(chat, tx, [...sorted.fresh, ...sorted.changed]);
       await insertMessageRows(tx, sorted.fresh);

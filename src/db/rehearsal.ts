@@ -73,6 +73,11 @@ function difference(after: readonly CountRow[], before: readonly CountRow[]): Re
   return Object.fromEntries(changes.filter(([, {inserted, updated, deleted}]) => inserted + updated + deleted > 0));
 }
 
+/** Adds rows that a rehearsal found out without writing them. */
+export function addPlanned(total: Rehearsed, table: string, {inserted = 0, updated = 0}: Partial<RowChanges>): void {
+  if (inserted + updated > 0) addWrites(total, {[table]: {inserted, updated, deleted: 0}});
+}
+
 /** Adds what one transaction wrote to what those before it did. */
 export function addWrites(total: Rehearsed, more: Rehearsed): void {
   for (const [name, {inserted, updated, deleted}] of Object.entries(more)) {

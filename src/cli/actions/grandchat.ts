@@ -67,7 +67,6 @@ function tell(cli: Cli, takeover: Takeover, seconds: number): void {
   if (resumed) cli.note('It went on with a takeover that was interrupted.');
   for (const {kind, id, reason} of [...conflicts, ...refused].slice(0, maxTold)) cli.note(`${kind} ${id}: ${reason}`);
   if (conflicts.length + refused.length > maxTold) cli.note(`… ${conflicts.length + refused.length} in all`);
-  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
   const equal = kinds.every(kind => proof[kind]?.source === proof[kind]?.here);
   const end = {
     rooms,

@@ -10,6 +10,7 @@ import {
   loadBatch,
   openLoad,
   rehearseBatch,
+  rehearseFinish,
   reserveIds,
   type Load,
   type LoadOutcome,
@@ -105,7 +106,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   if (!dry) {
     await finishLoad(chat, cli.actor, running.id, running.state.event);
     running.checkpoint.remove();
-  }
+  } else if (dry === 'rehearse') await rehearseFinish(chat, cli.actor, running.load);
   tellEnd(running, started, options);
 }
 
@@ -121,7 +122,8 @@ async function agree(cli: Cli, chat: OpenChat, mode: Load['mode']): Promise<void
   const contents = await countAll(chat, cli.actor);
   const holds = contents.users + contents.rooms > 0;
   if ((mode === 'upsert' && holds) || isProduction(await cli.config())) {
-    return cli.ask.agreeByName('This writes over what is there.', nameOf(chat.db.target));
+    const what = mode === 'upsert' ? 'This writes over what is there.' : 'This adds to what is there.';
+    return cli.ask.agreeByName(what, nameOf(chat.db.target));
   }
   await cli.ask.agree(`Import into ${fingerprint(await targetOf(chat, cli.actor))}?`);
 }
@@ -293,7 +295,7 @@ function tellEnd({cli, state, dry}: Running, started: number, options: ImportOpt
     ...counts,
     seconds: Math.round(performance.now() - started) / 1_000,
     events: events.length,
-    ...(dry && {dry_run: true}),
+    ...(dry === 'rehearse' && {dry_run: true}),
   };
   cli.print({
     items: [end],

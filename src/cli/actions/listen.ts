@@ -16,7 +16,7 @@ import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
 import {follow} from '../../follow.ts';
 import {pickUser} from './choices.ts';
-import {toUser} from './parse.ts';
+import {toUserId} from './parse.ts';
 
 interface ListenOptions {
   channel?: string;
@@ -43,7 +43,7 @@ const expectLimitMs = 30_000;
 export async function listen(cli: Cli, id: string | undefined, options: ListenOptions): Promise<void> {
   const expected = (options.expect ?? []).map(parseExpression);
   const since = options.recover === undefined ? undefined : toPosition(options.recover);
-  const user = toUser(await pickUser(cli, id, 'Which user?'));
+  const user = toUserId(await pickUser(cli, id, 'Which user?'));
   const channel = options.channel ?? personalChannel(user);
   const url = await realtimeUrlOf(cli);
   const tokens = await tokensOf(cli, user, channel);

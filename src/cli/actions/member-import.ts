@@ -314,7 +314,6 @@ async function tellEnd({cli, chat, room, state, options}: Running, started: numb
   const proof = await imports.proveMembers(chat, cli.actor, room.id);
   const events = cli.events();
   if (state.event !== 'each') tellEvents(cli, events);
-  else if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
   const {counts} = state;
   const end = {
     type: 'end',

@@ -74,6 +74,9 @@ export async function removeMembers(
   options: RemoveOptions,
 ): Promise<void> {
   const room = await toRoom(cli, reference);
+  if (options.all && (args.length > 0 || options.stdin)) {
+    throw new ChatError('invalid_input', 'Either --all or some members are removed: name them, or say --all.');
+  }
   if (options.all) return removeAll(cli, room);
   const users = await toUsers(cli, args, options.stdin, room);
   const chat = await cli.chat();

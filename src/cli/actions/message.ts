@@ -51,19 +51,42 @@ async function read(cli: Cli, room: Message['roomId'], options: MessageListOptio
   const wanted = options.all ? Infinity : options.limit;
   const since = options.since === undefined ? undefined : timestamp(new Date(Date.parse(chat.now()) - options.since));
   const filter = {since, author: options.from === undefined ? undefined : await toKnownUser(cli, options.from)};
+  if (options.after !== undefined) return readNewer(cli, room, toMessage(options.after), wanted, filter);
   const items: Message[] = [];
   let before: MessageId | undefined = options.before === undefined ? undefined : toMessage(options.before);
-  const after = options.after === undefined ? undefined : toMessage(options.after);
   while (items.length < wanted) {
     const limit = Math.min(wanted - items.length, 100);
-    const place = after === undefined ? (before === undefined ? {page: 1} : {before}) : {after};
+    const place = before === undefined ? {page: 1} : {before};
     const page = await messages.listMessages(chat, cli.actor, room, {limit, ...place}, filter);
     items.push(...page.items);
     before = page.items.at(-1)?.id;
-    if (page.items.length < limit || after !== undefined) return {items, next: null};
+    if (page.items.length < limit) return {items, next: null};
   }
   cli.note(`There may be more: --before ${before}, or --all.`);
   return {items, next: before === undefined ? null : String(before)};
+}
+
+/** From the message on towards the newest; what is found stands newest first all the same. */
+async function readNewer(
+  cli: Cli,
+  room: Message['roomId'],
+  from: MessageId,
+  wanted: number,
+  filter: messages.MessageFilter,
+): Promise<{items: Message[]; next: string | null}> {
+  const chat = await cli.chat();
+  const pages: Message[][] = [];
+  let after = from;
+  for (let found = 0; found < wanted;) {
+    const limit = Math.min(wanted - found, 100);
+    const {items} = await messages.listMessages(chat, cli.actor, room, {limit, after}, filter);
+    pages.unshift(items);
+    after = items[0]?.id ?? after;
+    found += items.length;
+    if (items.length < limit) return {items: pages.flat(), next: null};
+  }
+  cli.note(`There may be more: --after ${after}, or --all.`);
+  return {items: pages.flat(), next: String(after)};
 }
 
 export async function showMessage(cli: Cli, id: string | undefined): Promise<void> {

@@ -76,6 +76,7 @@ export async function dropEvents(cli: Cli, ids: string[], options: {all?: boolea
 
 async function chosen(cli: Cli, ids: string[], all: boolean | undefined): Promise<number[]> {
   if (!all) return (await cli.ask.texts(ids, '[ids...] or --all', 'Which events?')).map(toEventId);
+  if (ids.length > 0) throw new ChatError('invalid_input', 'Either --all or some events: name them, or say --all.');
   const chat = await cli.chat();
   const events: number[] = [];
   for (;;) {

@@ -13,10 +13,19 @@ import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {nearest} from '../nearest.ts';
 import {bytesOf} from '../plan.ts';
+import {commandLine, quotedWord} from '../words.ts';
 import {pickRoom, pickUsers} from './choices.ts';
 
 export function toUser(text: string): UserId {
   return scalar(UserIdInput, text, `The user "${text.slice(0, 40)}"`);
+}
+
+/** The id that a person means where the users here are not looked at, as by commands that mint tokens: `id:7` is 7. */
+export function toUserId(text: string): UserId {
+  if (!text.startsWith('name:')) return toUser(text.replace(/^id:/, ''));
+  throw new ChatError('bad_format', 'A user is named by id here, not by name.', {
+    hint: `See the id with: chatctl user list --search ${quotedWord(text.slice('name:'.length))}`,
+  });
 }
 
 export function toMessage(text: string): MessageId {
@@ -131,6 +140,11 @@ function rehearsed({type, receivers, body}: ToldEvent): object {
 export function tellEvents(cli: Cli, events: readonly ToldEvent[]): void {
   if (cli.globals.dryRun) return;
   for (const event of events) cli.note(`Tells ${event.receivers} user(s): ${event.type}`);
+}
+
+/** How a change is undone, as a line that a shell takes for what it is, whatever the names in it. */
+export function tellWayBack(cli: Cli, words: readonly string[]): void {
+  if (!cli.globals.dryRun) cli.note(`To take it back: chatctl ${commandLine(words)}`);
 }
 
 export interface ItemResult {

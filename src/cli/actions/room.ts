@@ -13,6 +13,7 @@ import {
   listPages,
   mustAllBeOk,
   tellEvents,
+  tellWayBack,
   toInput,
   toKnownUser,
   toRoom,
@@ -97,8 +98,7 @@ export async function renameRoom(cli: Cli, reference: string | undefined, name: 
   const renamed = await rooms.updateRoom(await cli.chat(), cli.actor, room.id, input);
   const events = cli.events();
   tellEvents(cli, events);
-  if (renamed.name !== room.name)
-    cli.note(`To take it back: chatctl room rename id:${room.id} ${JSON.stringify(room.name)}`);
+  if (renamed.name !== room.name) tellWayBack(cli, ['room', 'rename', `id:${room.id}`, room.name]);
   printRoom(cli, presentRoom(renamed), {event: eventJson(events[0])});
 }
 
@@ -128,7 +128,7 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
       return {id: room.id, event: eventJson(events[0])};
     },
   );
-  if (all.length === 1) cli.note(`To take it back: chatctl room ${archived ? 'unarchive' : 'archive'} ${all[0]}`);
+  if (all.length === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive', ...all]);
   cli.print({items: results, columns: ['room', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
   mustAllBeOk(results);
 }

@@ -1,6 +1,6 @@
 import {isProduction} from '../../config.ts';
 import {newImportId} from '../../core/imports.ts';
-import {finishLoad, loadBatch, openLoad, type LoadOutcome} from '../../core/load.ts';
+import {finishLoad, loadBatch, openLoad, rehearseBatch, rehearseFinish, type LoadOutcome} from '../../core/load.ts';
 import {drawSeedIds, mustBeEmpty, planSeed, seedBatches, type Preset, type SeedPlan} from '../../core/seed.ts';
 import {countAll} from '../../core/status.ts';
 import type {RoomRecord} from '../../db/load.ts';
@@ -83,10 +83,12 @@ export async function loadSeed(
         if (refused) throw new Error(`a row of the seed was refused: ${refused.reason}`);
         return {id, position, inputHash: '', state: '{}'};
       };
-      if (!cli.globals.dryRun) await loadBatch(chat, cli.actor, into, batch, before, after);
+      if (cli.globals.dryRun) after(await rehearseBatch(chat, cli.actor, into, batch));
+      else await loadBatch(chat, cli.actor, into, batch, before, after);
       progress.add(batch.records.length);
     }
-    if (!cli.globals.dryRun) await finishLoad(chat, cli.actor, id, 'summary');
+    if (cli.globals.dryRun) await rehearseFinish(chat, cli.actor, into);
+    else await finishLoad(chat, cli.actor, id, 'summary');
   } finally {
     progress.done();
   }

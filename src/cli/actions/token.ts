@@ -13,7 +13,7 @@ import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {proveApiToken, proveRealtimeToken, type Proof} from '../prove.ts';
 import {pickUser} from './choices.ts';
-import {toUser} from './parse.ts';
+import {toUser, toUserId} from './parse.ts';
 
 interface MintOptions {
   ttl: number | 'none';
@@ -44,7 +44,7 @@ function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void 
 }
 
 export async function mintJwt(cli: Cli, user: string | undefined, options: MintOptions): Promise<void> {
-  const sub = toUser(await pickUser(cli, user, 'For which user?'));
+  const sub = toUserId(await pickUser(cli, user, 'For which user?'));
   const mint = apiMinter(await cli.config(), options.key);
   printToken(cli, await mint({...options.claim, sub}, lifetime(options.ttl), now()));
 }
@@ -60,7 +60,7 @@ export async function mintConnection(
   user: string | undefined,
   {ttl, info, meta, channel}: MintOptions,
 ): Promise<void> {
-  const sub = toUser(await pickUser(cli, user, 'For which user?'));
+  const sub = toUserId(await pickUser(cli, user, 'For which user?'));
   const extra = {
     ...(info !== undefined && {info}),
     ...(meta !== undefined && {meta}),
@@ -75,7 +75,7 @@ export async function mintSubscription(
   channel: string | undefined,
   {ttl, info, override}: MintOptions,
 ): Promise<void> {
-  const sub = toUser(await pickUser(cli, user, 'For which user?'));
+  const sub = toUserId(await pickUser(cli, user, 'For which user?'));
   const wanted = channel ?? personalChannel(sub);
   const extra = {...(info !== undefined && {info}), ...(override && {override})};
   const minted = mintSubscriptionToken(
@@ -121,7 +121,7 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
     audience,
     maxAgeSeconds,
     kind: options.for,
-    user: options.user === undefined ? undefined : toUser(options.user),
+    user: options.user === undefined ? undefined : toUserId(options.user),
     channel: options.channel,
     centrifugo:
       options.against === undefined ? undefined : readCentrifugoFile(resolve(cli.io.cwd, options.against), cli.io.env),

@@ -2,14 +2,14 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {traceMessage, type Trace} from '../../core/trace.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
-import {toMessage, toUser} from './parse.ts';
+import {toKnownUser, toMessage} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 const lookAgainMs = 100;
 
 export async function trace(cli: Cli, id: string | undefined, options: {user?: string; wait?: number}): Promise<void> {
   const message = toMessage(await cli.ask.text(id, '<message>', 'Which message?'));
-  const user = options.user === undefined ? undefined : toUser(options.user);
+  const user = options.user === undefined ? undefined : await toKnownUser(cli, options.user);
   const chat = await cli.chat();
   const streams = await streamsOf(cli);
   const deadline = performance.now() + (options.wait ?? 0);

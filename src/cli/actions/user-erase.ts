@@ -50,10 +50,9 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     await cli.ask.agreeByName(what, user.id);
     if (options.export !== undefined) await writeExport(cli, wanted, options.export);
   }
-  const told = countEvents(chat);
+  const told = countEvents(cli, chat);
   const erased = await erase(chat, cli.actor, wanted, mode, await streamsIfAny(cli));
-  for (const [type, count] of told) cli.note(`${cli.globals.dryRun ? 'Would be told' : 'Told'}: ${count} ${type}`);
-  if (cli.globals.dryRun) cli.note('Dry run: nothing was changed.');
+  if (!cli.globals.dryRun) for (const [type, count] of told) cli.note(`Told: ${count} ${type}`);
   if (erased.streams === null && !cli.globals.dryRun) {
     cli.note('No broker was reached: copies in members’ streams age out there within 10 minutes.');
   }
@@ -68,9 +67,14 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
 }
 
 /** There may be one for every message: they are counted and not kept. */
-function countEvents(chat: OpenChat): ReadonlyMap<string, number> {
+function countEvents(cli: Cli, chat: OpenChat): ReadonlyMap<string, number> {
   const told = new Map<string, number>();
-  chat.onEvent = ({type}) => told.set(type, (told.get(type) ?? 0) + 1);
+  const {onEvent} = chat;
+  chat.onEvent = event => {
+    told.set(event.type, (told.get(event.type) ?? 0) + 1);
+    onEvent?.(event);
+    cli.events();
+  };
   return told;
 }
 

@@ -5,7 +5,7 @@ import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
 import type {Cli} from '../context.ts';
 import {pickUser} from './choices.ts';
-import {listPages, toInput, toKnownUser, toUser, type ListOptions} from './parse.ts';
+import {listPages, tellWayBack, toInput, toKnownUser, toUserId, type ListOptions} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -36,7 +36,7 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {
-  const wanted = toUser(await pickUser(cli, id, 'Which user?'));
+  const wanted = toUserId(await pickUser(cli, id, 'Which user?'));
   const {username} = toInput(PutUser, {username: options.username ?? wanted.slice(0, 150)});
   cli.sameAs({method: 'PUT', path: `/api/users/${wanted}/`, body: {username}});
   const {user, created} = await users.upsertUser(await cli.chat(), cli.actor, wanted, username);
@@ -49,6 +49,6 @@ export async function deactivateUser(cli: Cli, id: string | undefined): Promise<
     await cli.ask.agree(`Refuse the tokens of ${wanted} from now on, and end their connections?`);
   cli.sameAs({method: 'DELETE', path: `/api/users/${wanted}/`});
   const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
-  cli.note(`To take it back: chatctl user upsert ${wanted} --username ${JSON.stringify(user.username)}`);
+  tellWayBack(cli, ['user', 'upsert', wanted, '--username', user.username]);
   printUser(cli, user, {event: {mode: 'none'}});
 }

@@ -1,7 +1,7 @@
 import {repairStreams, verifyStreams} from '../../core/verify.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
-import {toRoom, toUser} from './parse.ts';
+import {toKnownUser, toRoom} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 interface VerifyOptions {
@@ -15,7 +15,7 @@ export async function verify(cli: Cli, options: VerifyOptions): Promise<void> {
   const streams = await streamsOf(cli);
   const found = await verifyStreams(chat, cli.actor, streams, {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
-    user: options.user === undefined ? undefined : toUser(options.user),
+    user: options.user === undefined ? undefined : await toKnownUser(cli, options.user),
   });
   const faults = (['missing', 'repeated', 'disordered'] as const).flatMap(fault =>
     found[fault].map(each => ({fault, ...each})),

@@ -45,6 +45,7 @@ export function declareDelivery(program: Command): void {
     exits: '8 a check failed',
     load: async () => (await import('../actions/doctor.ts')).doctor,
   })
+    .helpGroup('Start and run')
     .option('--only <checks>', `of ${checkIds.join(', ')}`, list)
     .option('--fix', 'repair what can be: secrets, modes of files, the schema');
 }

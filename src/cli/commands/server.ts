@@ -33,5 +33,5 @@ export function declareServer(program: Command): void {
     features: ['fields'],
     examples: ['version --json'],
     load: async () => (await import('../actions/version.ts')).showVersions,
-  });
+  }).helpGroup('Reference');
 }
