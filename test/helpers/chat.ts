@@ -6,15 +6,13 @@ import {parse, UserIdInput} from '../../src/core/input.ts';
 import {mintApiToken} from '../../src/core/tokens.ts';
 import {provisionUser} from '../../src/core/users.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
-import {emptyDatabase, temporaryDir, type Database} from './database.ts';
+import {emptyDatabase, migratedDatabase, temporaryDir, wantedDriver, type Database} from './database.ts';
 
 export const testSecrets = {
   JWT_SECRET: 'test-api-secret-0123456789-0123456789',
   CENTRIFUGO_TOKEN_SECRET: 'test-centrifugo-secret-0123456789-012',
 } as const;
 
-/** TEST_SQLITE_DRIVER=node:sqlite runs the tests over Node's own SQLite. */
-const wantedDriver = process.env['TEST_SQLITE_DRIVER'];
 // All of a process use the same: two SQLite libraries in one process do not see each other's locks on a file.
 export const driver = wantedDriver === undefined ? {} : {SQLITE_DRIVER: wantedDriver};
 
@@ -26,7 +24,7 @@ export async function testConfig(
   database: Database,
   env: Partial<Record<SettingName, string>> = {},
 ): Promise<Config> {
-  const DATABASE_URL = await emptyDatabase(t, database);
+  const DATABASE_URL = env.DATABASE_URL ?? (await emptyDatabase(t, database));
   return loadConfig({
     env: {...testSecrets, ...driver, DATABASE_URL, PORT: '0', REALTIME_PORT: '0', LOG_LEVEL: 'silent', ...env},
     cwd: temporaryDir(t),
@@ -39,7 +37,8 @@ export async function openTestChat(
   database: Database,
   env: Partial<Record<SettingName, string>> = {},
 ): Promise<OpenChat> {
-  const chat = await openChat(await testConfig(t, database, env), {migrate: true});
+  const DATABASE_URL = env.DATABASE_URL ?? (await migratedDatabase(t, database));
+  const chat = await openChat(await testConfig(t, database, {...env, DATABASE_URL}), {migrate: true});
   t.teardown(() => chat.close());
   return chat;
 }

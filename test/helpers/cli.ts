@@ -9,7 +9,7 @@ import type {Io} from '../../src/cli/io.ts';
 import {run} from '../../src/cli/run.ts';
 import {startChat, type TestChat} from '../../src/testing.ts';
 import {driver, testSecrets} from './chat.ts';
-import {emptyDatabase, temporaryDir, type Database} from './database.ts';
+import {emptyDatabase, migratedDatabase, temporaryDir, type Database} from './database.ts';
 
 /** The compiled sources, beside which the compiled tests lie. */
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,18 +37,20 @@ export interface TestCli {
 
 /** A folder, an empty migrated database and secrets of the test's own. */
 export async function testCli(t: ExecutionContext, database: Database): Promise<TestCli> {
-  const cli = await bareCli(t, database);
-  await cli(['migrate', 'up']);
-  return cli;
+  return cliOver(t, await migratedDatabase(t, database));
 }
 
 /** The same without migrations. */
 export async function bareCli(t: ExecutionContext, database: Database): Promise<TestCli> {
+  return cliOver(t, await emptyDatabase(t, database));
+}
+
+function cliOver(t: ExecutionContext, databaseUrl: string): TestCli {
   const cwd = temporaryDir(t);
   const env = {
     ...testSecrets,
     ...driver,
-    DATABASE_URL: await emptyDatabase(t, database),
+    DATABASE_URL: databaseUrl,
     PORT: '0',
     REALTIME_PORT: '0',
   };

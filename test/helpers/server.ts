@@ -6,7 +6,7 @@ import {createLog} from '../../src/log.ts';
 import {startServer, type RunningServer} from '../../src/serve.ts';
 import {startChat, type TestChat} from '../../src/testing.ts';
 import {apiToken, driver, serviceToken, testConfig} from './chat.ts';
-import {emptyDatabase, type Database} from './database.ts';
+import {emptyDatabase, migratedDatabase, type Database} from './database.ts';
 
 /** A whole server of the test's own on free ports, closed when the test ends. */
 export async function startTestServer(
@@ -14,7 +14,8 @@ export async function startTestServer(
   database: Database,
   env: Partial<Record<SettingName, string>> = {},
 ): Promise<RunningServer> {
-  const server = await startServer(await testConfig(t, database, env), {
+  const DATABASE_URL = env.DATABASE_URL ?? (await migratedDatabase(t, database));
+  const server = await startServer(await testConfig(t, database, {...env, DATABASE_URL}), {
     migrate: true,
     log: createLog('silent', 'stderr'),
   });
