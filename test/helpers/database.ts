@@ -49,7 +49,7 @@ const templates = new Map<Database, Promise<string>>();
 
 /** The URL of a migrated database of the test's own, without rows and with an id of its own, gone when the test ends. */
 export async function migratedDatabase(t: ExecutionContext, database: Database): Promise<string> {
-  const template = templates.get(database) ?? makeTemplate(database);
+  const template = templates.get(database) ?? givenTemplate(database) ?? makeTemplate(database);
   templates.set(database, template);
   const url = await copyOf(t, database, await template);
   const db = await open(url);
@@ -60,6 +60,13 @@ export async function migratedDatabase(t: ExecutionContext, database: Database):
     await db.close();
   }
   return url;
+}
+
+/** That of scripts/test.mjs, which makes one for all processes. */
+function givenTemplate(database: Database): Promise<string> | undefined {
+  const given = process.env[database === 'sqlite' ? 'TEST_SQLITE_TEMPLATE' : 'TEST_POSTGRES_TEMPLATE'];
+  if (given === undefined) return undefined;
+  return Promise.resolve(database === 'sqlite' ? `sqlite:${given}` : urlOf(given));
 }
 
 async function copyOf(t: ExecutionContext, database: Database, template: string): Promise<string> {

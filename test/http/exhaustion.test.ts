@@ -3,7 +3,7 @@ import test from 'ava';
 import {Buffer} from 'node:buffer';
 import {bodyLimit} from '../../src/http/body.ts';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
-import {ask, sendBytes, startApi, testRoom} from '../helpers/http.ts';
+import {ask, sendBytes, startApi} from '../helpers/http.ts';
 
 const mia = apiToken('mia');
 
