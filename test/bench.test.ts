@@ -15,9 +15,13 @@ const program = fileURLToPath(new URL('../scripts/bench/run.js', import.meta.url
 test('the benchmark prints its figures beside their limits and writes them down', async t => {
   const out = join(temporaryDir(t), 'bench.json');
   const url = process.env['TEST_DATABASE_URL'];
-  const {stdout} = await run(process.execPath, [program, '--small', '--only', 'posts,lists', '--out', out], {
-    env: {PATH: process.env['PATH'], ...(url && {BENCH_DATABASE_URL: url})},
-  });
+  const {stdout} = await run(
+    process.execPath,
+    [program, '--small', '--seconds', '0.05', '--only', 'posts,lists', '--out', out],
+    {
+      env: {PATH: process.env['PATH'], ...(url && {BENCH_DATABASE_URL: url})},
+    },
+  );
   const written = JSON.parse(readFileSync(out, 'utf8')) as Run;
   const wanted = ['posts on SQLite / bare Koa', 'a page deep down / the first, SQLite'];
   if (databases.includes('postgres'))

@@ -1,3 +1,4 @@
+import {randomBytes} from 'node:crypto';
 import type {ExecutionContext} from 'ava';
 import {loadConfig, type Config, type SettingName} from '../../src/config.ts';
 import type {Actor} from '../../src/core/chat.ts';
@@ -6,7 +7,7 @@ import {parse, UserIdInput} from '../../src/core/input.ts';
 import {mintApiToken} from '../../src/core/tokens.ts';
 import {provisionUser} from '../../src/core/users.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
-import {emptyDatabase, temporaryDir, type Database} from './database.ts';
+import {emptyDatabase, migratedDatabase, temporaryDir, type Database} from './database.ts';
 
 export const testSecrets = {
   JWT_SECRET: 'test-api-secret-0123456789-0123456789',
@@ -26,7 +27,10 @@ export async function testConfig(
   database: Database,
   env: Partial<Record<SettingName, string>> = {},
 ): Promise<Config> {
-  const DATABASE_URL = await emptyDatabase(t, database);
+  return configOf(t, await emptyDatabase(t, database), env);
+}
+
+function configOf(t: ExecutionContext, DATABASE_URL: string, env: Partial<Record<SettingName, string>>): Config {
   return loadConfig({
     env: {...testSecrets, ...driver, DATABASE_URL, PORT: '0', REALTIME_PORT: '0', LOG_LEVEL: 'silent', ...env},
     cwd: temporaryDir(t),
@@ -39,7 +43,11 @@ export async function openTestChat(
   database: Database,
   env: Partial<Record<SettingName, string>> = {},
 ): Promise<OpenChat> {
-  const chat = await openChat(await testConfig(t, database, env), {migrate: true});
+  const config = configOf(t, await migratedDatabase(t, database), env);
+  // A copy has the id of its original, by which a broker would take the events of one for those of another.
+  const databaseId = randomBytes(6).toString('hex');
+  const chat = {...(await openChat(config, {migrate: true})), databaseId};
+  await chat.db.writer('meta').where({key: 'database_id'}).update({value: databaseId});
   t.teardown(() => chat.close());
   return chat;
 }

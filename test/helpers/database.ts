@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {copyFileSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
@@ -20,10 +20,30 @@ export function temporaryDir(t: ExecutionContext): string {
 }
 
 /** The URL of an empty database of the test's own, gone when the test ends. */
-export async function emptyDatabase(t: ExecutionContext, database: Database): Promise<string> {
-  if (database === 'sqlite') return `sqlite:${join(temporaryDir(t), 'chat.db')}`;
+export function emptyDatabase(t: ExecutionContext, database: Database): Promise<string> {
+  return newDatabase(t, database);
+}
+
+/**
+ * The same with the newest schema already, where scripts/test.mjs made one to copy. All copies have the `database_id` of
+ * the original.
+ */
+export function migratedDatabase(t: ExecutionContext, database: Database): Promise<string> {
+  return newDatabase(
+    t,
+    database,
+    process.env[database === 'sqlite' ? 'TEST_SQLITE_TEMPLATE' : 'TEST_POSTGRES_TEMPLATE'],
+  );
+}
+
+async function newDatabase(t: ExecutionContext, database: Database, template?: string): Promise<string> {
+  if (database === 'sqlite') {
+    const path = join(temporaryDir(t), 'chat.db');
+    if (template) copyFileSync(template, path);
+    return `sqlite:${path}`;
+  }
   const name = `t_${randomBytes(8).toString('hex')}`;
-  await onServer(`create database ${name}`);
+  await onServer(`create database ${name}${template ? ` template ${template}` : ''}`);
   t.teardown(() => onServer(`drop database ${name} with (force)`));
   const url = new URL(server ?? '');
   url.pathname = `/${name}`;
