@@ -11,6 +11,7 @@ import {
   type Member,
 } from '../db/members.ts';
 import {lockRoom, updateRoom, type Room} from '../db/rooms.ts';
+import {inShortRead} from '../db/short-read.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {findErasedUsers, findUser, type User} from '../db/users.ts';
 import {
@@ -186,7 +187,8 @@ export async function listMembers(
   search?: string,
 ): Promise<Page<Member>> {
   const {room} = await mustSeeRoom(chat.db, actor, id, 'list members');
-  return numberedPage(page, await listRows(chat.db, id, {search, ...offsetOf(page)}), room.memberCount);
+  const found = await inShortRead(chat.db, q => listRows(q, id, {search, ...offsetOf(page)}));
+  return numberedPage(page, found, room.memberCount);
 }
 
 /** All of them, however many: from one page to the next by id, where a numbered page counts off those before it. */

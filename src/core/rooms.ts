@@ -20,6 +20,7 @@ import {
   type Room,
   type RoomChange,
 } from '../db/rooms.ts';
+import {inShortRead} from '../db/short-read.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {
   mustAdministerRoom,
@@ -114,8 +115,10 @@ export async function searchRooms(
   page: PageRequest,
 ): Promise<Page<FoundRoom>> {
   const user = mustBeUser(actor, 'search rooms');
-  const found = await searchRows(chat.db, user, search, offsetOf(page));
-  return numberedPage(page, found, await countFoundRooms(chat.db, user, search, countLimit));
+  const [found, count] = await inShortRead(chat.db, q =>
+    Promise.all([searchRows(q, user, search, offsetOf(page)), countFoundRooms(q, user, search, countLimit)]),
+  );
+  return numberedPage(page, found, count);
 }
 
 /** Changes what differs; when nothing does, the version stays and nobody is told. */

@@ -3,7 +3,8 @@ import test from 'ava';
 import {Buffer} from 'node:buffer';
 import {bodyLimit} from '../../src/http/body.ts';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
-import {ask, sendBytes, startApi} from '../helpers/http.ts';
+import {databases} from '../helpers/database.ts';
+import {ask, sendBytes, startApi, testRoom} from '../helpers/http.ts';
 
 const mia = apiToken('mia');
 
@@ -24,3 +25,19 @@ test('a user sends no bulk bodies: what is large is for the service', async t =>
   t.is((await bulk(mia)).status, 413);
   t.is((await bulk(serviceToken())).status, 201);
 });
+
+if (databases.includes('postgres')) {
+  test('postgres: T32: a search that takes too long is ended, and its connection serves on', async t => {
+    const api = await startApi(t, 'postgres');
+    await testRoom(api.chat);
+    const blocker = await api.chat.db.sql.transaction();
+    await blocker.raw('lock table rooms in access exclusive mode');
+    const refused = await ask(api, mia, 'GET', '/api/search/?q=a');
+    await blocker.rollback();
+    t.is(refused.status, 503, refused.text);
+    t.is(refused.at('code'), 'database_busy');
+    const [limit] = (await api.chat.db.sql.raw('show statement_timeout')).rows as {statement_timeout: string}[];
+    t.is(limit?.statement_timeout, '30s');
+    t.is((await ask(api, mia, 'GET', '/api/search/?q=a')).status, 200);
+  });
+}
