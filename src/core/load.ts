@@ -56,7 +56,7 @@ export interface Load {
   /** The rooms of this load so far. */
   rooms: Map<RoomId, ImportedRoom>;
   /** Of a rehearsal, what each room would be told of. */
-  rehearsed?: Map<RoomId, RehearsedRoom>;
+  rehearsed: Map<RoomId, RehearsedRoom>;
 }
 
 export interface LoadOutcome {
@@ -122,7 +122,7 @@ export async function rehearseBatch(chat: Chat, actor: Actor, load: Load, batch:
   for (const roomId of plan.rooms) if (!load.rooms.has(roomId)) load.rooms.set(roomId, {roomId, madeVersion: null});
   const {added, updated} = plan.outcome;
   addPlanned(chat.db.rehearsed, batch.kind, {inserted: added, updated});
-  rememberRooms(load.rehearsed ?? new Map(), batch, plan);
+  rememberRooms(load.rehearsed, batch, plan);
   return plan.outcome;
 }
 
@@ -148,7 +148,7 @@ function asRoom(record: RoomRecord): Room {
 /** The events that the end of a load would send, for a rehearsal. */
 export async function rehearseFinish(chat: Chat, actor: Actor, {event, rehearsed}: Load): Promise<void> {
   mustBeManager(actor, 'import');
-  if (event === 'none' || !rehearsed) return;
+  if (event === 'none') return;
   const here = await findBareRooms(chat.db, [...rehearsed.keys()]);
   for (const [id, {room: coming, added}] of rehearsed) {
     const room = here.get(id) ?? coming;
@@ -289,7 +289,7 @@ async function planRooms(q: Queryable, load: Load, records: readonly RoomRecord[
 /** Why nothing can be loaded into this room. */
 function roomProblem(load: Load, rooms: ReadonlyMap<RoomId, Room>, id: RoomId): string | undefined {
   if (load.ownRoomsOnly && !load.rooms.has(id)) return `room ${id} did not go in, or does not come before this`;
-  return rooms.has(id) || load.rooms.has(id) ? undefined : `there is no room ${id}`;
+  return rooms.has(id) || load.rehearsed.has(id) ? undefined : `there is no room ${id}`;
 }
 
 async function planMembers(q: Queryable, load: Load, records: readonly MemberRecord[]): Promise<Plan> {
