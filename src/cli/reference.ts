@@ -43,7 +43,15 @@ function referenceOf(command: Command, declaration: Declaration, words: readonly
   const codes = [...common.map(name => ({code: exits[name], meaning: exitMeanings[name]})), ...declaration.exits];
   return {
     path: words.join(' '),
-    usage: [...words, command.usage().replace(/^\[options\] ?/, '')].join(' ').trim(),
+    usage: [
+      ...words,
+      command
+        .usage()
+        .replace(/^\[options\] ?/, '')
+        .replace(/^\[command\] (?=\S)/, ''),
+    ]
+      .join(' ')
+      .trim(),
     summary: command.description(),
     args: command.registeredArguments.map(argumentReference),
     flags: flagReferences(command),

@@ -113,7 +113,8 @@ function prepare(command: Command, around: Surroundings): void {
       const globals = declaration.features.has('timeout') ? {...timeoutIn(io), ...given} : given;
       const cli = createCli(io, globals, {colors, createProgram});
       try {
-        if (declaration.features.has('dry-run')) await tellProduction(cli);
+        const {fix = false, repair = false} = command.opts<{fix?: boolean; repair?: boolean}>();
+        if (declaration.features.has('dry-run') || fix || repair) await tellProduction(cli);
         const action = await declaration.load();
         await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
       } finally {

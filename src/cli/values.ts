@@ -50,6 +50,9 @@ export function collect(text: string, before: string[] = []): string[] {
 export function claims(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
   const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined) throw new InvalidArgumentError('It must be name=value.');
+  if (['sub', 'iat', 'exp'].includes(name)) {
+    throw new InvalidArgumentError('sub, iat and exp come from the user, the clock and --ttl.');
+  }
   return {...before, [name]: jsonOrText(value)};
 }
 

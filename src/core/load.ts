@@ -61,7 +61,7 @@ export interface Load {
   /** Users who come as they were before they were erased here. A user may also come erased, with messages that were kept. */
   erasedHere: Set<UserId>;
   /** Of a rehearsal, what each room would be told of. */
-  rehearsed?: Map<RoomId, RehearsedRoom>;
+  rehearsed: Map<RoomId, RehearsedRoom>;
 }
 
 export interface LoadOutcome {
@@ -135,7 +135,7 @@ export async function rehearseBatch(chat: Chat, actor: Actor, load: Load, batch:
   for (const roomId of plan.rooms) if (!load.rooms.has(roomId)) load.rooms.set(roomId, {roomId, madeVersion: null});
   const {added, updated} = plan.outcome;
   addPlanned(chat.db.rehearsed, batch.kind, {inserted: added, updated});
-  rememberRooms(load.rehearsed ?? new Map(), batch, plan);
+  rememberRooms(load.rehearsed, batch, plan);
   return plan.outcome;
 }
 
@@ -161,7 +161,7 @@ function asRoom(record: RoomRecord): Room {
 /** The events that the end of a load would send, for a rehearsal. */
 export async function rehearseFinish(chat: Chat, actor: Actor, {event, rehearsed}: Load): Promise<void> {
   mustBeManager(actor, 'import');
-  if (event === 'none' || !rehearsed) return;
+  if (event === 'none') return;
   const here = await findBareRooms(chat.db, [...rehearsed.keys()]);
   for (const [id, {room: coming, added}] of rehearsed) {
     const room = here.get(id) ?? coming;
@@ -325,7 +325,7 @@ async function planRooms(q: Queryable, load: Load, records: readonly RoomRecord[
 function roomProblem(load: Load, rooms: ReadonlyMap<RoomId, Room>, id: RoomId): string | undefined {
   if ((load.ownRoomsOnly || load.awaited.has(id)) && !load.rooms.has(id))
     return `room ${id} did not go in, or does not come before this`;
-  return rooms.has(id) || load.rooms.has(id) ? undefined : `there is no room ${id}`;
+  return rooms.has(id) || load.rehearsed.has(id) ? undefined : `there is no room ${id}`;
 }
 
 async function planMembers(q: Queryable, load: Load, records: readonly MemberRecord[]): Promise<Plan> {

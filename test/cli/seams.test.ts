@@ -71,3 +71,19 @@ test('a format flag stands above CHATCTL_OUTPUT in errors too', async t => {
   t.regex((await cli(['room', 'show', 'nope', '--output=table'], {env})).stderr, /^Error:/);
   t.regex((await cli(['room', 'show', 'nope', '-ojson'])).stderr, /^\{"error"/);
 });
+
+test('production says so before a repair as before any other write', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const env = {...cli.env, NODE_ENV: 'production'};
+  t.regex((await cli(['doctor', '--fix', '--only', 'node'], {env})).stderr, /^PRODUCTION: /);
+  t.notRegex((await cli(['doctor', '--only', 'node'], {env})).stderr, /PRODUCTION/);
+});
+
+test('a claim that the token has by itself is refused, and not left out in silence', async t => {
+  const cli = await testCli(t, 'sqlite');
+  for (const claim of ['sub=bob', 'exp=1', 'iat=1']) {
+    const {code, stderr} = await cli(['token', 'jwt', 'alice', '--claim', claim]);
+    t.is(code, 2, claim);
+    t.regex(stderr, /--ttl/);
+  }
+});
