@@ -154,10 +154,12 @@ function startSlowSockets(url: string, count: number): {stop: () => number} {
 }
 
 function startFlood(url: string, room: number, connections: number): {stop: () => Promise<Record<string, number>>} {
+  // The tests run what was compiled from this.
+  const isSource = import.meta.url.endsWith('.ts');
   const child = fork(
-    fileURLToPath(new URL('flood.ts', import.meta.url)),
+    fileURLToPath(new URL(isSource ? 'flood.ts' : 'flood.js', import.meta.url)),
     [url, String(room), String(connections), String(clients)],
-    {execArgv: ['--import', 'tsx']},
+    {execArgv: isSource ? ['--import', 'tsx'] : []},
   );
   return {
     async stop() {
