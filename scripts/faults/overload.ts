@@ -155,9 +155,10 @@ function startSlowSockets(url: string, count: number): {stop: () => number} {
 
 function startFlood(url: string, room: number, connections: number): {stop: () => Promise<Record<string, number>>} {
   // The tests run what was compiled from this.
+  const source = fileURLToPath(new URL('flood.ts', import.meta.url));
   const isSource = import.meta.url.endsWith('.ts');
   const child = fork(
-    fileURLToPath(new URL(isSource ? 'flood.ts' : 'flood.js', import.meta.url)),
+    isSource ? source : source.replace(/ts$/, 'js'),
     [url, String(room), String(connections), String(clients)],
     {execArgv: isSource ? ['--import', 'tsx'] : []},
   );
