@@ -3,7 +3,6 @@
 import {fork} from 'node:child_process';
 import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
-import {extname} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Pool} from 'undici';
 import {percentiles} from '../bench/load.ts';
@@ -40,21 +39,19 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
   const room = await createRoom(server.apiUrl, users);
   const floodRoom = await createRoom(server.apiUrl, flooders);
 
-  // A second each where nothing but the run itself is tested, and else enough for a p99.
-  const aside = Math.max(options.seconds / 4, Math.min(options.seconds, 3));
-  await behave(server.apiUrl, room, users, Math.min(aside, 2));
-  const before = await behave(server.apiUrl, room, users, aside);
+  await behave(server.apiUrl, room, users, 2);
+  const before = await behave(server.apiUrl, room, users, Math.max(options.seconds / 4, 3));
   const memoryBefore = await memoryMb(server.apiUrl);
   const slow = startSlowSockets(server.apiUrl, options.slowSockets);
   const flood = startFlood(server.apiUrl, floodRoom, options.floodConnections);
   await pause(500);
   const peak = watchMemory(server.apiUrl);
   const during = await behave(server.apiUrl, room, users, options.seconds);
-  const statuses = await flood.stop().finally(slow.stop);
+  const statuses = await flood.stop();
   const memoryAtMost = await peak.stop();
-  const cut = slow.cut();
-  await pause(Math.min(aside, 2) * 1_000);
-  const after = await behave(server.apiUrl, room, users, aside);
+  const cut = slow.stop();
+  await pause(2_000);
+  const after = await behave(server.apiUrl, room, users, Math.max(options.seconds / 4, 3));
   await server.end('SIGTERM');
   folder.remove();
 
@@ -125,7 +122,7 @@ async function behave(url: string, room: number, users: readonly string[], secon
 }
 
 /** Sockets that send a byte of a header each second, and come back when they are cut. */
-function startSlowSockets(url: string, count: number): {stop: () => void; cut: () => number} {
+function startSlowSockets(url: string, count: number): {stop: () => number} {
   const {hostname, port} = new URL(url);
   const open = new Set<Socket>();
   let cut = 0;
@@ -151,15 +148,20 @@ function startSlowSockets(url: string, count: number): {stop: () => void; cut: (
       stopping = true;
       clearInterval(drip);
       for (const socket of open) socket.destroy();
+      return cut;
     },
-    cut: () => cut,
   };
 }
 
 function startFlood(url: string, room: number, connections: number): {stop: () => Promise<Record<string, number>>} {
-  // Compiled in tests, and loaded through tsx, as we are, in a run of the script.
-  const program = new URL(`flood${extname(import.meta.url)}`, import.meta.url);
-  const child = fork(fileURLToPath(program), [url, String(room), String(connections), String(clients)]);
+  // The tests run what was compiled from this.
+  const source = fileURLToPath(new URL('flood.ts', import.meta.url));
+  const isSource = import.meta.url.endsWith('.ts');
+  const child = fork(
+    isSource ? source : source.replace(/ts$/, 'js'),
+    [url, String(room), String(connections), String(clients)],
+    {execArgv: isSource ? ['--import', 'tsx'] : []},
+  );
   return {
     async stop() {
       child.send('stop');

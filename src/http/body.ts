@@ -23,9 +23,10 @@ export async function readBody(ctx: Context, limit: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   ctx.req.on('data', (chunk: Buffer) => chunks.push(chunk));
   try {
-    await parsers.get(limit)?.(ctx, () => Promise.resolve());
+    const read = async () => parsers.get(limit)?.(ctx, () => Promise.resolve());
+    await (ctx.state.withoutPlace ? ctx.state.withoutPlace(read) : read());
   } catch (cause) {
-    throw bodyError(cause);
+    throw cause instanceof ChatError ? cause : bodyError(cause);
   }
   const {body, rawBody} = ctx.request as {body?: unknown; rawBody?: string};
   if (!rawBody?.trim()) throw bodyRequired();

@@ -41,6 +41,8 @@ export interface State {
   /** The path's pattern once a route was found, for logs and metrics. */
   route?: string;
   actor?: Actor;
+  /** Waits for something that is no work of this server. Rejects with overloaded when there is too much of it afterwards. */
+  withoutPlace?: <T>(wait: () => Promise<T>) => Promise<T>;
 }
 
 export type Context = Koa.ParameterizedContext<State>;

@@ -1,6 +1,9 @@
 // Too much at once is refused at the door, with 503 and before anything was done for it, so that what was let in is
 // answered in good time. The signal is how many requests are under way; while a turn of the event loop takes long, fewer
 // are let in, because what waits then waits where it cannot be counted. One caller has half of the places at most.
+//
+// A request whose body is still to come has no place meanwhile: it costs a connection and no work, and a few clients that
+// send theirs byte by byte would shut everybody out. It counts as its caller's all the same.
 import {ChatError} from '../core/errors.ts';
 import type {Context, Middleware} from './context.ts';
 
@@ -27,19 +30,46 @@ export function shedLoad(maxInFlight: number): Middleware {
     });
   }
 
+  function places(): number {
+    return turnMs > slowTurnMs ? Math.ceil(maxInFlight * strainedShare) : maxInFlight;
+  }
+
+  /** Throws overloaded when there is none. */
+  function takePlace(): {take(): void; leave(): void} {
+    let taken = false;
+    const place = {
+      take() {
+        if (inFlight >= places()) throw overloaded();
+        inFlight += 1;
+        taken = true;
+      },
+      leave() {
+        if (taken) inFlight -= 1;
+        taken = false;
+      },
+    };
+    place.take();
+    return place;
+  }
+
   return async function shedOverload(ctx, next) {
     if (vital.has(ctx.path)) return next();
     measureTurn();
-    const places = turnMs > slowTurnMs ? Math.ceil(maxInFlight * strainedShare) : maxInFlight;
     const caller = callerOf(ctx);
     const own = held.get(caller) ?? 0;
-    if (inFlight >= places || own >= Math.ceil(places / 2)) throw overloaded();
-    inFlight += 1;
+    if (own >= Math.ceil(places() / 2)) throw overloaded();
+    const place = takePlace();
     held.set(caller, own + 1);
+    ctx.state.withoutPlace = async wait => {
+      place.leave();
+      const result = await wait();
+      place.take();
+      return result;
+    };
     try {
       await next();
     } finally {
-      inFlight -= 1;
+      place.leave();
       const left = (held.get(caller) ?? 1) - 1;
       if (left > 0) held.set(caller, left);
       else held.delete(caller);
@@ -49,7 +79,8 @@ export function shedLoad(maxInFlight: number): Middleware {
 
 /** The token as it came, which is not verified yet. Who sends many that are none is answered before they pile up. */
 function callerOf(ctx: Context): string {
-  return ctx.req.headers.authorization ?? ctx.ip;
+  // The scheme can be written in many ways, and the token in one.
+  return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;
 }
 
 function overloaded(): ChatError {
