@@ -15,7 +15,7 @@ export interface OpenOptions {
   dryRun?: boolean;
   /** The database is gone with the process, so that nothing waits for the disk. */
   throwaway?: boolean;
-  /** For a server: its statements keep to indexes. */
+  /** Statements keep to indexes, whatever size the tables have when they are prepared. */
   steadyPlans?: boolean;
   now?: () => Date;
 }

@@ -149,8 +149,8 @@ const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeou
 /**
  * A plan is kept with its statement, and that of a statement over a small table reads it whole. The outbox is small and
  * then, behind a broker that is away, large: until PostgreSQL has looked at it again, a minute later at best, every
- * delete would read all that waits. Not for the command line, which reads whole tables on purpose; and the test of the
- * plans goes without, so that a missing index shows.
+ * delete would read all that waits; and an import begins with empty tables. The test of the plans goes without, so that a
+ * missing index shows.
  */
 const steadyPlanSettings = ['enable_seqscan=off'];
 

@@ -44,11 +44,17 @@ export async function findMember(q: Queryable, room: RoomId, user: UserId): Prom
 /** Which of these users are members. */
 export async function findMemberIds(q: Queryable, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
   if (users.length === 0) return new Set();
-  const {text, bindings} = among(q.dialect, 'text', users);
-  const found = await rows<{user_id: UserId}>(q, `select user_id from members where room_id = ? and user_id ${text}`, [
-    room,
-    ...bindings,
-  ]);
+  // By a look-up for each: with `= any(…)` PostgreSQL reads the whole room and holds each member against the list.
+  const {text, bindings} = table(
+    q.dialect,
+    ['text'],
+    users.map(user => [user]),
+  );
+  const found = await rows<{user_id: UserId}>(
+    q,
+    `select m.user_id from ${text} join members m on m.room_id = ? and m.user_id = v.column1`,
+    [...bindings, room],
+  );
   return new Set(found.map(row => row.user_id));
 }
 
