@@ -5,16 +5,8 @@ import {z} from 'zod';
 import {isProduction} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {findImportAt, newImportId} from '../../core/imports.ts';
-import {
-  finishLoad,
-  loadBatch,
-  openLoad,
-  rehearseBatch,
-  rehearseFinish,
-  reserveIds,
-  type Load,
-  type LoadOutcome,
-} from '../../core/load.ts';
+import {finishLoad, loadBatch, openLoad, rehearseBatch, rehearseFinish, reserveIds} from '../../core/load.ts';
+import type {Load, LoadOutcome} from '../../core/load-plan.ts';
 import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';

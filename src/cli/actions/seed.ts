@@ -1,6 +1,7 @@
 import {isProduction} from '../../config.ts';
 import {newImportId} from '../../core/imports.ts';
-import {finishLoad, loadBatch, openLoad, rehearseBatch, rehearseFinish, type LoadOutcome} from '../../core/load.ts';
+import {finishLoad, loadBatch, openLoad, rehearseBatch, rehearseFinish} from '../../core/load.ts';
+import type {LoadOutcome} from '../../core/load-plan.ts';
 import {drawSeedIds, mustBeEmpty, planSeed, seedBatches, type Preset, type SeedPlan} from '../../core/seed.ts';
 import {countAll} from '../../core/status.ts';
 import type {RoomRecord} from '../../db/load.ts';
