@@ -17,8 +17,7 @@ export function accessLog(log: Logger, metrics: HttpMetrics | undefined): Middle
     log.info(
       {
         method,
-        // A path may hold anything, and may be cut in the middle of it.
-        path: hideSecrets(path).slice(0, maxPathLength),
+        path: shortened(path),
         status,
         ms: Math.round(ms * 10) / 10,
         request_id: ctx.state.requestId,
@@ -29,3 +28,8 @@ export function accessLog(log: Logger, metrics: HttpMetrics | undefined): Middle
   };
 }
 const maxPathLength = 300;
+
+/** Every line is searched for secrets as a whole; one that is cut in two would no longer be known for one. */
+function shortened(path: string): string {
+  return path.length <= maxPathLength ? path : hideSecrets(path).slice(0, maxPathLength);
+}
