@@ -1,23 +1,21 @@
 // `import`: reads an export, checks its lines, and hands them on in batches; how they get in is told in core/load.
-import {createHash, type Hash} from 'node:crypto';
-import {resolve} from 'node:path';
+import {createHash} from 'node:crypto';
 import {z} from 'zod';
 import {isProduction} from '../../config.ts';
-import {ChatError} from '../../core/errors.ts';
-import {findImportAt, newImportId} from '../../core/imports.ts';
 import {finishLoad, loadBatch, openLoad, rehearseBatch, rehearseFinish, reserveIds} from '../../core/load.ts';
 import type {Load, LoadOutcome} from '../../core/load-plan.ts';
 import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
-import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import type {CheckpointFile} from '../checkpoint.ts';
 import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
-import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {findPlace, goOnRejecting, skipTo} from '../resume.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
@@ -71,7 +69,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   const dry = options.validateOnly ? 'validate' : cli.globals.dryRun ? 'rehearse' : undefined;
   if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
   const {head, records} = await readExport(cli.io, file, true);
-  const found = await findPlace(cli, chat, file, head, options, dry !== undefined);
+  const found = await findLoad(cli, chat, file, head, options, dry !== undefined);
   if (!dry && found.position === 0) await agree(cli, chat, options.mode);
   if (!dry) await reserveIds(chat, cli.actor, head.highest);
   const running: Running = {
@@ -120,31 +118,15 @@ async function agree(cli: Cli, chat: OpenChat, mode: Load['mode']): Promise<void
   await cli.ask.agree(`Import into ${fingerprint(await targetOf(chat, cli.actor))}?`);
 }
 
-async function findPlace(cli: Cli, chat: OpenChat, file: string, head: HeadLine, options: ImportOptions, dry: boolean) {
-  const checkpoint = checkpointFile(cli.io, file);
-  const known = dry ? undefined : checkpoint.read();
-  if (known && known.database !== chat.databaseId) {
-    throw new ChatError('import_unfinished', `${checkpoint.path} is of an import into another database.`, {
-      hint: 'Finish that one, or remove the file.',
-    });
-  }
-  const row = known && (await findImportAt(chat, cli.actor, known.import));
-  if (row && !options.resume) {
-    throw new ChatError('import_unfinished', `${row.position} line(s) of ${file} are in already.`, {
-      hint: `Go on with --resume, or remove ${checkpoint.path} to begin again.`,
-    });
-  }
-  if (!row && options.resume && !dry) cli.note('There is nothing to go on with; it begins at the start.');
-  const id = known?.import ?? newImportId();
+async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, options: ImportOptions, dry: boolean) {
+  const place = await findPlace(cli, {file, into: '', resume: options.resume ?? false, dry, unit: 'line'});
+  const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(options);
-  const rejects = options.rejects === undefined ? undefined : resolve(cli.io.cwd, options.rejects);
-  const rejectsFile = rejects === undefined ? undefined : openRejects(rejects, state.rejects.bytes);
-  if (row) rejectsFile?.write(state.rejects.text);
+  const rejects = goOnRejecting(cli, options.rejects, place, state.rejects);
   // Of what an import refused, the rooms may be in since then.
   const ownRoomsOnly = head.kinds.includes('rooms') && !head.rejects;
-  const load = await openLoad(chat, id, {kind: 'load', mode: state.mode, event: state.event, ownRoomsOnly});
-  const place = {position: row?.position ?? 0, inputHash: row?.inputHash ?? ''};
-  return {checkpoint, id, state, load, rejects: rejectsFile, ...place};
+  const load = await openLoad(chat, found.id, {kind: 'load', mode: state.mode, event: state.event, ownRoomsOnly});
+  return {...found, state, load, rejects};
 }
 
 function newState({mode, event}: ImportOptions): State {
@@ -163,7 +145,7 @@ async function* noting({awaited}: Load, lines: AsyncIterable<RecordLine>): Async
 async function readAll(running: Running, records: AsyncIterable<RecordLine>, size: number): Promise<void> {
   const hash = createHash('sha256');
   const lines = records[Symbol.asyncIterator]();
-  await skipTo(running, lines, hash);
+  await skipTo(running, lines, hash, line => line.text);
   if (!running.dry) writeCheckpoint(running);
   for await (const batch of batchesOf({[Symbol.asyncIterator]: () => lines}, size, running.interrupt)) {
     for (const part of byKind(batch)) {
@@ -172,21 +154,6 @@ async function readAll(running: Running, records: AsyncIterable<RecordLine>, siz
       running.progress.add(part.length);
     }
   }
-}
-
-async function skipTo({position, inputHash}: Running, lines: AsyncIterator<RecordLine>, hash: Hash): Promise<void> {
-  for (let line = 0; line < position; line++) {
-    const next = await lines.next();
-    if (next.done) throw changed();
-    hash.update(next.value.text);
-  }
-  if (position > 0 && hash.copy().digest('hex') !== inputHash) throw changed();
-}
-
-function changed(): ChatError {
-  return new ChatError('input_changed', 'The file is not the one that was begun with.', {
-    hint: 'Go on with that one, or remove the checkpoint to begin again.',
-  });
 }
 
 /** Runs of lines of one kind; those that cannot be read go with the run that they stand in. */

@@ -1,20 +1,20 @@
 // `member import`: reads rows, checks them, and hands them on in batches; how they get in, and how an import that was
 // killed goes on, is told in core/imports.
-import {createHash, type Hash} from 'node:crypto';
-import {resolve} from 'node:path';
+import {createHash} from 'node:crypto';
 import {z} from 'zod';
 import type {Chat} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import * as imports from '../../core/imports.ts';
 import {RoleInput, UserIdInput, UsernameInput} from '../../core/input.ts';
 import type {Room} from '../../db/rooms.ts';
-import {checkpointFile, type CheckpointFile} from '../checkpoint.ts';
+import type {CheckpointFile} from '../checkpoint.ts';
 import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
-import {openRejects, rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {findPlace, goOnRejecting, skipTo} from '../resume.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
 import {commandLine} from '../words.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
@@ -68,7 +68,7 @@ export async function importMembers(
   const path = await cli.ask.text(file, '<file>', 'Which file?');
   const input = await readRows(bytesOf(cli.io, path), options.format);
   mustHaveUsers(input, options.map ?? {});
-  const found = await findPlace(cli, room, path, options);
+  const found = await findImport(cli, room, path, options);
   const running: Running = {
     ...found,
     cli,
@@ -98,40 +98,16 @@ export async function importMembers(
   await tellEnd(running, started);
 }
 
-/** A new import, or the one that the checkpoint beside the input belongs to. */
-async function findPlace(cli: Cli, room: Room, path: string, options: MemberImportOptions) {
-  const checkpoint = checkpointFile(cli.io, path);
-  const known = cli.globals.dryRun ? undefined : checkpoint.read();
-  const chat = await cli.chat();
-  if (known && (known.database !== chat.databaseId || known.into !== String(room.id))) {
-    throw new ChatError('import_unfinished', `${checkpoint.path} is of an import into another room or database.`, {
-      hint: 'Finish that one, or remove the file.',
-    });
-  }
-  const row = known && (await imports.findImportAt(chat, cli.actor, known.import));
-  if (row && !options.resume) {
-    throw new ChatError('import_unfinished', `${row.position} row(s) of ${path} are in already.`, {
-      hint: `Go on with --resume, or remove ${checkpoint.path} to begin again.`,
-    });
-  }
-  if (!row && options.resume && !cli.globals.dryRun)
-    cli.note('There is nothing to go on with; it begins at the start.');
+async function findImport(cli: Cli, room: Room, path: string, options: MemberImportOptions) {
+  const dry = cli.globals.dryRun ?? false;
+  const wish = {file: path, into: String(room.id), resume: options.resume ?? false, dry, unit: 'row'} as const;
+  const place = await findPlace(cli, wish);
+  const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(room, options);
   if (options.event !== undefined && options.event !== state.event) {
     throw new ChatError('import_unfinished', `This import was begun with --event ${state.event}.`);
   }
-  const rejects = options.rejects === undefined ? undefined : resolve(cli.io.cwd, options.rejects);
-  const file = rejects === undefined ? undefined : openRejects(rejects, state.rejects.bytes);
-  // What the last batch rejected is written once more: the process may have been killed before it was.
-  if (row) file?.write(state.rejects.text);
-  return {
-    checkpoint,
-    state,
-    rejects: file,
-    id: known?.import ?? imports.newImportId(),
-    position: row?.position ?? 0,
-    inputHash: row?.inputHash ?? '',
-  };
+  return {...found, state, rejects: goOnRejecting(cli, options.rejects, place, state.rejects)};
 }
 
 function newState(room: Room, options: MemberImportOptions): State {
@@ -142,35 +118,19 @@ function newState(room: Room, options: MemberImportOptions): State {
 async function readAll(running: Running, input: InputRows): Promise<void> {
   const hash = createHash('sha256');
   const rows = input.rows[Symbol.asyncIterator]();
-  await skipTo(running, rows, hash);
+  await skipTo(running, rows, hash, textOf);
   if (!running.cli.globals.dryRun) writeCheckpoint(running);
   const seen = new Set<imports.MemberRow['user']>();
   const rest = {[Symbol.asyncIterator]: () => rows};
   for await (const batch of batchesOf(rest, running.options.batch, running.interrupt)) {
-    for (const row of batch) hashRow(hash, row);
+    for (const row of batch) hash.update(textOf(row));
     await importBatch(running, input, batch, hash.copy().digest('hex'), seen);
     running.progress.add(batch.length);
   }
 }
 
-function hashRow(hash: Hash, row: InputRow): void {
-  hash.update(`${JSON.stringify(row.raw)}\n`);
-}
-
-/** Reads over what is in already, and makes sure that it is what it was. */
-async function skipTo({position, inputHash}: Running, rows: AsyncIterator<InputRow>, hash: Hash): Promise<void> {
-  for (let row = 0; row < position; row++) {
-    const next = await rows.next();
-    if (next.done) throw changed(position);
-    hashRow(hash, next.value);
-  }
-  if (position > 0 && hash.copy().digest('hex') !== inputHash) throw changed(position);
-}
-
-function changed(position: number): ChatError {
-  return new ChatError('input_changed', `The first ${position} row(s) of the input are not those that were imported.`, {
-    hint: 'Go on with the input as it was; rows that were added behind its end are no change.',
-  });
+function textOf(row: InputRow): string {
+  return `${JSON.stringify(row.raw)}\n`;
 }
 
 async function importBatch(
