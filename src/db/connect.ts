@@ -19,6 +19,8 @@ export interface Dialect {
   lists: boolean;
   /** Ids can be had before their rows are written. */
   sequences: boolean;
+  /** Behind a column: it is compared by its bytes, and `lower` folds the letters of ASCII only. */
+  byBytes: '' | ' collate "C"';
 }
 
 /** Where statements go: a database for reading, or a transaction. */
@@ -47,8 +49,8 @@ export type DatabaseTarget =
   {dialect: 'sqlite'; path: string; label: string} | {dialect: 'postgres'; url: string; label: string};
 
 const dialects: Record<Dialect['name'], Dialect> = {
-  sqlite: {name: 'sqlite', rowLocks: false, lists: false, sequences: false},
-  postgres: {name: 'postgres', rowLocks: true, lists: true, sequences: true},
+  sqlite: {name: 'sqlite', rowLocks: false, lists: false, sequences: false, byBytes: ''},
+  postgres: {name: 'postgres', rowLocks: true, lists: true, sequences: true, byBytes: ' collate "C"'},
 };
 
 /** Understands `sqlite:path`, `sqlite:///absolute`, `file:path` and `postgres://…`. Throws config_invalid. */

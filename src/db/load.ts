@@ -1,6 +1,7 @@
 // Whole rows as an import brings them, many in one statement.
 import type {MessageId, Role, RoomId, Timestamp, UserId, Visibility} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
+import type {NewMessage} from './messages.ts';
 import {nameKey} from './rooms.ts';
 import {among, rows, table, type ColumnType} from './rows.ts';
 import type {Tx} from './transaction.ts';
@@ -35,15 +36,8 @@ export interface MemberRecord {
   lastReadSeq: number;
 }
 
-export interface MessageRecord {
+export interface MessageRecord extends NewMessage {
   id: MessageId;
-  roomId: RoomId;
-  seq: number;
-  version: number;
-  userId: UserId | null;
-  content: string;
-  clientId: string | null;
-  createdAt: Timestamp;
   deletedAt: Timestamp | null;
 }
 

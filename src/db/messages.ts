@@ -1,6 +1,6 @@
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {among, rows, type Binding} from './rows.ts';
+import {among, andGiven, rows, type Binding} from './rows.ts';
 import type {Tx} from './transaction.ts';
 import {likePattern} from './users.ts';
 
@@ -114,21 +114,16 @@ export async function listMessages(
   range: SeqRange,
   filter: {author?: UserId | undefined; since?: Timestamp | undefined} = {},
 ): Promise<Message[]> {
-  const wheres = ['m.room_id = ?'];
-  const bindings: (string | number)[] = [room];
-  const add = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    wheres.push(condition);
-    bindings.push(value);
-  };
-  add('m.seq > ?', range.above);
-  add('m.seq < ?', range.below);
-  add('m.author_key = ?', filter.author);
-  add('m.created_at >= ?', filter.since);
+  const {text, bindings} = andGiven(
+    ['m.seq > ?', range.above],
+    ['m.seq < ?', range.below],
+    ['m.author_key = ?', filter.author],
+    ['m.created_at >= ?', filter.since],
+  );
   const found = await rows<MessageRow>(
     q,
-    `select ${columns} ${from} where ${wheres.join(' and ')} order by m.seq ${range.order === 'newest' ? 'desc' : 'asc'} limit ?`,
-    [...bindings, range.limit],
+    `select ${columns} ${from} where m.room_id = ?${text} order by m.seq ${range.order === 'newest' ? 'desc' : 'asc'} limit ?`,
+    [room, ...bindings, range.limit],
   );
   return found.map(toMessage);
 }
@@ -146,24 +141,18 @@ export async function searchMessages(
   text: string,
   filter: SearchFilter & {limit: number},
 ): Promise<Message[]> {
-  // SQLite folds the letters of ASCII only, and so does PostgreSQL's collation C.
-  const content = q.dialect.name === 'postgres' ? 'lower(m.content collate "C")' : 'lower(m.content)';
-  const wheres = ['r.deleted_at is null', 'm.deleted_at is null', `${content} like ? escape '\\'`];
-  const bindings: Binding[] = [likePattern(text.replaceAll(/[A-Z]/g, letter => letter.toLowerCase()))];
-  const add = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    wheres.push(condition);
-    bindings.push(value);
-  };
-  add('m.room_id = ?', filter.room);
-  add('m.author_key = ?', filter.author);
-  add('m.created_at >= ?', filter.since);
-  add('m.id < ?', filter.before);
+  const {text: further, bindings} = andGiven(
+    ['m.room_id = ?', filter.room],
+    ['m.author_key = ?', filter.author],
+    ['m.created_at >= ?', filter.since],
+    ['m.id < ?', filter.before],
+  );
   const found = await rows<MessageRow>(
     q,
     `select ${columns} ${from} join rooms r on r.id = m.room_id
-     where ${wheres.join(' and ')} order by m.id desc limit ?`,
-    [...bindings, filter.limit],
+     where r.deleted_at is null and m.deleted_at is null
+       and lower(m.content${q.dialect.byBytes}) like ? escape '\\'${further} order by m.id desc limit ?`,
+    [likePattern(text.replaceAll(/[A-Z]/g, letter => letter.toLowerCase())), ...bindings, filter.limit],
   );
   return found.map(toMessage);
 }

@@ -83,6 +83,12 @@ export function among(dialect: Dialect, type: ColumnType, values: readonly Value
   return {text: `in (${values.map(() => '?').join(', ')})`, bindings: [...values]};
 }
 
+/** Those of these conditions, each with one `?`, whose value is given; to be written behind another condition. */
+export function andGiven(...conditions: readonly (readonly [text: string, value: Value | undefined])[]): Piece {
+  const given = conditions.flatMap(([text, value]) => (value === undefined ? [] : [{text, value}]));
+  return {text: given.map(each => ` and ${each.text}`).join(''), bindings: given.map(each => each.value)};
+}
+
 /** These rows as a table `v (column1, column2, …)` to select from. */
 export function table(dialect: Dialect, types: readonly ColumnType[], values: readonly (readonly Value[])[]): Piece {
   if (dialect.lists) {
