@@ -15,8 +15,6 @@ export interface OpenOptions {
   dryRun?: boolean;
   /** The database is gone with the process, so that nothing waits for the disk. */
   throwaway?: boolean;
-  /** Statements keep to indexes, whatever size the tables have when they are prepared. */
-  steadyPlans?: boolean;
   now?: () => Date;
 }
 
@@ -30,14 +28,13 @@ export interface OpenChat extends Chat {
 /** Opens the database alone, for migrations, which may create it. */
 export function openDatabase(
   config: Config,
-  {migrate = false, dryRun = false, throwaway = false, steadyPlans = false}: OpenOptions = {},
+  {migrate = false, dryRun = false, throwaway = false}: OpenOptions = {},
 ): Promise<Db> {
   return connect(parseDatabaseUrl(config.DATABASE_URL), {
     poolMax: config.DATABASE_POOL_MAX,
     create: migrate,
     dryRun,
     throwaway,
-    steadyPlans,
     ...(config.SQLITE_DRIVER ? {sqliteDriver: config.SQLITE_DRIVER} : {}),
   });
 }

@@ -84,7 +84,7 @@ async function start(
   stops.push(() => auth.close());
 
   const {migrate = false, throwaway = false} = options;
-  const chat = await openChat(config, {migrate, throwaway, steadyPlans: true});
+  const chat = await openChat(config, {migrate, throwaway});
   stops.push(() => chat.close());
   if (isProduction(config)) mustBeOnLocalDisk(chat.db.target);
   await mustBeWritable(chat.db);

@@ -88,7 +88,7 @@ export function createCli(
 
   async function open(): Promise<OpenChat> {
     const {openChat} = await import('../open.ts');
-    const opened = await openChat(await readConfig(), {dryRun: globals.dryRun ?? false, steadyPlans: true});
+    const opened = await openChat(await readConfig(), {dryRun: globals.dryRun ?? false});
     if (globals.verbose) tellTarget(opened.db.target.label);
     opened.onEvent = event => {
       stored.push({...event, dryRun: globals.dryRun ?? false});

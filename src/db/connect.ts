@@ -80,8 +80,6 @@ export function parseDatabaseUrl(url: string): DatabaseTarget {
 export interface ConnectOptions {
   /** Connections to PostgreSQL at most. */
   poolMax?: number;
-  /** PostgreSQL keeps to its indexes, as a server needs it whose statements are all short. */
-  steadyPlans?: boolean;
   /** Whether a SQLite file may be created. */
   create?: boolean;
   /** Roll every transaction back at its end. */
@@ -147,23 +145,26 @@ async function loadKnex() {
   return (await import('knex')).default;
 }
 
-const sessionSettings = ['timezone=UTC', 'statement_timeout=30000', 'lock_timeout=10000', 'jit=off'];
 /**
- * A plan is kept with its statement, and that of a statement over a small table reads it whole. The outbox is small and
- * then, behind a broker that is away, large: until PostgreSQL has looked at it again, a minute later at best, every
- * delete would read all that waits; and an import begins with empty tables. The test of the plans goes without, so that a
- * missing index shows.
+ * Statements keep to indexes: a plan lives as long as its statement, and that of one over a small table reads it whole. The
+ * outbox is small and then, behind a broker that is away, large: until PostgreSQL has looked at it again, a minute later at
+ * best, every delete would read all that waits; and an import begins with empty tables. The test of the plans lets
+ * PostgreSQL choose, so that a missing index shows.
  */
-const steadyPlanSettings = ['enable_seqscan=off'];
+const sessionSettings = [
+  'timezone=UTC',
+  'statement_timeout=30000',
+  'lock_timeout=10000',
+  'jit=off',
+  'enable_seqscan=off',
+];
 
 async function connectPostgres(target: DatabaseTarget & {dialect: 'postgres'}, options: ConnectOptions): Promise<Db> {
   const [knex, {postgresTypes}] = await Promise.all([loadKnex(), import('./postgres.ts')]);
   const connection = {
     connectionString: target.url,
     types: postgresTypes,
-    options: [...sessionSettings, ...(options.steadyPlans ? steadyPlanSettings : [])]
-      .map(each => `-c ${each}`)
-      .join(' '),
+    options: sessionSettings.map(each => `-c ${each}`).join(' '),
     application_name: 'chatctl',
     // Statements that need not wait for each other go out together. Knex hands this on and does not know it.
     pipeline: true,
