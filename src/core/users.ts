@@ -3,6 +3,7 @@ import {
   findUsers,
   insertMissingUsers,
   listUsers as listRows,
+  lockUser,
   countUsers,
   updateDeactivated,
   upsertUser as upsertRow,
@@ -73,7 +74,9 @@ export async function upsertUser(
 export async function deactivateUser(chat: Chat, actor: Actor, id: UserId): Promise<User> {
   mustBeManager(actor, 'manage users');
   return inTransaction(chat.db, async tx => {
-    const user = await mustFind(tx, id);
+    // Of two at once the second finds it done.
+    const user = await lockUser(tx, id);
+    if (!user) throw userNotFound(id);
     if (user.erasedAt) throw erased(id);
     if (user.deactivatedAt) return user;
     await updateDeactivated(tx, id, chat.now());
