@@ -1,23 +1,12 @@
 // A real Centrifugo beside a benchmark, where CENTRIFUGO_BIN or `centrifugo` on PATH names one.
 import {spawn, spawnSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
-import {createServer, type AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {centrifugoConfig} from '../../src/core/centrifugo-config.ts';
 import {secrets} from './setup.ts';
 
 const named = process.env['CENTRIFUGO_BIN'] ?? 'centrifugo';
 export const centrifugo: string | undefined = spawnSync(named, ['version']).status === 0 ? named : undefined;
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const {port} = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 export interface BenchCentrifugo {
   realtimeUrl: string;

@@ -3,7 +3,8 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import type {Broadcast} from '../../src/core/broker.ts';
 import {centrifugoBroker} from '../../src/delivery/broker.ts';
-import {centrifugo, freePort, startCentrifugo} from './centrifugo.ts';
+import {freePort} from '../free-port.ts';
+import {centrifugo, startCentrifugo} from './centrifugo.ts';
 import type {Databases, DatabaseName} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';
 import {analyze, fillRooms} from './fill.ts';

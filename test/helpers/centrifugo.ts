@@ -1,9 +1,9 @@
 // A real Centrifugo for tests, where CENTRIFUGO_BIN or `centrifugo` on PATH names one.
 import {spawn} from 'node:child_process';
 import {existsSync, writeFileSync} from 'node:fs';
-import {createServer, type AddressInfo} from 'node:net';
 import {delimiter, join} from 'node:path';
 import type {ExecutionContext} from 'ava';
+import {freePort} from '../../scripts/free-port.ts';
 import {temporaryDir} from './database.ts';
 import {until} from './until.ts';
 
@@ -23,16 +23,6 @@ export interface RealCentrifugo {
   url: string;
   realtimeUrl: string;
   stop(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const {port} = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 /** Starts it with this configuration on a free port, or on the one given; it ends with the test. */

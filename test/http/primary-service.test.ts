@@ -2,24 +2,13 @@
 // posts, listens, and is deactivated.
 import {once} from 'node:events';
 import {spawn} from 'node:child_process';
-import {createServer} from 'node:http';
-import type {AddressInfo} from 'node:net';
 import {createInterface} from 'node:readline';
 import {Centrifuge} from 'centrifuge';
 import test, {type ExecutionContext} from 'ava';
 import {WebSocket} from 'ws';
+import {freePort} from '../../scripts/free-port.ts';
 import {databases} from '../helpers/database.ts';
 import {request, startTestServer} from '../helpers/server.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const {port} = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 /** Runs the example as its README says, and answers its URL. */
 async function startExample(t: ExecutionContext, chatUrl: string): Promise<string> {
