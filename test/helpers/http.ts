@@ -13,6 +13,7 @@ import {httpApp} from '../../src/http/koa.ts';
 import {createLimits} from '../../src/http/limits.ts';
 import {httpServer, serverLimits, type ServerLimits} from '../../src/http/server.ts';
 import {rateLimits, type RateLimits} from '../../src/core/rate-limits.ts';
+import {withoutSecrets} from '../../src/log.ts';
 import type {OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testSecrets, userId} from './chat.ts';
 import type {Database} from './database.ts';
@@ -46,7 +47,8 @@ export async function startApi(
 ): Promise<Api> {
   const chat = options.chat ?? (await openTestChat(t, database, env));
   const lines: string[] = [];
-  const log = pino({level: 'trace'}, {write: line => void lines.push(line)});
+  // As a server writes it: what the log takes out is part of what is tested.
+  const log = pino({level: 'trace'}, withoutSecrets({write: line => void lines.push(line)}));
   const app = httpApp({
     chat,
     verifyApiToken: apiTokenVerifier({keys: testKeys, requireExp: true, serviceScope: 'chat:admin'}),
