@@ -5,6 +5,7 @@
 // like an export (core/load). A takeover that was killed goes on by itself when it is begun again: its place commits with
 // each batch. In the end both databases are read once more, row by row, and their hashes compared.
 import {createHash, type Hash} from 'node:crypto';
+import {z} from 'zod';
 import {connect, parseDatabaseUrl, type Db, type Queryable} from '../db/connect.ts';
 import {
   countGrandChat,
@@ -69,6 +70,11 @@ export interface Takeover {
   resumed: boolean;
 }
 
+/** What is kept with the place of a takeover: what it left out, which is told at the end and is no part of the proof. */
+const State = z.object({
+  refused: z.array(z.object({kind: z.enum(kinds), id: z.union([z.string(), z.number()]), reason: z.string()})),
+});
+
 export interface TakeoverOptions {
   dryRun: boolean;
   onStart: (counts: GrandChatCounts) => void;
@@ -84,7 +90,8 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     const known = await findImport(chat.db, id);
     const resumed = known !== undefined && known.finishedAt === null;
     options.onStart(counts);
-    const takeover: Takeover = {counts, conflicts: [], refused: [], proof: {}, resumed};
+    const refused = resumed ? State.parse(JSON.parse(known.state)).refused : [];
+    const takeover: Takeover = {counts, conflicts: [], refused, proof: {}, resumed};
     const found = await findConflicts(chat, q);
     // Of a takeover that goes on, the rooms and messages that are here are its own.
     takeover.conflicts = resumed ? found.filter(each => each.kind === 'users') : found;
@@ -145,7 +152,8 @@ async function load(
     await loadBatch(chat, actor, into, good, before, outcome => {
       for (const each of outcome.refused)
         refused.push({kind: batch.kind, id: nameOf(good, each.at), reason: each.reason});
-      return {id, position: at, inputHash: '', state: '{}'};
+      const state = JSON.stringify({refused: [...takeover.refused, ...refused]});
+      return {id, position: at, inputHash: '', state};
     });
     takeover.refused.push(...refused);
   }

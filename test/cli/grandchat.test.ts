@@ -150,6 +150,32 @@ withPostgres('what cannot be here is left out, told row by row, and ends with 7'
   t.is((await cli(['room', 'list', '--sort', 'name', '-o', 'id'])).stdout, '10\n20\n30\n40\n');
 });
 
+withPostgres('a takeover that goes on still knows what was left out before it was killed', async t => {
+  const url = await grandChat(t, 1_200);
+  const client = new pg.Client({connectionString: url});
+  await client.connect();
+  await client.query(String.raw`update chat_room set name = E'bell \x07' where id = 50`);
+  await client.end();
+  const cli = await testCli(t, 'sqlite');
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  const old = await openGrandChat(url);
+  t.teardown(async () => {
+    await chat.close();
+    await old.close();
+  });
+  let batches = 0;
+  const onRows = () => {
+    // Users come in two batches, and rooms in the one behind them.
+    if (++batches === 5) throw new Error('killed');
+  };
+  const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
+  await t.throwsAsync(killed, {message: 'killed'});
+  const resumed = await cli(['import', 'grandchat', url, '--yes', '--json']);
+  t.is(resumed.code, 7, resumed.stderr);
+  t.like(resumed.at('refused.0'), {kind: 'rooms', id: 50});
+  t.is(resumed.at('equal'), true);
+});
+
 async function usersIn(cli: TestCli): Promise<number> {
   return ((await cli(['user', 'list', '--limit', '10', '-o', 'id'])).stdout.match(/\n/g) ?? []).length;
 }
