@@ -121,7 +121,9 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
   const reader = open('busy_timeout=5000', 'query_only=ON');
   async function close() {
     await queue.close();
-    await Promise.all([reader.destroy(), writer.destroy()]);
+    // Not both at once: each would leave it to the other to move what the WAL holds into the file, and neither would.
+    await reader.destroy();
+    await writer.destroy();
   }
   const {sqliteDriver: driverName, dryRun = false} = options;
   return {
