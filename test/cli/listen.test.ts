@@ -30,6 +30,8 @@ async function beside(t: ExecutionContext): Promise<Beside> {
   const {cli, chat} = await cliBesideChat(t);
   cli.env['PATH'] = process.env['PATH'] ?? '';
   const room = await chat.room({members: ['alice', 'bob']});
+  // Delivered now, so that nobody who listens from here on sees it.
+  await chat.expect('bob', 'members_changed');
   const post = (content: string) =>
     `curl -sf -H 'Authorization: Bearer ${chat.token('alice')}' -H 'Content-Type: application/json' ` +
     `-d '{"content":"${content}"}' ${chat.apiUrl}/api/rooms/${room.id}/messages/`;

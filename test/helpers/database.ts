@@ -29,9 +29,17 @@ export async function emptyDatabase(t: ExecutionContext, database: Database): Pr
 
 async function createOnServer(t: ExecutionContext, template: string): Promise<string> {
   const name = newName();
-  await onServer(`create database ${name} template ${template}`);
+  await onServer(`create database ${name} template ${template} ${await (asFiles ??= howToCopy())}`);
   t.teardown(() => onServer(`drop database ${name} with (force)`));
   return urlOf(name);
+}
+
+let asFiles: Promise<string> | undefined;
+
+/** To copy the files costs half of what it costs to log every page of them, where there is a choice: from PostgreSQL 15 on. */
+async function howToCopy(): Promise<string> {
+  const [row] = await onServer('show server_version_num');
+  return Number(row?.['server_version_num']) >= 150_000 ? 'strategy file_copy' : '';
 }
 
 function newName(): string {
@@ -114,11 +122,11 @@ function open(url: string): Promise<Db> {
   return connect(parseDatabaseUrl(url), {create: true, throwaway: true, ...more});
 }
 
-async function onServer(sql: string): Promise<void> {
+async function onServer(sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({connectionString: server});
   await client.connect();
   try {
-    await client.query(sql);
+    return (await client.query<Record<string, unknown>>(sql)).rows;
   } finally {
     await client.end();
   }
