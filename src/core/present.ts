@@ -81,12 +81,11 @@ export function presentRoom(room: Room): RoomJson {
 }
 
 export function presentOwnRoom(room: OwnRoom): OwnRoomJson {
-  return {
-    ...presentRoom(room),
+  return Object.assign(presentRoom(room), {
     role: room.role,
     last_read_seq: room.lastReadSeq,
     unread_count: room.lastSeq - room.lastReadSeq,
-  };
+  });
 }
 
 export function presentFoundRoom(room: FoundRoom): RoomSearchJson {

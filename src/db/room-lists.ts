@@ -11,10 +11,10 @@ interface OwnRoomRow extends RoomRow {
 }
 
 function toOwnRoom(row: OwnRoomRow): OwnRoom {
-  return {...toRoom(row), role: row.role, lastReadSeq: row.last_read_seq};
+  return Object.assign(toRoom(row), {role: row.role, lastReadSeq: row.last_read_seq});
 }
 
-/** The user's rooms, newest bump first. */
+/** The user's rooms, newest bump first. Last messages are looked up for those of the page alone. */
 export async function listRoomsOf(
   q: Queryable,
   user: UserId,
@@ -22,10 +22,14 @@ export async function listRoomsOf(
 ): Promise<OwnRoom[]> {
   const found = await rows<OwnRoomRow>(
     q,
-    `select ${roomColumns}, mine.role, mine.last_read_seq
-     from members mine join rooms r on r.id = mine.room_id ${withLastMessage}
-     where mine.user_id = ? and r.deleted_at is null
-     order by r.bumped_at desc, r.id desc limit ? offset ?`,
+    `select ${roomColumns}, page.role, page.last_read_seq
+     from (
+       select mine.room_id, mine.role, mine.last_read_seq
+       from members mine join rooms r on r.id = mine.room_id
+       where mine.user_id = ? and r.deleted_at is null
+       order by r.bumped_at desc, r.id desc limit ? offset ?) page
+     join rooms r on r.id = page.room_id ${withLastMessage}
+     order by r.bumped_at desc, r.id desc`,
     [user, page.limit, page.offset],
   );
   return found.map(toOwnRoom);

@@ -67,7 +67,7 @@ export const roomColumns = `${fieldNames.map(name => `r.${name}`).join(', ')},
 export const withLastMessage = `left join messages m on m.room_id = r.id and m.id = r.last_message_id left join users u on u.id = m.user_id`;
 
 export function toRoom(row: RoomRow): Room {
-  return {...toBareRoom(row), lastMessage: toLastMessage(row)};
+  return Object.assign(toBareRoom(row), {lastMessage: toLastMessage(row)});
 }
 
 /** The room without a look at its last message. */
