@@ -29,6 +29,7 @@ The server's settings are in the README. The command line also knows
   CHATCTL_TIMEOUT       how long to wait, for commands that take --timeout
   CHATCTL_ACTOR         who acts, for the audit log; else the system's user
   CHATCTL_NO_INPUT, CI  never ask
+  GRANDCHAT_DATABASE_URL  what import grandchat reads
   NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE`,
   scripting: () => `  id=$(chatctl room create general --member alice -o id)
   chatctl member add "$id" bob --json

@@ -124,6 +124,16 @@ for (const database of databases) {
     t.is((await cli(['message', 'show', id, '--json'])).at('message.content'), '');
   });
 
+  test(`${database}: a room shown with its members says when there are more`, async t => {
+    const cli = await testCli(t, database);
+    const many = Array.from({length: 101}, (_, i) => `many${i}`);
+    await cli(['room', 'create', 'large', ...many.flatMap(user => ['--member', user])]);
+    const large = await cli(['room', 'show', 'large', '--members', '--json']);
+    t.is(large.at('members.99.user.id'), 'many98');
+    t.is(large.at('next'), '2');
+    t.regex(large.stderr, /There are more: .*member list id:\d+ --after 2/);
+  });
+
   test(`${database}: users are made, shown with their rooms and deactivated`, async t => {
     const cli = await testCli(t, database);
     t.is((await cli(['user', 'show', 'alice'])).code, 3);

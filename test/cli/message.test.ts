@@ -17,6 +17,9 @@ for (const database of databases) {
     t.is(await found('invoice', '--room', 'ops'), 'Invoice 1 is late\n');
     t.is(await found('invoice', '--from', 'alice'), 'Invoice 1 is late\n');
     t.is(await found('invoice', '--since', '1h', '--limit', '1'), 'an INVOICE for 2_000\n');
+    t.is(await found('invoice', '--since', '2999-01-01T00:00:00Z'), '');
+    t.is((await cli(['message', 'search', 'invoice', '--since', '9999-99-99T00:00:00Z'])).code, 2);
+    t.is((await cli(['message', 'list', 'ops', '--since', '2000-01-01T00:00:00Z', '-o', 'id'])).stdout, '2\n1\n');
     t.is(await found('%'), '100% done\n');
     t.is(await found('2_0'), 'an INVOICE for 2_000\n');
     const first = await cli(['message', 'search', 'invoice', '--limit', '1', '--json']);

@@ -108,6 +108,9 @@ for (const database of databases) {
     running.child.kill('SIGKILL');
     await running.ended;
     t.is((await to(args)).code, 4);
+    const other = await to(['import', 'backup.ndjson', '--yes', '--mode', 'upsert', '--resume']);
+    t.is(other.code, 4);
+    t.regex(other.stderr, /begun with --mode insert/);
     const resumed = await to([...args, '--resume', '--json']);
     t.is(resumed.code, 0, resumed.stderr);
     t.is(await hashOf(to), await hashOf(from));

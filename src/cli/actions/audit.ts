@@ -1,13 +1,11 @@
 import {auditActions, listAudit as read} from '../../core/audit.ts';
-import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
-import type {Timestamp} from '../../core/ids.ts';
-import {AuditActorInput, AuditIdInput, maxPageSize, RoomIdInput, TimeInput} from '../../core/input.ts';
+import {AuditActorInput, AuditIdInput, maxPageSize, RoomIdInput} from '../../core/input.ts';
 import {presentAudit} from '../../core/present.ts';
 import type {AuditFilter, AuditRow} from '../../db/audit.ts';
 import type {Cli} from '../context.ts';
 import {nearest} from '../nearest.ts';
-import {toInput, toKnownUser, toRoom} from './parse.ts';
+import {toInput, toKnownUser, toMoment, toRoom} from './parse.ts';
 
 interface AuditOptions {
   since?: string;
@@ -49,18 +47,6 @@ export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> 
     id: 'id',
     json: found => ({entries: found, next}),
   });
-}
-
-const units: Record<string, number> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
-
-/** `2h` ago, or a time as the log itself shows it. */
-function toMoment(text: string | undefined, flag: string, now: Timestamp): Timestamp | undefined {
-  if (text === undefined) return undefined;
-  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (amount !== undefined) return timestamp(new Date(Date.parse(now) - Number(amount) * (units[unit] ?? 0)));
-  const time = TimeInput.safeParse(text);
-  if (time.success) return time.data;
-  throw new ChatError('bad_format', `${flag} must be how long ago, such as 2h or 7d, or a time like ${now}.`);
 }
 
 function toAction(text: string | undefined): string | undefined {

@@ -3,18 +3,17 @@ import {resolve} from 'node:path';
 import {PassThrough, type Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {createGzip} from 'node:zlib';
-import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import {exportLines, type ExportWish} from '../../core/export.ts';
 import {kinds, type Kind} from '../../core/records.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {createProgress} from '../progress.ts';
-import {toRoom} from './parse.ts';
+import {toMoment, toRoom} from './parse.ts';
 
 interface ExportOptions {
   room?: string;
-  since?: number;
+  since?: string;
   only?: string[];
   gzip?: boolean;
   force?: boolean;
@@ -72,7 +71,7 @@ async function toWish(cli: Cli, {room, since, only}: ExportOptions): Promise<Exp
   return {
     kinds: only === undefined ? kinds : kinds.filter((each: Kind) => only.includes(each)),
     room: room === undefined ? undefined : (await toRoom(cli, room)).id,
-    since: since === undefined ? undefined : timestamp(new Date(Date.now() - since)),
+    since: toMoment(since, '--since', (await cli.chat()).now()),
   };
 }
 

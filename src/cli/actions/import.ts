@@ -7,6 +7,7 @@ import type {Load, LoadOutcome} from '../../core/load-plan.ts';
 import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
+import {ChatError} from '../../core/errors.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
 import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
@@ -22,10 +23,10 @@ import {tellEvents} from './parse.ts';
 
 interface ImportOptions {
   validateOnly?: boolean;
-  mode: 'insert' | 'upsert';
+  mode?: 'insert' | 'upsert';
   rejects?: string;
   resume?: boolean;
-  event: 'none' | 'summary';
+  event?: 'none' | 'summary';
   batch: number;
 }
 
@@ -70,7 +71,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
   const {head, records} = await readExport(cli.io, file, true);
   const found = await findLoad(cli, chat, file, head, options, dry !== undefined);
-  if (!dry && found.position === 0) await agree(cli, chat, options.mode);
+  if (!dry && found.position === 0) await agree(cli, chat, found.state.mode);
   if (!dry) await reserveIds(chat, cli.actor, head.highest);
   const running: Running = {
     ...found,
@@ -122,6 +123,10 @@ async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, 
   const place = await findPlace(cli, {file, into: '', resume: options.resume ?? false, dry, unit: 'line'});
   const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(options);
+  for (const flag of ['mode', 'event'] as const) {
+    if (options[flag] === undefined || options[flag] === state[flag]) continue;
+    throw new ChatError('import_unfinished', `This import was begun with --${flag} ${state[flag]}.`);
+  }
   const rejects = goOnRejecting(cli, options.rejects, place, state.rejects);
   // Of what an import refused, the rooms may be in since then.
   const ownRoomsOnly = head.kinds.includes('rooms') && !head.rejects;
@@ -129,7 +134,7 @@ async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, 
   return {...found, state, load, rejects};
 }
 
-function newState({mode, event}: ImportOptions): State {
+function newState({mode = 'insert', event = 'summary'}: ImportOptions): State {
   const counts = {read: 0, added: 0, updated: 0, existing: 0, rejected: 0};
   return {mode, event, counts, rejects: {bytes: 0, text: ''}};
 }

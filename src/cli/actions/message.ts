@@ -1,11 +1,10 @@
-import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId} from '../../core/ids.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
-import {eventJson, forEach, mustAllBeOk, tellEvents, toKnownUser, toMessage, toRoom} from './parse.ts';
+import {eventJson, forEach, mustAllBeOk, tellEvents, toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
 
 export const messageColumns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 
@@ -23,7 +22,7 @@ interface MessageListOptions {
   limit: number;
   before?: string;
   after?: string;
-  since?: number;
+  since?: string;
   from?: string;
   all?: boolean;
 }
@@ -49,7 +48,7 @@ export async function listMessages(
 async function read(cli: Cli, room: Message['roomId'], options: MessageListOptions) {
   const chat = await cli.chat();
   const wanted = options.all ? Infinity : options.limit;
-  const since = options.since === undefined ? undefined : timestamp(new Date(Date.parse(chat.now()) - options.since));
+  const since = toMoment(options.since, '--since', chat.now());
   const filter = {since, author: options.from === undefined ? undefined : await toKnownUser(cli, options.from)};
   if (options.after !== undefined) return readNewer(cli, room, toMessage(options.after), wanted, filter);
   const items: Message[] = [];

@@ -1,8 +1,9 @@
 // Arguments become the types that use cases believe in.
 import type {z} from 'zod';
+import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
-import type {MessageId, UserId} from '../../core/ids.ts';
-import {MessageIdInput, parse, UserIdInput} from '../../core/input.ts';
+import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
+import {MessageIdInput, parse, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {getUser, listUsers} from '../../core/users.ts';
@@ -221,4 +222,16 @@ function toPageNumber(cursor: string | undefined): number {
   const page = Number(cursor);
   if (Number.isSafeInteger(page) && page >= 1) return page;
   throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`);
+}
+
+const units: Record<string, number> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
+
+/** `2h` ago, or a time as the log and the messages show it. */
+export function toMoment(text: string | undefined, flag: string, now: Timestamp): Timestamp | undefined {
+  if (text === undefined) return undefined;
+  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (amount !== undefined) return timestamp(new Date(Date.parse(now) - Number(amount) * (units[unit] ?? 0)));
+  const time = TimeInput.safeParse(text);
+  if (time.success) return time.data;
+  throw new ChatError('bad_format', `${flag} must be how long ago, such as 2h or 7d, or a time like ${now}.`);
 }

@@ -4,6 +4,7 @@ import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import type {RoomSort} from '../../db/room-lists.ts';
 import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
+import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickRooms} from './choices.ts';
 import {
@@ -87,8 +88,9 @@ export async function showRoom(cli: Cli, reference: string | undefined, options:
   const room = await toRoom(cli, reference);
   if (!options.members) return printRoom(cli, presentRoom(room), {});
   const page = await members.listMembers(await cli.chat(), cli.actor, room.id, {page: 1, limit: 100});
-  printRoom(cli, presentRoom(room), {members: page.items.map(presentMember)});
+  printRoom(cli, presentRoom(room), {members: page.items.map(presentMember), next: page.next ? '2' : null});
   for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
+  if (page.next) cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --after 2`);
 }
 
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {

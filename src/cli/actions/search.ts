@@ -1,15 +1,14 @@
-import {timestamp} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage} from '../../core/present.ts';
 import type {Cli} from '../context.ts';
 import {messageColumns} from './message.ts';
-import {toKnownUser, toMessage, toRoom} from './parse.ts';
+import {toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
 
 interface SearchOptions {
   room?: string;
   from?: string;
-  since?: number;
+  since?: string;
   before?: string;
   limit: number;
 }
@@ -21,7 +20,7 @@ export async function searchMessages(cli: Cli, query: string | undefined, option
   const found = await messages.searchMessages(chat, cli.actor, text, {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
     author: options.from === undefined ? undefined : await toKnownUser(cli, options.from),
-    since: options.since === undefined ? undefined : timestamp(new Date(Date.parse(chat.now()) - options.since)),
+    since: toMoment(options.since, '--since', chat.now()),
     before: options.before === undefined ? undefined : toMessage(options.before),
     limit: options.limit + 1,
   });

@@ -3,7 +3,9 @@ import {presentRoom, presentUserRecord} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
+import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
+import {quotedWord} from '../words.ts';
 import {pickUser} from './choices.ts';
 import {listPages, tellWayBack, toInput, toKnownUser, toUserId, type ListOptions} from './parse.ts';
 
@@ -31,8 +33,9 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
   const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, {page: 1, limit: 100});
-  printUser(cli, user, {rooms: page.items.map(presentRoom)});
+  printUser(cli, user, {rooms: page.items.map(presentRoom), next: page.next ? '2' : null});
   for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
+  if (page.next) cli.note(`There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --after 2`);
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {

@@ -1,6 +1,6 @@
 import type {Command} from 'commander';
 import {declare} from '../command.ts';
-import {count} from '../values.ts';
+import {count, moment} from '../values.ts';
 
 export function declareAudit(program: Command): void {
   const audit = program.command('audit').description('The log of who changed what: list');
@@ -12,8 +12,8 @@ export function declareAudit(program: Command): void {
     exits: '3 no such room',
     load: async () => (await import('../actions/audit.ts')).listAudit,
   })
-    .option('--since <time>', 'not older than this: 2h, 7d, or a time in RFC 3339')
-    .option('--until <time>', 'older than this')
+    .option('--since <time>', 'not older than this: 2h, 7d, or a time in RFC 3339', moment)
+    .option('--until <time>', 'older than this', moment)
     .option('--actor <name>', 'by whom: user:alice, service:primary, operator:deploy')
     .option('--action <action>', 'only this action, such as room.delete')
     .option('--room <room>', 'in this room; a deleted one by its id')

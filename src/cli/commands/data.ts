@@ -1,6 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
-import {count, duration, list} from '../values.ts';
+import {count, list, moment} from '../values.ts';
 
 /** How much demo data there can be. */
 export const presetNames = ['small', 'grandchat'];
@@ -33,7 +33,7 @@ export function declareData(program: Command): void {
     load: async () => (await import('../actions/export.ts')).exportData,
   })
     .option('--room <room>', 'only this room')
-    .option('--since <duration>', 'only messages of this time, such as 7d', duration)
+    .option('--since <time>', 'only messages not older than this: 2h, 7d, or a time in RFC 3339', moment)
     .option('--only <kinds>', 'of users, rooms, members, messages', list)
     .option('--gzip', 'compress it')
     .option('--force', 'write over a file that exists');
@@ -47,16 +47,18 @@ export function declareData(program: Command): void {
   })
     .option('--validate-only', 'look at the file alone')
     .addOption(
-      new Option('--mode <mode>', 'what is here already: refuse it, or write over it')
-        .choices(['insert', 'upsert'])
-        .default('insert'),
+      new Option('--mode <mode>', 'what is here already: refuse it, as unless it is said, or write over it').choices([
+        'insert',
+        'upsert',
+      ]),
     )
     .option('--rejects <file>', 'write the lines that are refused here, with the reason')
     .option('--resume', 'go on with an import that was interrupted')
     .addOption(
-      new Option('--event <which>', 'tell by one event for each room at the end, or not at all')
-        .choices(['none', 'summary'])
-        .default('summary'),
+      new Option(
+        '--event <which>',
+        'tell by one event for each room at the end, as unless it is said, or not at all',
+      ).choices(['none', 'summary']),
     )
     .option('--batch <lines>', 'lines of one transaction', count(2_500), 1_000);
   declare(load, {

@@ -1,6 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
-import {count, duration, lastCount} from '../values.ts';
+import {count, duration, lastCount, moment} from '../values.ts';
 
 const act = () => import('../actions/message.ts');
 
@@ -42,7 +42,7 @@ export function declareMessage(program: Command): void {
     .option('--limit <number>', 'how many', count(1_000_000), 50)
     .option('--before <message>', 'older than this message')
     .option('--after <message>', 'newer than this message')
-    .option('--since <duration>', 'not older than this, such as 2h', duration)
+    .option('--since <time>', 'not older than this: 2h, 7d, or a time in RFC 3339', moment)
     .option('--from <user>', 'of this author')
     .option('--all', 'all of them');
   declare(message, {
@@ -76,7 +76,7 @@ export function declareMessage(program: Command): void {
   })
     .option('--room <room>', 'only in this room')
     .option('--from <user>', 'of this author')
-    .option('--since <duration>', 'not older than this, such as 2h', duration)
+    .option('--since <time>', 'not older than this: 2h, 7d, or a time in RFC 3339', moment)
     .option('--limit <number>', 'how many', count(10_000), 50)
     .option('--before <message>', 'older than this message');
   declare(message, {
