@@ -10,8 +10,17 @@ import {build} from 'esbuild';
 // Few, since each is a start; more where more run side by side.
 const groups = Math.max(8, 3 * availableParallelism());
 
-/** Those that look at what is the whole process's (memory, environment, listeners), or that hold it up. */
-const alone = ['cli/start', 'realtime/hostile', 'realtime/memory', 'testing'].map(name => `test/${name}.test.ts`);
+/** Those that look at what is the whole process's (memory, environment, timers), or that hold it up. */
+const alone = [
+  'cli/start',
+  'core/tokens-fuzz',
+  'db/sqlite',
+  'realtime/endpoint',
+  'realtime/fuzz',
+  'realtime/hostile',
+  'realtime/memory',
+  'testing',
+].map(name => `test/${name}.test.ts`);
 
 /** Small rounds of `npm run faults` and `npm run bench`: run when they are named, as `npm run check` does. */
 const rehearsals = ['test/bench.test.ts', 'test/faults.test.ts'];
@@ -27,7 +36,7 @@ const programs = () => [
 ];
 
 function within(dir) {
-  return readdirSync(dir, {recursive: true}).map(path => join(dir, path));
+  return readdirSync(dir, {recursive: true}).map(path => join(dir, path).replaceAll('\\', '/'));
 }
 
 const testFiles = () => within('test').filter(path => path.endsWith('.test.ts'));
@@ -41,7 +50,7 @@ function grouped(files) {
     least.size += size;
     least.files.push(path);
   }
-  return made.map(group => group.files);
+  return made.map(group => group.files).filter(group => group.length > 0);
 }
 
 // Those with a binary, those that find their own files beside them, and drivers of Knex's that nobody installed.

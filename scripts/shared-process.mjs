@@ -21,6 +21,9 @@ function inTurn(run) {
   };
 }
 
+/** They act on all files of the process. */
+const ofAll = ['only', 'before', 'beforeEach', 'after', 'afterEach'];
+
 /** ava's `test` for one of the files: titles begin with the file's name. */
 export function testsOf(name, test) {
   return new Proxy(test, {
@@ -29,6 +32,11 @@ export function testsOf(name, test) {
       return Reflect.apply(target, self, isTest ? [`${name} › ${first}`, inTurn(run), ...args] : [first, run, ...args]);
     },
     get(target, key) {
+      if (ofAll.includes(key)) {
+        throw new Error(
+          `test.${String(key)} in ${name} acts on other files too: name the file, or list it in compile-tests.`,
+        );
+      }
       const value = target[key];
       return typeof value === 'function' ? testsOf(name, value) : value;
     },

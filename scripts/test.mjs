@@ -18,11 +18,13 @@ function toCompiled(arg) {
     .replace(/^(?:\.\/)?(test(?:\/[^.]*)?)$/, `${out}/$1`);
 }
 
-const named = process.argv.slice(2).some(arg => arg.startsWith('test/') || arg.startsWith('./test/'));
+const args = process.argv.slice(2);
+// Files that are named, and titles that are looked for, which begin with the file's name in a group.
+const alone = args.some(arg => toCompiled(arg) !== arg || /^(?:-m|--match)\b/.test(arg));
 const env = {...process.env};
 const starting = env.TEST_DATABASE_URL ? undefined : startPostgres();
 try {
-  await compileTests(out, {inGroups: !named});
+  await compileTests(out, {inGroups: !alone});
 } catch {
   // esbuild has said what is wrong, and where.
   await (await starting)?.stop?.();
@@ -61,8 +63,10 @@ async function makeTemplates() {
   migrate(new URL(env.TEST_POSTGRES_TEMPLATE, postgres.url).href);
 }
 
-const args = process.argv.slice(2).map(toCompiled);
-const ava = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...args], {env, stdio: 'inherit'});
+const ava = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...args.map(toCompiled)], {
+  env,
+  stdio: 'inherit',
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => ava.kill(signal));
 ava.on('exit', async (code, signal) => {
   await postgres?.stop?.();

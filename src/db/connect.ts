@@ -122,8 +122,11 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
   async function close() {
     await queue.close();
     // Not both at once: each would leave it to the other to move what the WAL holds into the file, and neither would.
-    await reader.destroy();
-    await writer.destroy();
+    try {
+      await reader.destroy();
+    } finally {
+      await writer.destroy();
+    }
   }
   const {sqliteDriver: driverName, dryRun = false} = options;
   return {

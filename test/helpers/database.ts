@@ -36,8 +36,12 @@ async function createOnServer(t: ExecutionContext, template: string): Promise<st
 
 let asFiles: Promise<string> | undefined;
 
-/** To copy the files costs half of what it costs to log every page of them, where there is a choice: from PostgreSQL 15 on. */
+/**
+ * To copy the files costs half of what it costs to log every page of them, where there is a choice, from PostgreSQL 15 on.
+ * A server that was given is not made to write all that it has to the disk, as that does.
+ */
 async function howToCopy(): Promise<string> {
+  if (process.env['TEST_POSTGRES_TEMPLATE'] === undefined) return '';
   const [row] = await onServer('show server_version_num');
   return Number(row?.['server_version_num']) >= 150_000 ? 'strategy file_copy' : '';
 }

@@ -1,6 +1,6 @@
 // Both real-time servers behind one face: the embedded endpoint, and a real Centrifugo where there is one.
 import {once} from 'node:events';
-import test, {type ExecutionContext} from 'ava';
+import type {ExecutionContext, TestFn} from 'ava';
 import jwt from 'jsonwebtoken';
 import {WebSocket, type RawData} from 'ws';
 import {startEndpoint, type Endpoint} from '../../src/realtime/endpoint.ts';
@@ -285,14 +285,14 @@ export async function publish(
 
 const conformanceTitles: string[] = [];
 
-/** The same test against the embedded endpoint and, where there is one, a real Centrifugo. */
-export function conformance(
-  title: string,
-  body: (t: ExecutionContext, backend: Backend) => Promise<void>,
-  setup: Setup = {},
-): void {
-  for (const name of backendNames) test(`${name}: ${title}`, async t => body(t, await startBackend(t, name, setup)));
-  if (!centrifugoProgram && conformanceTitles.push(title) === 1) test(`centrifugo: NOT TESTED HERE`, tellSkipped);
+type Body = (t: ExecutionContext, backend: Backend) => Promise<void>;
+
+/** What has the same test run against the embedded endpoint and, where there is one, a real Centrifugo. */
+export function conformanceOf(test: TestFn) {
+  return function conformance(title: string, body: Body, setup: Setup = {}): void {
+    for (const name of backendNames) test(`${name}: ${title}`, async t => body(t, await startBackend(t, name, setup)));
+    if (!centrifugoProgram && conformanceTitles.push(title) === 1) test(`centrifugo: NOT TESTED HERE`, tellSkipped);
+  };
 }
 
 function tellSkipped(t: ExecutionContext): void {

@@ -1,6 +1,19 @@
 // The server API where streams.test does not go: what is refused and how, users' connections, batches, and data as it came.
-import {api, ask, conformance, connected, now, publish, rawClient, token, type RawClient} from '../helpers/realtime.ts';
+import test from 'ava';
+import {
+  api,
+  ask,
+  conformanceOf,
+  connected,
+  now,
+  publish,
+  rawClient,
+  token,
+  type RawClient,
+} from '../helpers/realtime.ts';
 import {until} from '../helpers/until.ts';
+
+const conformance = conformanceOf(test);
 
 const badRequest = {error: {code: 107, message: 'bad request'}};
 const unknown = {error: {code: 102, message: 'unknown channel'}};

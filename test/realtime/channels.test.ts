@@ -1,8 +1,9 @@
 // What subscribing gives in each kind of channel, refreshing, and the limits of recovery and history, on both servers.
+import test from 'ava';
 import {
   api,
   ask,
-  conformance,
+  conformanceOf,
   connected,
   now,
   publish,
@@ -10,6 +11,8 @@ import {
   type Backend,
   type Message,
 } from '../helpers/realtime.ts';
+
+const conformance = conformanceOf(test);
 
 const error = (id: number, code: number, message: string) => ({id, error: {code, message}});
 

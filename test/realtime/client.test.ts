@@ -4,7 +4,7 @@ import {Centrifuge, type PublicationContext, type SubscribedContext} from 'centr
 import {WebSocket} from 'ws';
 import {
   api,
-  conformance,
+  conformanceOf,
   connected,
   now,
   publish,
@@ -14,6 +14,8 @@ import {
   type Backend,
 } from '../helpers/realtime.ts';
 import {until} from '../helpers/until.ts';
+
+const conformance = conformanceOf(test);
 
 function client(
   t: ExecutionContext,

@@ -1,10 +1,12 @@
 // Who may connect as whom and until when, and what the token subscribes to, against both servers.
 import jwt from 'jsonwebtoken';
-import {ask, conformance, connected, now, publish, rawClient, token} from '../helpers/realtime.ts';
+import {ask, conformanceOf, connected, now, publish, rawClient, token} from '../helpers/realtime.ts';
 import type {Backend, Message} from '../helpers/realtime.ts';
-import type {ExecutionContext} from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {generateKeyPairSync} from 'node:crypto';
 import {until} from '../helpers/until.ts';
+
+const conformance = conformanceOf(test);
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 

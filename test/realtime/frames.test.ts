@@ -1,6 +1,9 @@
 // Frames and connecting, the same against the embedded endpoint and a real Centrifugo.
+import test from 'ava';
 import {once} from 'node:events';
-import {conformance, connected, now, rawClient, token} from '../helpers/realtime.ts';
+import {conformanceOf, connected, now, rawClient, token} from '../helpers/realtime.ts';
+
+const conformance = conformanceOf(test);
 
 const bad = {code: 3501, reason: 'bad request'};
 

@@ -1,8 +1,9 @@
 // Joins, leaves and presence, and what tokens and requests may change about them, against both servers.
+import test from 'ava';
 import {
   api,
   ask,
-  conformance,
+  conformanceOf,
   connected,
   now,
   token,
@@ -10,6 +11,8 @@ import {
   type Message,
   type RawClient,
 } from '../helpers/realtime.ts';
+
+const conformance = conformanceOf(test);
 
 const info = (client: {id: string}, user: string) => ({user, client: client.id});
 const joined = (channel: string, client: {id: string}, user: string) => ({

@@ -3,7 +3,7 @@ import test from 'ava';
 import {
   api,
   apiKey,
-  conformance,
+  conformanceOf,
   connected,
   publish,
   startEmbedded,
@@ -11,6 +11,8 @@ import {
   type RawClient,
 } from '../helpers/realtime.ts';
 import {until} from '../helpers/until.ts';
+
+const conformance = conformanceOf(test);
 
 async function fill(backend: Backend, channel: string, count: number): Promise<string> {
   let epoch = '';

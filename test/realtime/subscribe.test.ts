@@ -1,5 +1,8 @@
 // Subscribing, live publications, presence, refresh and expiry, against both servers.
-import {conformance, connected, api, now, publish, rawClient, token} from '../helpers/realtime.ts';
+import test from 'ava';
+import {conformanceOf, connected, api, now, publish, rawClient, token} from '../helpers/realtime.ts';
+
+const conformance = conformanceOf(test);
 
 const error = (id: number, code: number, message: string) => ({id, error: {code, message}});
 
