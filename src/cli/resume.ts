@@ -61,7 +61,7 @@ export interface KeptRejects {
 export function goOnRejecting(
   cli: Cli,
   path: string | undefined,
-  {row}: Place,
+  {row}: Pick<Place, 'row'>,
   kept: KeptRejects,
 ): RejectsFile | undefined {
   const file = path === undefined ? undefined : openRejects(resolve(cli.io.cwd, path), kept.bytes);

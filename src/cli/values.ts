@@ -13,10 +13,14 @@ export function duration(text: string): number {
   return ms;
 }
 
-/** `2h` ago, or a time; which one it is, is worked out where the time of the chat is known. */
-export function moment(text: string): string {
-  if (/^\d{1,6}[smhd]$|^\d{4}-\d\d-\d\d./.test(text)) return text;
-  throw new InvalidArgumentError('It needs a number with a unit, such as 2h or 7d, or a time in RFC 3339.');
+/** `2h` ago in milliseconds, or the text of a time, which is read where the chat is known. */
+export function moment(text: string): number | string {
+  if (/^\d{4}-\d\d-\d\d./.test(text)) return text;
+  try {
+    return duration(text);
+  } catch {
+    throw new InvalidArgumentError('It needs a number with a unit, such as 2h or 7d, or a time in RFC 3339.');
+  }
 }
 
 /** A lifetime in seconds, or `none`, which is the only way to never; commander itself would take a null for no value. */

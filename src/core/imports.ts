@@ -97,19 +97,28 @@ export async function importMembers(chat: Chat, actor: Actor, batch: MemberBatch
   });
 }
 
-/** What a batch would do, without a write. `seen` holds the users of the batches before it. */
+/**
+ * What a batch would do, without a write. `seen` holds the users of the batches before it; `told` is the room where each
+ * of them is told of by an event of its own.
+ */
 export async function rehearseMembers(
   chat: Chat,
   actor: Actor,
   batch: Pick<MemberBatch, 'room' | 'rows' | 'existingUsers'>,
   seen: Set<UserId>,
+  told?: Room,
 ): Promise<BatchOutcome> {
   mustBeManager(actor, 'import members');
   const fresh = batch.rows.filter(row => !seen.has(row.user));
-  const {outcome, wanted, newUsers} = await decide(chat.db, {...batch, rows: fresh});
-  for (const {user} of wanted) seen.add(user);
+  const {outcome, wanted, known} = await decide(chat.db, {...batch, rows: fresh});
+  for (const {user, username} of wanted) {
+    seen.add(user);
+    if (!told) continue;
+    const room = {...told, version: told.version + seen.size, memberCount: told.memberCount + seen.size};
+    rehearseTold(chat, userJoined(room, known.get(user) ?? {id: user, username: nameOf(user, username)}));
+  }
   addPlanned(chat.db.rehearsed, 'members', {inserted: wanted.length});
-  addPlanned(chat.db.rehearsed, 'users', {inserted: newUsers});
+  addPlanned(chat.db.rehearsed, 'users', {inserted: wanted.filter(({user}) => !known.has(user)).length});
   const at = batch.rows.flatMap((row, i) => (fresh.includes(row) ? [i] : []));
   return {
     added: outcome.added,
@@ -122,7 +131,7 @@ export async function rehearseMembers(
 async function decide(
   q: Parameters<typeof presentAmong>[0],
   {room, rows, existingUsers}: Pick<MemberBatch, 'room' | 'rows' | 'existingUsers'>,
-): Promise<{outcome: BatchOutcome; wanted: MemberRow[]; newUsers: number}> {
+): Promise<{outcome: BatchOutcome; wanted: MemberRow[]; known: ReadonlyMap<UserId, User>}> {
   const ids = [...new Set(rows.map(row => row.user))];
   const [present, users] = await Promise.all([presentAmong(q, room, ids), findUsers(q, ids)]);
   const known = new Map(users.map(user => [user.id, user]));
@@ -135,8 +144,11 @@ async function decide(
     else wanted.set(row.user, row);
   }
   outcome.added = wanted.size;
-  const newUsers = [...wanted.keys()].filter(id => !known.has(id)).length;
-  return {outcome, wanted: [...wanted.values()], newUsers};
+  return {outcome, wanted: [...wanted.values()], known};
+}
+
+function nameOf(user: UserId, username: string | undefined): string {
+  return username ?? user.slice(0, 150);
 }
 
 function refusal(user: User | undefined, id: UserId, existingUsers: boolean): string | undefined {
@@ -146,7 +158,7 @@ function refusal(user: User | undefined, id: UserId, existingUsers: boolean): st
 
 async function makeUsers(chat: Chat, tx: Tx, wanted: readonly MemberRow[]): Promise<void> {
   const made = {createdAt: chat.now(), deactivatedAt: null, erasedAt: null};
-  const records = wanted.map(({user, username}) => ({id: user, username: username ?? user.slice(0, 150), ...made}));
+  const records = wanted.map(({user, username}) => ({id: user, username: nameOf(user, username), ...made}));
   await insertUsers(tx, records, false);
 }
 

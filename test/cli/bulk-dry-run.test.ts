@@ -39,6 +39,16 @@ for (const database of databases) {
     writeFileSync(join(cli.cwd, 'people.csv'), 'user\nalice\nbob\ncarol\ncarol\n');
     const {at} = await cli(['member', 'import', 'general', 'people.csv', '--dry-run', '--json']);
     t.deepEqual(at('dry_run.rows'), {members: inserted(2), users: inserted(1), outbox: inserted(1)});
+    const each = await cli(['member', 'import', 'general', 'people.csv', '--event', 'each', '--dry-run', '--json']);
+    const events = each.at('dry_run.events') as {type: string; channels: number}[];
+    t.deepEqual(
+      events.map(({type, channels}) => [type, channels]),
+      [
+        ['user_joined', 2],
+        ['user_joined', 3],
+      ],
+    );
+    t.deepEqual(each.at('dry_run.rows.outbox'), inserted(2));
   });
 
   test(`${database}: a rehearsed erasure tells its events, and says once that nothing was changed`, async t => {

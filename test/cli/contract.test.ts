@@ -128,6 +128,7 @@ const with3: Record<string, string[]> = {
   'outbox drop': ['999999', '--confirm', 'outbox'],
   verify: ['--room', 'nowhere'],
   'token subscription': [],
+  smoke: ['nowhere.json'],
 };
 
 for (const command of commands.filter(each => each.exit_codes.some(({code}) => code === exits.notFound))) {

@@ -285,7 +285,7 @@ test('--only takes a step with what it needs, --keep leaves out what cleans up, 
   t.deepEqual(ids(await cli(['smoke', file, '--only', 'alone', '--json'])), ['ready', 'alone', 'clean']);
   t.deepEqual(ids(await cli(['smoke', file, '--only', 'alone', '--keep', '--json'])), ['ready', 'alone']);
   t.is((await cli(['smoke', file, '--only', 'nothing'])).code, 2);
-  t.is((await cli(['smoke', 'nowhere.json'])).code, 2);
+  t.is((await cli(['smoke', 'nowhere.json'])).code, 3);
 });
 
 test('a module has steps that are functions, whose assertions are checks and whose faults are faults', async t => {

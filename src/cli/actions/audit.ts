@@ -8,8 +8,8 @@ import {nearest} from '../nearest.ts';
 import {toInput, toKnownUser, toMoment, toRoom} from './parse.ts';
 
 interface AuditOptions {
-  since?: string;
-  until?: string;
+  since?: number | string;
+  until?: number | string;
   actor?: string;
   action?: string;
   room?: string;

@@ -13,7 +13,7 @@ import {toMoment, toRoom} from './parse.ts';
 
 interface ExportOptions {
   room?: string;
-  since?: string;
+  since?: number | string;
   only?: string[];
   gzip?: boolean;
   force?: boolean;

@@ -45,32 +45,37 @@ const State = z.object({
 });
 type State = z.output<typeof State>;
 
-interface Running {
+/** What an import and a look at its file have in common. */
+interface Reading {
   cli: Cli;
+  head: HeadLine;
+  state: State;
+}
+
+interface Running extends Reading {
   chat: OpenChat;
   file: string;
-  head: HeadLine;
   id: string;
   load: Load;
-  state: State;
   position: number;
   inputHash: string;
   checkpoint: CheckpointFile;
   rejects: RejectsFile | undefined;
   interrupt: Interrupt;
   progress: Progress;
-  /** Nothing is written: a rehearsal, or a look at the file alone. */
-  dry: 'rehearse' | 'validate' | undefined;
+  /** A rehearsal: nothing is written. */
+  dry: boolean;
 }
 
 export async function importData(cli: Cli, given: string | undefined, options: ImportOptions): Promise<void> {
   const started = performance.now();
   const file = await cli.ask.text(given, '<file>', 'Which file?');
+  if (options.validateOnly) return validate(cli, file, options);
   const chat = await cli.chat();
-  const dry = options.validateOnly ? 'validate' : cli.globals.dryRun ? 'rehearse' : undefined;
+  const dry = cli.globals.dryRun ?? false;
   if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
   const {head, records} = await readExport(cli.io, file, true);
-  const found = await findLoad(cli, chat, file, head, options, dry !== undefined);
+  const found = await findLoad(cli, chat, file, head, options, dry);
   if (!dry && found.position === 0) await agree(cli, chat, found.state.mode);
   if (!dry) await reserveIds(chat, cli.actor, head.highest);
   const running: Running = {
@@ -81,7 +86,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     head,
     dry,
     interrupt: interruptOf(cli.io),
-    progress: createProgress(cli, {label: dry === 'validate' ? 'Checking' : 'Importing'}),
+    progress: createProgress(cli, {label: 'Importing'}),
   };
   try {
     await readAll(running, noting(running.load, records), options.batch);
@@ -97,8 +102,35 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   if (!dry) {
     await finishLoad(chat, cli.actor, running.id, running.state.event);
     running.checkpoint.remove();
-  } else if (dry === 'rehearse') await rehearseFinish(chat, cli.actor, running.load);
-  tellEnd(running, started, options);
+  } else await rehearseFinish(chat, cli.actor, running.load);
+  tellEnd(running, started, options, dry ? {dry_run: true} : {});
+}
+
+/** A look at the file alone, which needs no database. */
+async function validate(cli: Cli, file: string, options: ImportOptions): Promise<void> {
+  const started = performance.now();
+  const {head, records} = await readExport(cli.io, file, true);
+  const reading: Reading = {cli, head, state: newState(options)};
+  const rejects = goOnRejecting(cli, options.rejects, {row: undefined}, reading.state.rejects);
+  const progress = createProgress(cli, {label: 'Checking'});
+  try {
+    for await (const line of records) {
+      const bad = rejectedBy([line]);
+      reading.state = moved(reading, 1, {added: 1 - bad.length, updated: 0, existing: 0, refused: []}, bad);
+      tellRejected(cli, bad, reading.state.counts.rejected - bad.length);
+      if (bad.length > 0) rejects?.write(reading.state.rejects.text);
+      progress.add(1);
+    }
+  } finally {
+    progress.done();
+    rejects?.close();
+  }
+  tellEnd(reading, started, options, {valid: reading.state.counts.rejected === 0});
+}
+
+/** Lines that are no record, whatever the database holds. */
+function rejectedBy(lines: readonly RecordLine[]): Rejected[] {
+  return lines.flatMap(line => ('problem' in line.entry ? [{row: rowOf(line), reason: line.entry.problem}] : []));
 }
 
 function tellStop({cli, file, state}: Running, {rejects, batch}: ImportOptions): void {
@@ -177,9 +209,7 @@ function byKind(batch: readonly RecordLine[]): RecordLine[][] {
 async function loadPart(running: Running, part: readonly RecordLine[], inputHash: string): Promise<void> {
   const {cli, chat, load, dry} = running;
   const good = part.filter((line): line is RecordLine & {entry: Entry} => 'kind' in line.entry);
-  const bad = part.flatMap((line): Rejected[] =>
-    'problem' in line.entry ? [{row: rowOf(line), reason: line.entry.problem}] : [],
-  );
+  const bad = rejectedBy(part);
   const before = running.position;
   const after = (outcome: LoadOutcome) => {
     const refused = outcome.refused.flatMap(({at, reason}): Rejected[] => {
@@ -191,8 +221,7 @@ async function loadPart(running: Running, part: readonly RecordLine[], inputHash
     return {id: running.id, position: before + part.length, inputHash, state: JSON.stringify(running.state)};
   };
   const batch = batchOf(good.map(line => line.entry));
-  if (dry === 'validate') after({added: good.length, updated: 0, existing: 0, refused: []});
-  else if (dry) after(await rehearseBatch(chat, cli.actor, load, batch));
+  if (dry) after(await rehearseBatch(chat, cli.actor, load, batch));
   else await loadBatch(chat, cli.actor, load, batch, before, after);
   running.position = before + part.length;
   running.inputHash = inputHash;
@@ -200,7 +229,7 @@ async function loadPart(running: Running, part: readonly RecordLine[], inputHash
   if (!dry) writeCheckpoint(running);
 }
 
-function moved({state, head}: Running, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
+function moved({state, head}: Reading, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
   const {counts, rejects} = state;
   const text = rejectsText(
     {format: 'ndjson', header: [JSON.stringify({...head, rejects: true})], delimiter: ''},
@@ -248,18 +277,17 @@ function tellRejected(cli: Cli, rejected: readonly Rejected[], before: number): 
   }
 }
 
-function tellEnd({cli, state, dry}: Running, started: number, options: ImportOptions): void {
+function tellEnd({cli, state}: Reading, started: number, options: ImportOptions, more: object): void {
   const events = cli.events();
   tellEvents(cli, events.slice(0, maxTold));
   if (events.length > maxTold) cli.note(`… and ${events.length - maxTold} more event(s)`);
   const {counts} = state;
   const end = {
     type: 'end',
-    ...(dry === 'validate' && {valid: counts.rejected === 0}),
     ...counts,
     seconds: Math.round(performance.now() - started) / 1_000,
     events: events.length,
-    ...(dry === 'rehearse' && {dry_run: true}),
+    ...more,
   };
   cli.print({
     items: [end],

@@ -171,9 +171,10 @@ async function importBatch(
   };
   const before = running.position;
   const {event} = running.state;
-  if (cli.globals.dryRun)
-    after(await imports.rehearseMembers(chat, cli.actor, {room: room.id, rows, existingUsers}, seen));
-  else await imports.importMembers(chat, cli.actor, {room: room.id, rows, event, existingUsers, before, after});
+  if (cli.globals.dryRun) {
+    const told = event === 'each' ? room : undefined;
+    after(await imports.rehearseMembers(chat, cli.actor, {room: room.id, rows, existingUsers}, seen, told));
+  } else await imports.importMembers(chat, cli.actor, {room: room.id, rows, event, existingUsers, before, after});
   running.position = before + batch.length;
   running.inputHash = inputHash;
   running.rejects?.write(running.state.rejects.text);

@@ -22,7 +22,7 @@ interface MessageListOptions {
   limit: number;
   before?: string;
   after?: string;
-  since?: string;
+  since?: number | string;
   from?: string;
   all?: boolean;
 }

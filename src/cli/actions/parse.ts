@@ -224,14 +224,11 @@ function toPageNumber(cursor: string | undefined): number {
   throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`);
 }
 
-const units: Record<string, number> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
-
 /** `2h` ago, or a time as the log and the messages show it. */
-export function toMoment(text: string | undefined, flag: string, now: Timestamp): Timestamp | undefined {
-  if (text === undefined) return undefined;
-  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (amount !== undefined) return timestamp(new Date(Date.parse(now) - Number(amount) * (units[unit] ?? 0)));
-  const time = TimeInput.safeParse(text);
+export function toMoment(given: number | string | undefined, flag: string, now: Timestamp): Timestamp | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given === 'number') return timestamp(new Date(Date.parse(now) - given));
+  const time = TimeInput.safeParse(given);
   if (time.success) return time.data;
   throw new ChatError('bad_format', `${flag} must be how long ago, such as 2h or 7d, or a time like ${now}.`);
 }

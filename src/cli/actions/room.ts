@@ -90,7 +90,7 @@ export async function showRoom(cli: Cli, reference: string | undefined, options:
   const page = await members.listMembers(await cli.chat(), cli.actor, room.id, {page: 1, limit: 100});
   printRoom(cli, presentRoom(room), {members: page.items.map(presentMember), next: page.next ? '2' : null});
   for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
-  if (page.next) cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --after 2`);
+  if (page.next) cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --limit 100 --after 2`);
 }
 
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {

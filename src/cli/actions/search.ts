@@ -8,7 +8,7 @@ import {toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
 interface SearchOptions {
   room?: string;
   from?: string;
-  since?: string;
+  since?: number | string;
   before?: string;
   limit: number;
 }

@@ -35,7 +35,8 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
   const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, {page: 1, limit: 100});
   printUser(cli, user, {rooms: page.items.map(presentRoom), next: page.next ? '2' : null});
   for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
-  if (page.next) cli.note(`There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --after 2`);
+  if (page.next)
+    cli.note(`There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --limit 100 --after 2`);
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {

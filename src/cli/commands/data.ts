@@ -47,7 +47,7 @@ export function declareData(program: Command): void {
   })
     .option('--validate-only', 'look at the file alone')
     .addOption(
-      new Option('--mode <mode>', 'what is here already: refuse it, as unless it is said, or write over it').choices([
+      new Option('--mode <mode>', 'what is here already: refuse it (insert, the default), or write over it').choices([
         'insert',
         'upsert',
       ]),
@@ -57,7 +57,7 @@ export function declareData(program: Command): void {
     .addOption(
       new Option(
         '--event <which>',
-        'tell by one event for each room at the end, as unless it is said, or not at all',
+        'tell by one event for each room at the end (summary, the default), or not at all',
       ).choices(['none', 'summary']),
     )
     .option('--batch <lines>', 'lines of one transaction', count(2_500), 1_000);

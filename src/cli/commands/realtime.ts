@@ -26,7 +26,7 @@ export function declareRealtime(program: Command): void {
     summary: 'Walk through the whole chat, or through a scenario file, against a running server or one of its own',
     features: ['timeout', 'realtime-url', 'api-url'],
     examples: ['smoke --list', 'smoke --spawn --report junit=smoke.xml', 'smoke scenario.json --spawn'],
-    exits: '8 a check failed, 9 an event did not come; a file: see chatctl help scenarios',
+    exits: '3 no such file, 8 a check failed, 9 an event did not come; a file: see chatctl help scenarios',
     load: async () => (await import('../actions/smoke.ts')).smoke,
   })
     .option('--spawn', 'start a server for it, on a fresh database and free ports, and end it')

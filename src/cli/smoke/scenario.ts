@@ -1,6 +1,6 @@
 // Scenario files: steps of one's own, as JSON or as an ES module that exports `steps`. The shape is in the help on
 // `scenarios`; what is wrong with a file is told with the step it is in, before anything runs.
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {pathToFileURL} from 'node:url';
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
@@ -83,8 +83,9 @@ export interface Scenario {
 export const givenNames = ['run', 'api_url', 'realtime_url'] as const;
 const maxSteps = 1_000;
 
-/** Reads and checks a scenario. Throws invalid_input, which names the file and the step. */
+/** Reads and checks a scenario. Throws file_not_found, and invalid_input, which names the file and the step. */
 export async function readScenario(path: string): Promise<Scenario> {
+  if (!existsSync(path)) throw new ChatError('file_not_found', `There is no file ${path}.`);
   const isModule = /\.[cm]?[jt]s$/.test(path);
   const content = isModule ? await importModule(path) : readJson(path);
   const document = z
