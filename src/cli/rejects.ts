@@ -48,10 +48,10 @@ export interface RejectsFile {
 /**
  * The file for what is rejected from here on, made when there is something to write. From `keep` bytes on it is written
  * anew: what stood behind belongs to a batch that did not take place. Throws file_exists where a new import would write
- * over a file.
+ * over a file; that of one that goes on may have to be written from its start.
  */
-export function openRejects(path: string, keep: number): RejectsFile {
-  if (keep === 0 && existsSync(path) && statSync(path).size > 0) {
+export function openRejects(path: string, keep: number, goesOn = keep > 0): RejectsFile {
+  if (!goesOn && existsSync(path) && statSync(path).size > 0) {
     const hint = 'Name another one for --rejects, or remove it.';
     throw new ChatError('file_exists', `The file ${path} exists.`, {hint});
   }

@@ -64,7 +64,7 @@ export function goOnRejecting(
   {row}: Pick<Place, 'row'>,
   kept: KeptRejects,
 ): RejectsFile | undefined {
-  const file = path === undefined ? undefined : openRejects(resolve(cli.io.cwd, path), kept.bytes);
+  const file = path === undefined ? undefined : openRejects(resolve(cli.io.cwd, path), kept.bytes, row !== undefined);
   if (row) file?.write(kept.text);
   return file;
 }

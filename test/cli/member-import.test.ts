@@ -111,7 +111,11 @@ for (const database of databases) {
     for (let kill = 0; kill < kills; kill++) {
       const running = startProcess(t, cli, [...command, '--batch', batch, '--resume']);
       const wanted = (size * (kill + 0.5)) / kills;
-      await until(() => rowsIn() >= wanted, `row ${wanted}`, 60_000);
+      const early = running.ended.then(({stderr}) =>
+        Promise.reject(new Error(`it ended before row ${wanted}: ${stderr}`)),
+      );
+      early.catch(() => undefined);
+      await Promise.race([until(() => rowsIn() >= wanted, `row ${wanted}`, 60_000), early]);
       if (kill === 0) copyFileSync(path, `${path}.old`);
       // Somewhere between two commits, a commit and its checkpoint, or in the middle of a write.
       await new Promise(resolve => setTimeout(resolve, (kill * 7) % 23));
