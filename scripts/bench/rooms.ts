@@ -3,7 +3,7 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import type {Broadcast} from '../../src/core/broker.ts';
 import {centrifugoBroker} from '../../src/delivery/broker.ts';
-import {freePort} from '../free-port.ts';
+import {freePort} from '../free-port.mjs';
 import {centrifugo, startCentrifugo} from './centrifugo.ts';
 import type {Databases, DatabaseName} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';

@@ -4,7 +4,7 @@ import type {AddressInfo} from 'node:net';
 import pg from 'pg';
 import type {RoomId} from '../../src/core/ids.ts';
 import {partitionCount, partitionOf} from '../../src/db/outbox.ts';
-import {freePort} from '../free-port.ts';
+import {freePort} from '../free-port.mjs';
 import {temporaryFolder} from '../bench/setup.ts';
 import {
   createRoom,

@@ -3,7 +3,7 @@ import {spawn} from 'node:child_process';
 import {existsSync, writeFileSync} from 'node:fs';
 import {delimiter, join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import {freePort} from '../../scripts/free-port.ts';
+import {freePort} from '../../scripts/free-port.mjs';
 import {temporaryDir} from './database.ts';
 import {until} from './until.ts';
 

@@ -6,7 +6,7 @@ import {createInterface} from 'node:readline';
 import {Centrifuge} from 'centrifuge';
 import test, {type ExecutionContext} from 'ava';
 import {WebSocket} from 'ws';
-import {freePort} from '../../scripts/free-port.ts';
+import {freePort} from '../../scripts/free-port.mjs';
 import {databases} from '../helpers/database.ts';
 import {request, startTestServer} from '../helpers/server.ts';
 
