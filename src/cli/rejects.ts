@@ -50,7 +50,7 @@ export interface RejectsFile {
  * anew: what stood behind belongs to a batch that did not take place. Throws file_exists where a new import would write
  * over a file; that of one that goes on may have to be written from its start.
  */
-export function openRejects(path: string, keep: number, goesOn = keep > 0): RejectsFile {
+export function openRejects(path: string, keep: number, goesOn: boolean): RejectsFile {
   if (!goesOn && existsSync(path) && statSync(path).size > 0) {
     const hint = 'Name another one for --rejects, or remove it.';
     throw new ChatError('file_exists', `The file ${path} exists.`, {hint});

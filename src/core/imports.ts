@@ -109,8 +109,8 @@ export async function rehearseMembers(
   told?: Room,
 ): Promise<BatchOutcome> {
   mustBeManager(actor, 'import members');
-  const fresh = batch.rows.filter(row => !seen.has(row.user));
-  const {outcome, wanted, known} = await decide(chat.db, {...batch, rows: fresh});
+  const fresh = [...batch.rows.entries()].filter(([, row]) => !seen.has(row.user));
+  const {outcome, wanted, known} = await decide(chat.db, {...batch, rows: fresh.map(([, row]) => row)});
   for (const {user, username} of wanted) {
     seen.add(user);
     if (!told) continue;
@@ -119,11 +119,10 @@ export async function rehearseMembers(
   }
   addPlanned(chat.db.rehearsed, 'members', {inserted: wanted.length});
   addPlanned(chat.db.rehearsed, 'users', {inserted: wanted.filter(({user}) => !known.has(user)).length});
-  const at = batch.rows.flatMap((row, i) => (fresh.includes(row) ? [i] : []));
   return {
     added: outcome.added,
     existing: outcome.existing + batch.rows.length - fresh.length,
-    refused: outcome.refused.map(each => ({...each, at: at[each.at] ?? 0})),
+    refused: outcome.refused.map(each => ({...each, at: fresh[each.at]?.[0] ?? 0})),
   };
 }
 

@@ -91,6 +91,26 @@ for (const database of databases) {
     t.deepEqual([again.at('added'), again.at('existing')], [1, 4]);
   });
 
+  test(`${database}: what ended after a first batch with rejects goes on, its rejects file with it`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general']);
+    const file = join(cli.cwd, 'people.csv');
+    const rows = ['user', 'not#an#id', ...Array.from({length: 9}, (_, i) => `user${i}`)];
+    writeFileSync(file, [...rows, 'late', '"never closed'].join('\n'));
+    const import10 = ['member', 'import', 'general', 'people.csv', '--batch', '10', '--rejects', 'bad.csv', '--json'];
+    t.is((await cli(import10)).code, 2);
+    t.is((await cli(import10)).code, 4);
+    writeFileSync(file, [...rows, 'late', 'bad#again'].join('\n'));
+    const resumed = await cli([...import10, '--resume']);
+    t.is(resumed.code, 7, resumed.stderr);
+    t.deepEqual(['read', 'added', 'rejected'].map(resumed.at), [12, 10, 2]);
+    const rejects = readFileSync(join(cli.cwd, 'bad.csv'), 'utf8').trim().split('\n');
+    t.deepEqual(
+      rejects.map(line => line.split(',')[0]),
+      ['user', 'not#an#id', 'bad#again'],
+    );
+  });
+
   test(`${database}: an import that is killed again and again leaves the same as one that is not`, async t => {
     const clean = await testCli(t, database);
     await prepared(clean, size);
