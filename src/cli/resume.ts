@@ -51,6 +51,18 @@ export async function findPlace(cli: Cli, {file, into, resume, dry, unit}: Place
   return {checkpoint, id, row, position: row?.position ?? 0, inputHash: row?.inputHash ?? ''};
 }
 
+/** Holds what is said now to what an import was begun with; what is not said is as it was. Throws import_unfinished. */
+export function mustBeAsBegun<T extends string>(
+  said: Readonly<Record<T, unknown>>,
+  begun: Readonly<Record<T, unknown>>,
+  flags: readonly T[],
+): void {
+  for (const flag of flags) {
+    if (said[flag] === undefined || said[flag] === begun[flag]) continue;
+    throw new ChatError('import_unfinished', `This import was begun with --${flag} ${String(begun[flag])}.`);
+  }
+}
+
 /** What an import remembers of its rejects: how long the file was before the last batch, and what that adds. */
 export interface KeptRejects {
   bytes: number;

@@ -137,12 +137,18 @@ for (const database of databases) {
   );
 }
 
-withPostgres('what cannot be here is left out, told row by row, and ends with 7', async t => {
-  const url = await grandChat(t, 10);
+/** A database of so many users, whose room 50 has a name that cannot be here. */
+async function withOddRoom(t: ExecutionContext, size: number): Promise<string> {
+  const url = await grandChat(t, size);
   const client = new pg.Client({connectionString: url});
   await client.connect();
   await client.query(String.raw`update chat_room set name = E'bell \x07' where id = 50`);
   await client.end();
+  return url;
+}
+
+withPostgres('what cannot be here is left out, told row by row, and ends with 7', async t => {
+  const url = await withOddRoom(t, 10);
   const cli = await testCli(t, 'sqlite');
   const partial = await cli(['import', 'grandchat', url, '--yes', '--json']);
   t.is(partial.code, 7, partial.stderr);
@@ -151,11 +157,7 @@ withPostgres('what cannot be here is left out, told row by row, and ends with 7'
 });
 
 withPostgres('a takeover that goes on still knows what was left out before it was killed', async t => {
-  const url = await grandChat(t, 1_200);
-  const client = new pg.Client({connectionString: url});
-  await client.connect();
-  await client.query(String.raw`update chat_room set name = E'bell \x07' where id = 50`);
-  await client.end();
+  const url = await withOddRoom(t, 1_200);
   const cli = await testCli(t, 'sqlite');
   const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
   const old = await openGrandChat(url);

@@ -6,7 +6,7 @@ import type {State} from '../../src/http/context.ts';
 import {shedLoad} from '../../src/http/overload.ts';
 import {until} from '../helpers/until.ts';
 
-test('where many callers ask at once, one who sends much waits for its own answers, in order, and nobody else does', async t => {
+test('where many callers ask at once, one who sends much waits for its own answers, and nobody else does', async t => {
   const begun: string[] = [];
   const held = new Map<string, () => void>();
   const app = new Koa<State>();

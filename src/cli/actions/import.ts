@@ -7,7 +7,6 @@ import type {Load, LoadOutcome} from '../../core/load-plan.ts';
 import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
-import {ChatError} from '../../core/errors.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
 import {commandName} from '../command-name.ts';
 import type {Cli} from '../context.ts';
@@ -16,7 +15,7 @@ import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../expor
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
-import {findPlace, goOnRejecting, skipTo} from '../resume.ts';
+import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
@@ -155,10 +154,7 @@ async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, 
   const place = await findPlace(cli, {file, into: '', resume: options.resume ?? false, dry, unit: 'line'});
   const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(options);
-  for (const flag of ['mode', 'event'] as const) {
-    if (options[flag] === undefined || options[flag] === state[flag]) continue;
-    throw new ChatError('import_unfinished', `This import was begun with --${flag} ${state[flag]}.`);
-  }
+  mustBeAsBegun({mode: options.mode, event: options.event}, state, ['mode', 'event']);
   const rejects = goOnRejecting(cli, options.rejects, place, state.rejects);
   // Of what an import refused, the rooms may be in since then.
   const ownRoomsOnly = head.kinds.includes('rooms') && !head.rejects;

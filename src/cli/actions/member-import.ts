@@ -14,7 +14,7 @@ import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
-import {findPlace, goOnRejecting, skipTo} from '../resume.ts';
+import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
 import {commandLine} from '../words.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
@@ -104,9 +104,7 @@ async function findImport(cli: Cli, room: Room, path: string, options: MemberImp
   const place = await findPlace(cli, wish);
   const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(room, options);
-  if (options.event !== undefined && options.event !== state.event) {
-    throw new ChatError('import_unfinished', `This import was begun with --event ${state.event}.`);
-  }
+  mustBeAsBegun({event: options.event}, state, ['event']);
   return {...found, state, rejects: goOnRejecting(cli, options.rejects, place, state.rejects)};
 }
 

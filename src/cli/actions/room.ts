@@ -1,5 +1,6 @@
 import {CreateRoom, UpdateRoom} from '../../core/input.ts';
 import * as members from '../../core/members.ts';
+import {firstPage} from '../../core/pages.ts';
 import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import type {RoomSort} from '../../db/room-lists.ts';
@@ -87,10 +88,11 @@ export async function listRooms(cli: Cli, options: RoomListOptions): Promise<voi
 export async function showRoom(cli: Cli, reference: string | undefined, options: {members?: boolean}): Promise<void> {
   const room = await toRoom(cli, reference);
   if (!options.members) return printRoom(cli, presentRoom(room), {});
-  const page = await members.listMembers(await cli.chat(), cli.actor, room.id, {page: 1, limit: 100});
+  const page = await members.listMembers(await cli.chat(), cli.actor, room.id, firstPage);
   printRoom(cli, presentRoom(room), {members: page.items.map(presentMember), next: page.next ? '2' : null});
   for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
-  if (page.next) cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --limit 100 --after 2`);
+  if (page.next)
+    cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --limit ${firstPage.limit} --after 2`);
 }
 
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {

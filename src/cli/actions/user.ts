@@ -1,4 +1,5 @@
 import {PutUser} from '../../core/input.ts';
+import {firstPage} from '../../core/pages.ts';
 import {presentRoom, presentUserRecord} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
@@ -32,11 +33,13 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
   const chat = await cli.chat();
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
-  const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, {page: 1, limit: 100});
+  const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, firstPage);
   printUser(cli, user, {rooms: page.items.map(presentRoom), next: page.next ? '2' : null});
   for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
   if (page.next)
-    cli.note(`There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --limit 100 --after 2`);
+    cli.note(
+      `There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --limit ${firstPage.limit} --after 2`,
+    );
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {
