@@ -14,9 +14,8 @@ import {
   type ImportedRoom,
 } from '../db/imports.ts';
 import type {RoomRecord} from '../db/load.ts';
-import {lockRooms} from '../db/posting.ts';
 import {addPlanned} from '../db/rehearsal.ts';
-import {findBareRooms, lockRoom, updateRoomTo, type Room} from '../db/rooms.ts';
+import {findBareRooms, lockRoom, lockRooms, updateRoomTo, type Room} from '../db/rooms.ts';
 import {raiseLastId} from '../db/sequences.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {findErasedUsers} from '../db/users.ts';

@@ -8,13 +8,12 @@ import {
   findAuthors,
   findByClientIds,
   insertMessages,
-  lockRooms,
   memberKey,
   updatePostedRooms,
   updateReadMarkers,
 } from '../db/posting.ts';
 import type {Message, NewMessage} from '../db/messages.ts';
-import {findBareRooms, type Room} from '../db/rooms.ts';
+import {findBareRooms, lockRooms, type Room} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen, rightTo} from './access.ts';
 import {auditAll} from './audit.ts';
@@ -55,20 +54,18 @@ type Decision = Outcome | {kind: 'accepted'; at: number; repeated: boolean};
 export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wait: boolean): Promise<Outcome[]> {
   const roomIds = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
   // They are sent together and answered in this order: each looks at the state after the lock, not before it.
-  const [locked, rooms, authors, known, ids] = await Promise.all([
+  const [rooms, authors, known, ids] = await Promise.all([
     lockRooms(tx, roomIds, wait),
-    // A room that is absent cannot be locked either; only the look at it tells the two apart.
-    findBareRooms(tx, roomIds),
     findAuthors(tx, wantedAuthors(posts)),
     findKnown(tx, posts),
     drawMessageIds(tx, posts.length),
   ]);
+  const held = await findHeld(tx, roomIds, rooms);
 
   const accepted: Accepted[] = [];
   const decisions = posts.map(post => {
-    const room = rooms.get(post.roomId);
-    if (room && !locked.has(post.roomId)) return {kind: 'locked'} as const;
-    return decide(chat, post, room, authors, known, accepted);
+    if (held.has(post.roomId)) return {kind: 'locked'} as const;
+    return decide(chat, post, rooms.get(post.roomId), authors, known, accepted);
   });
   const messages = await store(chat, tx, accepted, ids);
   return decisions.map(decision => {
@@ -77,6 +74,16 @@ export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wai
     if (!message) throw new Error(`post ${decision.at} of the batch was not stored`);
     return {kind: 'posted', posted: {message, repeated: decision.repeated}};
   });
+}
+
+/** Those of the rooms that are there and were not locked: somebody else holds them. */
+async function findHeld(
+  tx: Tx,
+  ids: readonly RoomId[],
+  locked: ReadonlyMap<RoomId, Room>,
+): Promise<ReadonlyMap<RoomId, Room>> {
+  const others = ids.filter(id => !locked.has(id));
+  return findBareRooms(tx, tx.dialect.rowLocks ? others : []);
 }
 
 /** The pairs whose membership matters: the caller, and whom a manager posts as. */

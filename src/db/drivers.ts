@@ -15,11 +15,13 @@ const require = createRequire(import.meta.url);
 
 /** The wanted driver, or the first that loads. */
 export async function sqliteDriver(wanted?: SqliteDriverName): Promise<SqliteDriver> {
-  if (wanted !== 'node:sqlite' && loads('sqlite3')) return {name: 'sqlite3', config: sqlite3Config};
+  if (wanted !== 'node:sqlite' && loads('sqlite3')) {
+    const {SqliteClient} = await import('./sqlite-client.ts');
+    return {name: 'sqlite3', config: configWith(SqliteClient)};
+  }
   if (wanted !== 'sqlite3' && loads('node:sqlite')) {
     const {NodeSqliteClient} = await import('./node-sqlite.ts');
-    const client = NodeSqliteClient as unknown as typeof Knex.Client;
-    return {name: 'node:sqlite', config: (path, pragmas) => ({...sqlite3Config(path, pragmas), client})};
+    return {name: 'node:sqlite', config: configWith(NodeSqliteClient)};
   }
   throw new ChatError(
     'database_unavailable',
@@ -39,20 +41,24 @@ function loads(module: string): boolean {
   }
 }
 
-interface Sqlite3Connection {
+interface Connection {
   exec(sql: string, done: (error: Error | null) => void): void;
 }
 
-function sqlite3Config(path: string, pragmas: readonly string[]): Knex.Config {
+function configWith(client: unknown): SqliteDriver['config'] {
+  return (path, pragmas) => config(client as typeof Knex.Client, path, pragmas);
+}
+
+function config(client: typeof Knex.Client, path: string, pragmas: readonly string[]): Knex.Config {
   const text = pragmas.map(pragma => `PRAGMA ${pragma};`).join('');
   return {
-    client: 'sqlite3',
+    client,
     connection: {filename: path},
     useNullAsDefault: true,
     pool: {
       min: 1,
       max: 1,
-      afterCreate(connection: Sqlite3Connection, done: (error: Error | null, connection: Sqlite3Connection) => void) {
+      afterCreate(connection: Connection, done: (error: Error | null, connection: Connection) => void) {
         connection.exec(text, error => done(error, connection));
       },
     },

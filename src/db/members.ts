@@ -76,7 +76,7 @@ export async function insertMembers(tx: Tx, room: RoomId, users: readonly UserId
       ['text'],
       chunk.map(user => [user]),
     );
-    const time = tx.dialect.lists ? 'cast(? as timestamptz)' : '?';
+    const time = tx.dialect.lists === 'arrays' ? 'cast(? as timestamptz)' : '?';
     await rows(
       tx,
       `insert into members (room_id, user_id, role, joined_at, joined_version, last_read_seq)

@@ -1,6 +1,7 @@
 // Node's own SQLite behind Knex's sqlite3 dialect, for machines where the sqlite3 package did not install.
 import {createRequire} from 'node:module';
-import type {Knex} from 'knex';
+import {keptStatements, type KeptStatements} from './kept-statements.ts';
+import {Sqlite3Client, type Query, type SqliteConnection} from './sqlite-client.ts';
 
 interface Statement {
   columns(): unknown[];
@@ -15,23 +16,14 @@ interface Database {
 type DatabaseConstructor = new (path: string) => Database;
 type Done = (error: Error | null) => void;
 
-/** One statement as Knex hands it to a driver and reads it back. */
-interface Query {
-  sql: string;
-  bindings?: unknown[];
-  response?: unknown;
-  context?: {lastID: number; changes: number};
-}
-
 const require = createRequire(import.meta.url);
 
 /** The connection that Knex's pool holds; `exec` has the callback of the sqlite3 package, for the pragmas. */
-interface Connection {
+interface Connection extends SqliteConnection {
   database: Database;
+  kept: KeptStatements<Statement>;
   exec(sql: string, done: Done): void;
 }
-
-const Sqlite3Client = require('knex/lib/dialects/sqlite3/index.js') as {new (config: Knex.Config): Knex.Client};
 
 /** A Knex dialect: everything is the sqlite3 dialect's but the driver. */
 export class NodeSqliteClient extends Sqlite3Client {
@@ -43,17 +35,26 @@ export class NodeSqliteClient extends Sqlite3Client {
     const {DatabaseSync} = this._driver();
     const {filename} = this.connectionSettings as {filename: string};
     const database = new DatabaseSync(filename);
-    return Promise.resolve({database, exec: (sql, done) => done(attempt(() => database.exec(sql)))});
+    const kept = keptStatements<Statement>(() => undefined);
+    const connection: Connection = {
+      database,
+      kept,
+      exec: (sql, done) => done(attempt(() => database.exec(sql))),
+      ask: async (sql, bindings) =>
+        (await this._query(connection, {sql, bindings: [...bindings]})).response as unknown[],
+    };
+    return Promise.resolve(connection);
   }
 
   override destroyRawConnection(connection: Connection): Promise<void> {
+    connection.kept.clear();
     connection.database.close();
     return Promise.resolve();
   }
 
-  _query(connection: Connection, query: Query): Promise<Query> {
+  override _query({database, kept}: Connection, query: Query): Promise<Query> {
     try {
-      const statement = connection.database.prepare(query.sql);
+      const statement = kept.of(query.sql, () => database.prepare(query.sql));
       const values = (query.bindings ?? []).map(plain);
       if (statement.columns().length > 0) {
         query.response = statement.all(...values).map(row => ({...(row as object)}));

@@ -3,24 +3,8 @@ import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import type {Member} from './members.ts';
 import {findMessagesAt, type Message, type NewMessage} from './messages.ts';
-import {among, rows, table, type ColumnType} from './rows.ts';
+import {rows, table, type ColumnType} from './rows.ts';
 import type {Tx} from './transaction.ts';
-
-/**
- * Locks rooms in the order of their ids, in a statement of its own: one that waited for a lock would go on with the
- * snapshot from before the wait. Without `wait` rooms that somebody else holds are left out.
- */
-export async function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): Promise<Set<RoomId>> {
-  if (!tx.dialect.rowLocks) return new Set(ids);
-  const skip = wait ? '' : ' skip locked';
-  const {text, bindings} = among(tx.dialect, 'bigint', ids);
-  const found = await rows<{id: RoomId}>(
-    tx,
-    `select id from rooms where id ${text} order by id for update${skip}`,
-    bindings,
-  );
-  return new Set(found.map(row => row.id));
-}
 
 /** The members among these pairs, by `memberKey`. */
 export async function findAuthors(

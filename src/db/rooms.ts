@@ -121,12 +121,25 @@ export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefin
 }
 
 /** Many rooms by id, without their last messages. */
-export async function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
+export function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
+  return bareRooms(q, ids, '');
+}
+
+/**
+ * Locks rooms in the order of their ids, in a statement of its own: what else the caller looks at must be read by one that
+ * began after the lock was there. Answers the rooms as they are under the lock; without `wait` those that somebody else
+ * holds are left out.
+ */
+export function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): Promise<Map<RoomId, Room>> {
+  return bareRooms(tx, ids, tx.dialect.rowLocks ? ` order by id for update${wait ? '' : ' skip locked'}` : '');
+}
+
+async function bareRooms(q: Queryable, ids: readonly RoomId[], order: string): Promise<Map<RoomId, Room>> {
   if (ids.length === 0) return new Map();
   const {text, bindings} = among(q.dialect, 'bigint', ids);
   const found = await rows<RoomFields>(
     q,
-    `select ${fieldNames.join(', ')} from rooms where id ${text} and deleted_at is null`,
+    `select ${fieldNames.join(', ')} from rooms where id ${text} and deleted_at is null${order}`,
     bindings,
   );
   return new Map(found.map(row => [row.id, toBareRoom(row)]));

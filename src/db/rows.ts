@@ -1,28 +1,32 @@
-// Statements and their rows. The text of a statement does not depend on how many values it is given, wherever the
-// database knows lists: then it is prepared once on each connection.
+// Statements and their rows. The text of a statement does not depend on how many values it is given, so that it
+// is prepared once on each connection.
 import type {Dialect, Queryable} from './connect.ts';
+import type {SqliteConnection} from './sqlite-client.ts';
 
 type Value = string | number | null;
+/** A list only where a statement is for PostgreSQL alone. */
 export type Binding = Value | readonly Value[];
 
 /** Runs one SQL text with `?` bindings and gives its rows, whatever shape the driver wraps them in. */
 export async function rows<Row>(q: Queryable, text: string, bindings: readonly Binding[] = []): Promise<Row[]> {
   const {connection} = q;
+  const numbered = q.dialect.lists === 'arrays';
   // Statements of a transaction run in the order of the calls: a lock before what needs it, the end after everything.
-  if (q.dialect.lists && connection) return runPrepared(connection as PostgresConnection, text, bindings);
+  if (connection && numbered) return runPrepared(connection as PostgresConnection, text, bindings);
+  if (connection) return askInTurn(connection as SqliteConnection, text, bindings as readonly Value[]);
   const query = q.sql.raw(text, [...bindings] as Value[]);
-  if (connection) return rowsOf<Row>(await inTurn(connection, () => query.connection(connection)));
-  const result: unknown = await (q.dialect.lists ? query.options(named(prepared(text))) : query);
+  const result: unknown = await (numbered ? query.options(named(prepared(text))) : query);
   return rowsOf<Row>(result);
 }
 
 /** The last statement given to each connection. SQLite's driver may otherwise run the later of two first. */
 const turns = new WeakMap<object, Promise<unknown>>();
 
-function inTurn(connection: object, run: () => PromiseLike<unknown>): Promise<unknown> {
-  const turn = (turns.get(connection) ?? Promise.resolve()).then(run, run);
+function askInTurn<Row>(connection: SqliteConnection, text: string, bindings: readonly Value[]): Promise<Row[]> {
+  const ask = () => connection.ask(text, bindings);
+  const turn = (turns.get(connection) ?? Promise.resolve()).then(ask, ask);
   turns.set(connection, turn);
-  return turn;
+  return turn as Promise<Row[]>;
 }
 
 interface PostgresConnection {
@@ -79,8 +83,8 @@ export type ColumnType = 'bigint' | 'int' | 'text' | 'timestamptz';
 
 /** `in (…)` these values; to be written behind a column. */
 export function among(dialect: Dialect, type: ColumnType, values: readonly Value[]): Piece {
-  if (dialect.lists) return {text: `= any(?::${type}[])`, bindings: [values]};
-  return {text: `in (${values.map(() => '?').join(', ')})`, bindings: [...values]};
+  if (dialect.lists === 'arrays') return {text: `= any(?::${type}[])`, bindings: [arrayText(type, values)]};
+  return {text: 'in (select value from json_each(?))', bindings: [JSON.stringify(values)]};
 }
 
 /** Those of these conditions, each with one `?`, whose value is given; to be written behind another condition. */
@@ -91,15 +95,34 @@ export function andGiven(...conditions: readonly (readonly [text: string, value:
 
 /** These rows as a table `v (column1, column2, …)` to select from. */
 export function table(dialect: Dialect, types: readonly ColumnType[], values: readonly (readonly Value[])[]): Piece {
-  if (dialect.lists) {
+  if (dialect.lists === 'arrays') {
     const columns = types.map((_, i) => `column${i + 1}`).join(', ');
     return {
       text: `unnest(${types.map(type => `?::${type}[]`).join(', ')}) as v (${columns})`,
-      bindings: types.map((_, i) => values.map(row => row[i] ?? null)),
+      bindings: types.map((type, i) =>
+        arrayText(
+          type,
+          values.map(row => row[i] ?? null),
+        ),
+      ),
     };
   }
-  const row = `(${types.map(() => '?').join(', ')})`;
-  return {text: `(values ${values.map(() => row).join(', ')}) as v`, bindings: values.flat()};
+  const columns = types.map((_, i) => `value ->> ${i} as column${i + 1}`).join(', ');
+  return {text: `(select ${columns} from json_each(?)) as v`, bindings: [JSON.stringify(values)]};
+}
+
+/** An array as PostgreSQL reads it. The driver writes the same and looks twice at every value. */
+function arrayText(type: ColumnType, values: readonly Value[]): string {
+  const plain = type === 'bigint' || type === 'int';
+  const texts = values.map(value => {
+    if (value === null) return 'NULL';
+    return plain ? String(value) : `"${escaped(String(value))}"`;
+  });
+  return `{${texts.join(',')}}`;
+}
+
+function escaped(text: string): string {
+  return text.includes('"') || text.includes('\\') ? text.replaceAll(/["\\]/g, '\\$&') : text;
 }
 
 /** PostgreSQL's refusal of a value that another transaction took meanwhile. SQLite lets one transaction write at a time. */
