@@ -12,6 +12,8 @@ import {writePosts, type Outcome, type Post, type Posted} from './posting.ts';
 
 /** Posts of one transaction at most. */
 export const postBatchSize = 200;
+/** So few are never divided. */
+const smallBatch = 8;
 /** Posts that wait at most, in all lanes; more are refused with `overloaded`. */
 export const maxWaitingPosts = 10_000;
 
@@ -67,9 +69,9 @@ function enqueue(chat: Chat, queue: Queue, lane: Lane, post: Waiting): void {
 
 async function run(chat: Chat, queue: Queue, lane: Lane): Promise<void> {
   lane.running = true;
-  for (let batch = take(queue, lane); batch.length > 0;) {
+  for (let batch = take(queue, lane, 0); batch.length > 0;) {
     const answer = await write(chat, queue, lane, batch);
-    batch = take(queue, lane);
+    batch = take(queue, lane, batch.length);
     // The next batch is on its way to the database before the answers to this one take up the processor.
     if (batch.length > 0) setImmediate(answer);
     else answer();
@@ -78,8 +80,14 @@ async function run(chat: Chat, queue: Queue, lane: Lane): Promise<void> {
   if (lane.room !== undefined) queue.held.delete(lane.room);
 }
 
-function take(queue: Queue, lane: Lane): Waiting[] {
-  const batch = lane.waiting.splice(0, postBatchSize);
+/**
+ * Half of the posts there are, with those about to be answered: whoever was answered posts again while the next batch is
+ * written. A batch that took all would leave one post for the one after it, and the database and this process would wait
+ * for each other in turn.
+ */
+function take(queue: Queue, lane: Lane, written: number): Waiting[] {
+  const half = Math.ceil((lane.waiting.length + written) / 2);
+  const batch = lane.waiting.splice(0, Math.min(Math.max(half, smallBatch), postBatchSize));
   queue.count -= batch.length;
   return batch;
 }

@@ -9,8 +9,8 @@ import {
   findByClientIds,
   insertMessages,
   memberKey,
-  updatePostedRooms,
-  updateReadMarkers,
+  postedRoomsUpdate,
+  readMarkersUpdate,
 } from '../db/posting.ts';
 import type {Message, NewMessage} from '../db/messages.ts';
 import {findBareRooms, lockRooms, type Room} from '../db/rooms.ts';
@@ -203,7 +203,7 @@ async function store(
   drawn: readonly MessageId[],
 ): Promise<Message[]> {
   if (accepted.length === 0) return [];
-  const ids = await insertMessages(
+  const {ids, write} = await insertMessages(
     tx,
     accepted.map(each => each.row),
     drawn,
@@ -217,9 +217,12 @@ async function store(
     const message = messages[i];
     return message ? [messageAdded(room, message)] : [];
   });
-  tx.last(updatePostedRooms(tx, lastOfEach(messages)));
-  tx.last(updateReadMarkers(tx, readMarkers(messages)));
-  tx.last(broadcastAll(chat, tx, publications));
+  const others = [
+    ...write,
+    postedRoomsUpdate(tx, lastOfEach(messages)),
+    ...readMarkersUpdate(tx, readMarkers(messages)),
+  ];
+  tx.last(broadcastAll(chat, tx, publications, others));
   auditAll(chat, tx, postedForOthers(accepted, messages));
   return messages;
 }

@@ -3,6 +3,7 @@
 import type {Message} from '../db/messages.ts';
 import {insertOutbox} from '../db/outbox.ts';
 import type {Room} from '../db/rooms.ts';
+import type {Piece} from '../db/rows.ts';
 import type {Tx} from '../db/transaction.ts';
 import type {Chat} from './chat.ts';
 import type {Role, UserId} from './ids.ts';
@@ -103,8 +104,13 @@ export function broadcast(chat: Chat, tx: Tx, publication: Publication): Promise
   return broadcastAll(chat, tx, [publication]);
 }
 
-/** The same for the events of a batch, in their order. */
-export async function broadcastAll(chat: Chat, tx: Tx, publications: readonly Publication[]): Promise<void> {
+/** The same for the events of a batch, in their order. Writes of other tables may be made with it. */
+export async function broadcastAll(
+  chat: Chat,
+  tx: Tx,
+  publications: readonly Publication[],
+  others: readonly Piece[] = [],
+): Promise<void> {
   const createdAt = chat.now();
   const ids = await insertOutbox(
     tx,
@@ -119,6 +125,7 @@ export async function broadcastAll(chat: Chat, tx: Tx, publications: readonly Pu
       added: added ?? [],
       createdAt,
     })),
+    others,
   );
   for (const [i, {type, room, alsoTo, body}] of publications.entries()) {
     const receivers = room.memberCount + (alsoTo?.length ?? 0);

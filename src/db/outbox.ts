@@ -1,7 +1,7 @@
 import {crc32} from 'node:zlib';
 import type {RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {among, rows, table, type Binding, type Piece} from './rows.ts';
+import {among, rows, rowsBeside, table, type Binding, type Piece} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 /** Rows of one room lie in one partition, so that their order is one drainer's business. */
@@ -73,8 +73,12 @@ function json(ids: readonly UserId[]): string | null {
   return ids.length === 0 ? null : JSON.stringify(ids);
 }
 
-/** Answers the ids in the order of the rows. */
-export async function insertOutbox(tx: Tx, events: readonly NewOutboxRow[]): Promise<number[]> {
+/** Answers the ids in the order of the rows. Writes of other tables may be made with it. */
+export async function insertOutbox(
+  tx: Tx,
+  events: readonly NewOutboxRow[],
+  others: readonly Piece[] = [],
+): Promise<number[]> {
   const {text, bindings} = table(
     tx.dialect,
     ['int', 'bigint', 'text', 'text', 'text', 'bigint', 'bigint', 'text', 'text', 'timestamptz'],
@@ -91,12 +95,11 @@ export async function insertOutbox(tx: Tx, events: readonly NewOutboxRow[]): Pro
       row.createdAt,
     ]),
   );
-  const made = await rows<{id: number; idempotency_key: string}>(
-    tx,
-    `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
+  const made = await rowsBeside<{id: number; idempotency_key: string}>(tx, others, {
+    text: `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
      select * from ${text} returning id, idempotency_key`,
     bindings,
-  );
+  });
   const ids = new Map(made.map(row => [row.idempotency_key, row.id]));
   return events.map(row => {
     const id = ids.get(row.idempotencyKey);

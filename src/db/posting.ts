@@ -3,7 +3,7 @@ import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import type {Member} from './members.ts';
 import {findMessagesAt, type Message, type NewMessage} from './messages.ts';
-import {rows, table, type ColumnType} from './rows.ts';
+import {rows, table, type ColumnType, type Piece} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
 /** The members among these pairs, by `memberKey`. */
@@ -55,15 +55,14 @@ export async function drawMessageIds(tx: Tx, count: number): Promise<MessageId[]
   return drawn.map(row => row.id);
 }
 
-/** Answers the ids in the order of the messages: those that were drawn, or those that the insert gives. */
+/** Messages with their ids, and the write that is still to be made where the ids were there before. */
 export async function insertMessages(
   tx: Tx,
   messages: readonly NewMessage[],
   drawn: readonly MessageId[],
-): Promise<MessageId[]> {
-  if (!tx.dialect.sequences) return insertNumbering(tx, messages);
-  tx.last(insertNumbered(tx, messages, drawn));
-  return drawn.slice(0, messages.length);
+): Promise<{ids: readonly MessageId[]; write: Piece[]}> {
+  if (!tx.dialect.sequences) return {ids: await insertNumbering(tx, messages), write: []};
+  return {ids: drawn, write: [numberedInsert(tx, messages, drawn)]};
 }
 
 const messageColumns = 'room_id, seq, version, user_id, author_key, content, client_id, created_at';
@@ -83,14 +82,13 @@ function messageValues(each: NewMessage) {
   return [roomId, seq, version, userId, userId ?? '', content, clientId, createdAt];
 }
 
-async function insertNumbered(tx: Tx, messages: readonly NewMessage[], ids: readonly MessageId[]): Promise<void> {
+function numberedInsert({dialect}: Tx, messages: readonly NewMessage[], ids: readonly MessageId[]): Piece {
   const values = messages.map((each, i) => [...messageValues(each), ids[i] ?? null]);
-  const {text, bindings} = table(tx.dialect, [...messageTypes, 'bigint'], values);
-  await rows(
-    tx,
-    `insert into messages (${messageColumns}, id) overriding system value select * from ${text}`,
+  const {text, bindings} = table(dialect, [...messageTypes, 'bigint'], values);
+  return {
+    text: `insert into messages (${messageColumns}, id) overriding system value select * from ${text}`,
     bindings,
-  );
+  };
 }
 
 async function insertNumbering(tx: Tx, messages: readonly NewMessage[]): Promise<MessageId[]> {
@@ -116,35 +114,35 @@ export interface PostedRoom {
   bumpedAt: Timestamp;
 }
 
-export async function updatePostedRooms(tx: Tx, rooms: readonly PostedRoom[]): Promise<void> {
+export function postedRoomsUpdate({dialect}: Tx, rooms: readonly PostedRoom[]): Piece {
   const {text, bindings} = table(
-    tx.dialect,
+    dialect,
     ['bigint', 'bigint', 'bigint', 'bigint', 'timestamptz'],
     rooms.map(each => [each.id, each.version, each.lastSeq, each.lastMessageId, each.bumpedAt]),
   );
-  await rows(
-    tx,
-    `update rooms set version = column2, last_seq = column3, last_message_id = column4, bumped_at = column5
+  return {
+    text: `update rooms set version = column2, last_seq = column3, last_message_id = column4, bumped_at = column5
      from ${text} where rooms.id = column1`,
     bindings,
-  );
+  };
 }
 
 /** Who posted has read what was there. */
-export async function updateReadMarkers(
-  tx: Tx,
+export function readMarkersUpdate(
+  {dialect}: Tx,
   markers: readonly {room: RoomId; user: UserId; seq: number}[],
-): Promise<void> {
-  if (markers.length === 0) return;
+): Piece[] {
+  if (markers.length === 0) return [];
   const {text, bindings} = table(
-    tx.dialect,
+    dialect,
     ['bigint', 'text', 'bigint'],
     markers.map(({room, user, seq}) => [room, user, seq]),
   );
-  await rows(
-    tx,
-    `update members set last_read_seq = column3 from ${text}
+  return [
+    {
+      text: `update members set last_read_seq = column3 from ${text}
      where members.room_id = column1 and members.user_id = column2 and members.last_read_seq < column3`,
-    bindings,
-  );
+      bindings,
+    },
+  ];
 }

@@ -79,6 +79,20 @@ export interface Piece {
   bindings: Binding[];
 }
 
+/**
+ * Runs writes that need nothing of each other, as one statement where the database can do that, and gives the rows of the
+ * last of them.
+ */
+export async function rowsBeside<Row>(q: Queryable, others: readonly Piece[], last: Piece): Promise<Row[]> {
+  if (q.dialect.lists === 'json') {
+    for (const {text, bindings} of others) await rows(q, text, bindings);
+    return rows<Row>(q, last.text, last.bindings);
+  }
+  const names = others.map(({text}, i) => `write${i} as (${text})`);
+  const text = names.length > 0 ? `with ${names.join(', ')} ${last.text}` : last.text;
+  return rows<Row>(q, text, [...others.flatMap(each => each.bindings), ...last.bindings]);
+}
+
 export type ColumnType = 'bigint' | 'int' | 'text' | 'timestamptz';
 
 /** `in (…)` these values; to be written behind a column. */
