@@ -5,7 +5,7 @@ import {hash} from 'node:crypto';
 import {addressOf} from './limits.ts';
 import type {Context} from './context.ts';
 
-const maxKnown = 10_000;
+const maxKnown = 50_000;
 
 export interface Callers {
   of(ctx: Context): string;

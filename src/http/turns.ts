@@ -91,24 +91,31 @@ export function createTurns({atOnce, ofBusyCallers, othersAskMs, longMs, waitMs}
       end() {
         if (!working.delete(turn)) return;
         caller.working -= 1;
-        next();
+        giveOut();
       },
     };
     working.set(turn, now);
     return turn;
   }
 
-  function next(): void {
+  /** Gives out all turns there are: others may have stopped asking, so that more are free than the one that ended. */
+  function giveOut(): void {
     const now = performance.now();
-    if (waiting === 0 || working.size >= atOnce) return;
+    while (waiting > 0 && working.size < atOnce) {
+      const [first] = nextCaller(now)?.waiting ?? [];
+      if (!first) return;
+      first.go(now);
+    }
+  }
+
+  function nextCaller(now: number): Caller | undefined {
     let [best, bestCost]: [Caller | undefined, number] = [undefined, Infinity];
     for (const caller of callers.values()) {
       if (caller.waiting.size === 0 || !hasRoom(caller, now)) continue;
       const cost = usedBy(caller, now) + caller.waiting.size;
       if (cost < bestCost) [best, bestCost] = [caller, cost];
     }
-    const [first] = best?.waiting ?? [];
-    first?.go(now);
+    return best;
   }
 
   /** Looks for what takes or waits too long, for as long as somebody waits. */
@@ -119,7 +126,7 @@ export function createTurns({atOnce, ofBusyCallers, othersAskMs, longMs, waitMs}
     for (const caller of callers.values()) {
       for (const each of caller.waiting) if (each.since <= now - waitMs) each.refuse();
     }
-    next();
+    giveOut();
     if (waiting > 0) watch = setTimeout(look, lookIntervalMs);
   }
 
