@@ -8,7 +8,7 @@
 // A request whose body is still to come has no place meanwhile: it costs a connection and no work, and a few clients that
 // send theirs byte by byte would shut everybody out. It counts as its caller's all the same.
 import {ChatError} from '../core/errors.ts';
-import {rememberCallers} from './callers.ts';
+import {countCallers} from './callers.ts';
 import type {Middleware} from './context.ts';
 import {createTurns, type Turn, type TurnLimits} from './turns.ts';
 
@@ -21,7 +21,6 @@ const newest = 0.2;
 
 /** What nobody reads any more: the status is for log and metrics only, and the one that proxies give it. */
 const clientGone = 499;
-const gone = new Error('the client has hung up');
 
 const patience = {othersAskMs: 1_000, longMs: 250, waitMs: 5_000};
 
@@ -35,8 +34,7 @@ export function shedLoad(
   maxInFlight: number,
   limits: Record<'reads' | 'changes', TurnLimits> = usualTurns,
 ): Middleware {
-  const callers = rememberCallers();
-  const held = countedByName();
+  const callers = countCallers();
   const reads = createTurns(limits.reads);
   const changes = createTurns(limits.changes);
   const strain = measureStrain();
@@ -60,24 +58,18 @@ export function shedLoad(
   return async function shedOverload(ctx, next) {
     if (vital.has(ctx.path)) return next();
     strain.measure();
-    let caller = callers.of(ctx);
-    if (held.count(caller) >= Math.ceil(places() / 2)) throw overloaded();
-    let leavePlace = takePlace();
-    held.add(caller);
     const turns = ctx.method === 'GET' ? reads : changes;
+    const visit = callers.enter(ctx);
+    let leavePlace: (() => void) | undefined;
     let turn: Turn | undefined;
+    let hungUp = false;
     const begin = async () => {
-      turn = await turns.begin(caller, ctx.res);
-      if (!turn) throw gone;
-    };
-    const rename = (name: string) => {
-      held.remove(caller);
-      caller = name;
-      held.add(caller);
+      turn = await turns.begin(visit.caller(), ctx.res);
+      hungUp = turn === undefined;
+      if (hungUp) throw new Error('the client has hung up');
     };
     ctx.state.withoutPlace = async wait => {
-      rename(callers.known(ctx));
-      leavePlace();
+      leavePlace?.();
       turn?.end();
       const result = await wait();
       leavePlace = takePlace();
@@ -85,31 +77,18 @@ export function shedLoad(
       return result;
     };
     try {
+      if (callers.count(visit.caller()) > Math.ceil(places() / 2)) throw overloaded();
+      leavePlace = takePlace();
       await begin();
       await next();
     } catch (error) {
-      if (error !== gone) throw error;
+      if (!hungUp) throw error;
       ctx.status = clientGone;
     } finally {
       turn?.end();
-      leavePlace();
-      held.remove(caller);
-      if (ctx.state.actor) callers.known(ctx);
+      leavePlace?.();
+      visit.leave();
     }
-  };
-}
-
-/** How many requests each caller has here. */
-function countedByName() {
-  const counts = new Map<string, number>();
-  const count = (name: string) => counts.get(name) ?? 0;
-  return {
-    count,
-    add: (name: string) => void counts.set(name, count(name) + 1),
-    remove(name: string) {
-      if (count(name) > 1) counts.set(name, count(name) - 1);
-      else counts.delete(name);
-    },
   };
 }
 
