@@ -23,9 +23,18 @@ interface Caller {
   used: number;
   at: number;
   working: number;
+  /** When it was last busy. */
+  busyAt: number;
   /** The oldest first. */
   waiting: Set<Waiting>;
 }
+
+interface Asked {
+  caller: Caller | undefined;
+  at: number;
+}
+
+const nobody: Asked = {caller: undefined, at: -Infinity};
 
 interface Waiting {
   since: number;
@@ -61,13 +70,14 @@ export function createTurns({atOnce, ofBusyCallers, othersAskMs, longMs, waitMs}
   const working = new Map<Turn, number>();
   let waiting = 0;
   let forgetAt = 0;
-  let othersAskedAt = -Infinity;
+  /** The last two callers who asked and were not busy. */
+  let [lastAsked, askedBefore]: [Asked, Asked] = [nobody, nobody];
   let watch: NodeJS.Timeout | undefined;
 
   function callerOf(name: string, now: number): Caller {
     if (now >= forgetAt) forget(now);
     let caller = callers.get(name);
-    if (!caller) callers.set(name, (caller = {used: 0, at: now, working: 0, waiting: new Set()}));
+    if (!caller) callers.set(name, (caller = {used: 0, at: now, working: 0, busyAt: -Infinity, waiting: new Set()}));
     return caller;
   }
 
@@ -79,8 +89,17 @@ export function createTurns({atOnce, ofBusyCallers, othersAskMs, longMs, waitMs}
   }
 
   function hasRoom(caller: Caller, now: number): boolean {
-    const shared = isBusy(caller) && now - othersAskedAt < othersAskMs;
+    const other = lastAsked.caller === caller ? askedBefore : lastAsked;
+    const shared = isBusy(caller) && now - other.at < othersAskMs;
     return working.size < (shared ? ofBusyCallers : atOnce);
+  }
+
+  /** Who was busy a moment ago and is not now stays one of those who wait for the others. */
+  function note(caller: Caller, now: number): void {
+    if (isBusy(caller)) caller.busyAt = now;
+    if (now - caller.busyAt < othersAskMs) return;
+    if (lastAsked.caller !== caller) askedBefore = lastAsked;
+    lastAsked = {caller, at: now};
   }
 
   function start(caller: Caller, now: number): Turn {
@@ -164,7 +183,7 @@ export function createTurns({atOnce, ofBusyCallers, othersAskMs, longMs, waitMs}
       if (answer.destroyed) return undefined;
       const now = performance.now();
       const caller = callerOf(name, now);
-      if (!isBusy(caller)) othersAskedAt = now;
+      note(caller, now);
       return hasRoom(caller, now) ? start(caller, now) : wait(caller, now, answer);
     },
   };

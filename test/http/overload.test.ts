@@ -86,6 +86,14 @@ test('who sends much at once waits for its own answers while others ask, and nob
   t.deepEqual(new Set(await Promise.all(answers)), new Set([200]));
 });
 
+test('who sends much at once has all turns where nobody else asks', async t => {
+  const door = await openDoor(t, 1_000);
+  const answers = [0, 1, 2, 3].map(n => door.ask('forged', `/${n}`));
+  for (const path of ['/0', '/1', '/2', '/3']) await door.beginning(path);
+  for (const path of ['/0', '/1', '/2', '/3']) door.finish(path);
+  t.deepEqual(await Promise.all(answers), [200, 200, 200, 200]);
+});
+
 test('where all turns are taken, whoever had the fewest goes first', async t => {
   const door = await openDoor(t, 1_000, {...few, atOnce: 1});
   for (const caller of ['seldom', ...Array<string>(8).fill('often')]) t.is(await door.ask(caller, '/known'), 200);
