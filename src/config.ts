@@ -160,6 +160,16 @@ export const settings = {
   },
   MAX_CONNECTIONS: {schema: amount, fallback: '10000', meaning: 'connections to the API at once; more are closed'},
   MAX_IN_FLIGHT: {schema: amount, fallback: '1000', meaning: 'requests under way at once; more are answered 503'},
+  REALTIME_MAX_CONNECTIONS: {
+    schema: amount,
+    fallback: '10000',
+    meaning: 'connections to the embedded endpoint at once; more are answered 503',
+  },
+  REALTIME_MAX_USER_CONNECTIONS: {
+    schema: amount,
+    fallback: '100',
+    meaning: 'connections of one user to the embedded endpoint at once; more are closed with 3504',
+  },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     fallback: 'info',

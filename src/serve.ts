@@ -181,7 +181,10 @@ async function openBroker(config: Config, options: ServeOptions, tokenSecret: st
         ? [...config.REALTIME_ORIGINS, ...localOrigins]
         : config.REALTIME_ORIGINS,
       version,
+      connectionLimit: config.REALTIME_MAX_CONNECTIONS,
+      userConnectionLimit: config.REALTIME_MAX_USER_CONNECTIONS,
       log: (message, error) => options.log.error({err: error}, message),
+      warn: message => options.log.warn(message),
     }),
   );
   const host = config.HOST === '0.0.0.0' || config.HOST === '127.0.0.1' ? 'localhost' : config.HOST;

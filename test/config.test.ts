@@ -125,6 +125,8 @@ for (const [name, value] of [
   ['RATE_LIMIT_STORE', 'redis'],
   ['MAX_CONNECTIONS', '0'],
   ['MAX_IN_FLIGHT', 'many'],
+  ['REALTIME_MAX_CONNECTIONS', '0'],
+  ['REALTIME_MAX_USER_CONNECTIONS', 'all'],
   ['CORS_ORIGINS', '*'],
   ['CORS_ORIGINS', 'https://*.example.com'],
   ['CORS_ORIGINS', 'https://app.example/'],

@@ -4,6 +4,7 @@ import {parseArgs} from 'node:util';
 import {startPostgres} from '../postgres.mjs';
 import * as faults from './faults.ts';
 import {overload, type OverloadOptions} from './overload.ts';
+import {rateLimits} from './rate-limits.ts';
 
 const {values} = parseArgs({
   options: {
@@ -31,7 +32,11 @@ const flood = (rateLimits: OverloadOptions['rateLimits']) =>
     ...(database && {databaseUrl: database}),
   });
 
-type Run = () => Promise<Omit<faults.FaultResult, 'verdict'> & {verdict?: faults.FaultResult['verdict']}>;
+type Run = () => Promise<{
+  broken: string[];
+  figures: Record<string, number | string>;
+  verdict?: faults.FaultResult['verdict'];
+}>;
 const runs: Record<string, Run> = {
   'kill-server': () => faults.killServer({...base, times: size(5, 200)}),
   'rolling-restart': () => faults.rollingRestart({...base, times: size(3, 50)}),
@@ -51,6 +56,7 @@ const runs: Record<string, Run> = {
       }),
   }),
   'restart-broker': () => faults.restartBroker({...base, times: size(2, 20), clients: size(5, 50)}),
+  'rate-limits': () => rateLimits({seconds: size(5, 60), ...(database && {databaseUrl: database})}),
   overload: () => flood('on'),
   'overload-unlimited': () => flood('off'),
   'reconnect-storm': () => faults.reconnectStorm({...base, times: size(2, 20), clients: size(50, 1_000)}),

@@ -7,7 +7,7 @@ import type {Hub, Session} from './hub.ts';
 import {namespaceOf, type Settings} from './options.ts';
 import {isAscii, maySubscribe} from './permission.ts';
 import {establish, grantOf, type Grant} from './subscription.ts';
-import {contentOf, expiryFields, type VerifyToken} from './tokens.ts';
+import {contentOf, expiryFields, issuedAt, type VerifyToken} from './tokens.ts';
 
 /** Connects the session, and answers the reply's text and what follows it. */
 export function connect(
@@ -27,6 +27,8 @@ export function connect(
   const info = contentOf(claims, 'info');
   if (!info) throw new CommandError(errors.internal);
   if (expireAt !== undefined && expireAt * 1_000 <= settings.now()) throw new CommandError(errors.expired);
+  const revoked = hub.revoked.reason(user, issuedAt(claims));
+  if (revoked) throw new DisconnectError(revoked);
   const limit = settings.userConnectionLimit;
   if (limit > 0 && user !== '' && hub.sessionsOf(user).length >= limit) {
     throw new DisconnectError(disconnects.connectionLimit);

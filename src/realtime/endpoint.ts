@@ -83,7 +83,10 @@ function brokerOf(hub: Hub): Broker {
     channelsPerRequest: channelsPerTurn,
     broadcast: broadcasts => Promise.resolve(broadcasts.map(each => ({errors: broadcast(hub, each)}))),
     disconnect(users, why) {
-      for (const user of users) for (const session of hub.sessionsOf(user)) session.disconnect(why);
+      for (const user of users) {
+        hub.revoked.add(user, why, hub.settings.now());
+        for (const session of hub.sessionsOf(user)) session.disconnect(why);
+      }
       return Promise.resolve(users.map(() => undefined));
     },
     clear(channels) {

@@ -3,6 +3,7 @@
 import {errors, type Disconnect, type ProtocolError} from './codes.ts';
 import {joinOrLeave, oneLine, publicationPush} from './encode.ts';
 import {hasHistory, namespaceOf, type Settings} from './options.ts';
+import {rememberRevoked, type Revoked} from './revoked.ts';
 import {createStreams, type ClientInfo, type Position, type Publication, type Streams} from './stream.ts';
 
 /** What one connection is subscribed to. */
@@ -62,6 +63,7 @@ export interface Hub {
   settings: Settings;
   streams: Streams;
   sessions: Set<Session>;
+  revoked: Revoked;
   sessionsOf(user: string): readonly Session[];
   add(session: Session): void;
   remove(session: Session): void;
@@ -109,6 +111,7 @@ export function createHub(settings: Settings): Hub {
     settings,
     streams,
     sessions,
+    revoked: rememberRevoked(),
     sessionsOf: user => [...(users.get(user) ?? [])],
     add(session) {
       sessions.add(session);

@@ -58,7 +58,9 @@ export interface EndpointOptions {
   channelLimit?: number;
   channelMaxLength?: number;
   queueMaxSize?: number;
+  /** Connections at once, of a user and of all; 0 for any number. */
   userConnectionLimit?: number;
+  connectionLimit?: number;
   /** How long a stream outlives its last use. */
   historyMetaTtlMs?: number;
   historyMaxPublicationLimit?: number;
@@ -68,6 +70,8 @@ export interface EndpointOptions {
   now?: () => number;
   /** Told of what should never happen: a failure that is nobody's request. */
   log?: (message: string, error: unknown) => void;
+  /** Told of what an operator may want to change something for. */
+  warn?: (message: string) => void;
 }
 
 type Optional =
@@ -99,12 +103,14 @@ export function withDefaults(options: EndpointOptions): Settings {
     channelMaxLength: 255,
     queueMaxSize: 1_048_576,
     userConnectionLimit: 0,
+    connectionLimit: 0,
     historyMetaTtlMs: 720 * 3_600_000,
     historyMaxPublicationLimit: 300,
     recoveryMaxPublicationLimit: 300,
     messageSizeLimit: 65_536,
     now: Date.now,
     log: () => undefined,
+    warn: () => undefined,
     ...options,
   };
 }

@@ -78,6 +78,11 @@ function seconds(claim: unknown): number | undefined {
   return claim === undefined || claim === null ? undefined : Math.floor(Number(claim));
 }
 
+/** When the token was made, in seconds since 1970, where it tells. */
+export function issuedAt(claims: Fields): number | undefined {
+  return seconds(claims['iat']);
+}
+
 /** The claim, or its base64 form which stands above it. Undefined when that is no base64 of JSON. */
 export function contentOf(claims: Fields, name: 'info' | 'data'): {value: unknown} | undefined {
   const encoded = claims[`b64${name}`];

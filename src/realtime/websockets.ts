@@ -35,11 +35,20 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     handleProtocols: (offered: Set<string>) => subprotocols.find(name => offered.has(name)) ?? false,
   };
   const acceptor = new WebSocketServer(options);
+  const {connectionLimit} = settings;
+  const warnOfLimit = onceAMinute(() =>
+    settings.warn(`There are ${connectionLimit} real-time connections, as many as may be; others are refused.`),
+  );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     const {path, query} = targetOf(request);
     if (path !== webSocketPath)
       return refuse(socket, '404 Not Found', 'not served by the embedded endpoint, use Centrifugo\n');
+    // Centrifugo counts those that have connected; here a socket counts from its first moment, as it costs as much.
+    if (connectionLimit > 0 && sockets.size >= connectionLimit) {
+      warnOfLimit();
+      return refuse(socket, '503 Service Unavailable', '');
+    }
     if (!isAllowedOrigin(request.headers.origin, settings.allowedOrigins))
       return refuse(socket, '403 Forbidden', 'Forbidden\n');
     acceptor.handleUpgrade(request, socket, head, webSocket => {
@@ -54,6 +63,15 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     });
   });
   return sockets;
+}
+
+function onceAMinute(tell: () => void): () => void {
+  let told = -Infinity;
+  return () => {
+    if (performance.now() - told < 60_000) return;
+    told = performance.now();
+    tell();
+  };
 }
 
 // Nobody reads this socket any more, so that it would stay for as long as its peer likes.

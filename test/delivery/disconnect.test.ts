@@ -10,6 +10,7 @@ import {centrifugoProgram, startCentrifugo} from '../helpers/centrifugo.ts';
 import {apiToken, openTestChat, operator, serviceToken, testSecrets, testUser, userId} from '../helpers/chat.ts';
 import {testCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
+import {rawClient} from '../helpers/realtime.ts';
 import {startTestRelay} from '../helpers/relay.ts';
 import {listen, request, roomOf, startTestServer, type Listener} from '../helpers/server.ts';
 import {until} from '../helpers/until.ts';
@@ -46,6 +47,27 @@ async function mustEndAtRest(t: ExecutionContext, server: Parameters<typeof list
 for (const database of databases) {
   test(`${database}: deactivated over REST, both connections end and the client does not come back`, async t => {
     await mustEndAtRest(t, await startTestServer(t, database));
+  });
+
+  test(`${database}: a token from just before does not let a deactivated user back in`, async t => {
+    const server = await startTestServer(t, database);
+    const tokens = [];
+    for (const user of ['alice', 'bob']) {
+      const {body} = await request(server, apiToken(user), 'GET', '/api/token/connection/');
+      tokens.push(String(body['token']));
+    }
+    const end = endOf(await listen(t, server, 'alice'));
+    t.is((await request(server, serviceToken(), 'DELETE', '/api/users/alice/')).status, 204);
+    t.is(await end, 4_500);
+    const [ofAlice, ofBob] = await Promise.all(
+      tokens.map(async token => {
+        const client = await rawClient(t, {url: server.realtimeUrl ?? ''});
+        client.send({id: 1, connect: {token}});
+        return client;
+      }),
+    );
+    t.deepEqual(await ofAlice?.closed, notice);
+    t.truthy((await ofBob?.next())?.['connect']);
   });
 
   test(`${database}: deactivated at the command line, beside a server that runs`, async t => {

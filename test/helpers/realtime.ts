@@ -61,6 +61,7 @@ export interface Setup {
   presenceUpdate?: number;
   channelLimit?: number;
   userConnectionLimit?: number;
+  connectionLimit?: number;
   recoveryLimit?: number;
   historyLimit?: number;
   subscriptionSecret?: string;
@@ -101,6 +102,7 @@ export async function startEmbedded(
     ...(setup.allowedOrigins && {allowedOrigins: setup.allowedOrigins}),
     ...(setup.channelLimit && {channelLimit: setup.channelLimit}),
     ...(setup.userConnectionLimit && {userConnectionLimit: setup.userConnectionLimit}),
+    ...(setup.connectionLimit && {connectionLimit: setup.connectionLimit}),
     ...(setup.recoveryLimit && {recoveryMaxPublicationLimit: setup.recoveryLimit}),
     ...(setup.historyLimit && {historyMaxPublicationLimit: setup.historyLimit}),
     subscriptionTokenSecret: setup.subscriptionSecret,
@@ -134,6 +136,7 @@ async function startReal(t: ExecutionContext, setup: Setup): Promise<Backend> {
       allowed_origins: setup.allowedOrigins ?? [],
       ...(setup.channelLimit && {channel_limit: setup.channelLimit}),
       ...(setup.userConnectionLimit && {user_connection_limit: setup.userConnectionLimit}),
+      ...(setup.connectionLimit && {connection_limit: setup.connectionLimit}),
       ...(setup.recoveryLimit && {recovery_max_publication_limit: setup.recoveryLimit}),
       ...(setup.historyLimit && {history_max_publication_limit: setup.historyLimit}),
       ...(setup.subscriptionSecret && {

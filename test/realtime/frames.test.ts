@@ -1,7 +1,9 @@
 // Frames and connecting, the same against the embedded endpoint and a real Centrifugo.
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {once} from 'node:events';
+import {WebSocket} from 'ws';
 import {conformanceOf, connected, now, rawClient, token} from '../helpers/realtime.ts';
+import {until} from '../helpers/until.ts';
 
 const conformance = conformanceOf(test);
 
@@ -267,6 +269,32 @@ conformance(
   },
   {userConnectionLimit: 1},
 );
+
+conformance(
+  'more connections than allowed are refused with 503, and one that goes makes room',
+  async (t, backend) => {
+    const first = await connected(t, backend, '42');
+    t.is(await refusalOf(t, backend), 503);
+    first.socket.close();
+    await first.closed;
+    await until(async () => (await refusalOf(t, backend)) === undefined, 'room for another');
+  },
+  {connectionLimit: 1},
+);
+
+/** The status that an upgrade is refused with, or undefined when it is not. */
+function refusalOf(t: ExecutionContext, {url}: {url: string}): Promise<number | undefined> {
+  const socket = new WebSocket(url);
+  t.teardown(() => socket.terminate());
+  return new Promise((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('unexpected-response', (_, response) => resolve(response.statusCode));
+    socket.on('open', () => {
+      socket.terminate();
+      resolve(undefined);
+    });
+  });
+}
 
 conformance('no browser connects where no origin is allowed', async (t, backend) => {
   await t.throwsAsync(rawClient(t, backend, {headers: {origin: 'http://localhost:3000'}}));
