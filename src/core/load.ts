@@ -7,6 +7,7 @@
 // each gets one version and one event, like an import of members (core/imports).
 import {
   deleteImportRooms,
+  deleteRefused,
   insertImportRooms,
   listImportRooms,
   lockImport,
@@ -143,6 +144,7 @@ export async function finishLoad(chat: Chat, actor: Actor, id: string, event: Lo
       if (touched.length === 0) {
         const {kind, position} = known;
         audit(chat, tx, actor, {action: 'import.end', detail: {kind, import: id, rows: position}});
+        await deleteRefused(tx, id);
         return updateFinished(tx, id, chat.now());
       }
       for (const {roomId} of touched) if (event === 'summary') await tellOf(chat, tx, roomId);

@@ -131,3 +131,26 @@ export async function deleteImportRooms(tx: Tx, id: string, rooms: readonly Room
   const {text, bindings} = among(tx.dialect, 'bigint', rooms);
   await rows(tx, `delete from import_rooms where import_id = ? and room_id ${text}`, [id, ...bindings]);
 }
+
+/** What the batch up to this position left out. */
+export async function insertRefused(tx: Tx, id: string, position: number, refused: string): Promise<void> {
+  await rows(tx, 'insert into import_refused (import_id, position, refused) values (?, ?, ?)', [id, position, refused]);
+}
+
+/** What was left out behind a position, batch by batch. */
+export async function listRefused(
+  q: Queryable,
+  id: string,
+  after: number,
+  limit: number,
+): Promise<{position: number; refused: string}[]> {
+  return rows(
+    q,
+    'select position, refused from import_refused where import_id = ? and position > ? order by position limit ?',
+    [id, after, limit],
+  );
+}
+
+export async function deleteRefused(tx: Tx, id: string): Promise<void> {
+  await rows(tx, 'delete from import_refused where import_id = ?', [id]);
+}
