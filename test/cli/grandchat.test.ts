@@ -213,6 +213,19 @@ for (const database of databases) {
   );
 }
 
+withPostgres('a database whose ids leave none to go on from is refused before the first row', async t => {
+  const url = await grandChat(t, 10);
+  const client = new pg.Client({connectionString: url});
+  await client.connect();
+  await client.query('update chat_message set id = 4503599627370497 where id = 30');
+  await client.end();
+  const cli = await testCli(t, 'sqlite');
+  const refused = await cli(['import', 'grandchat', url, '--yes', '--json']);
+  t.is(refused.code, 2, refused.stderr);
+  t.regex(refused.stderr, /ids of messages go up to 4503599627370497/);
+  t.is(await usersIn(cli), 0);
+});
+
 /** A database of users of whom none can be here. */
 async function withOddUsers(t: ExecutionContext, size: number): Promise<string> {
   const url = await grandChat(t, size);
