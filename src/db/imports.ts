@@ -42,6 +42,16 @@ export async function findImport(q: Queryable, id: string): Promise<Import | und
   return row && toImport(row);
 }
 
+/** Those of a kind that have begun and not ended, the latest first. */
+export async function listUnfinished(q: Queryable, kind: string, limit: number): Promise<Import[]> {
+  const found = await rows<ImportRow>(
+    q,
+    `select ${columns} from imports where kind = ? and finished_at is null order by updated_at desc, id limit ?`,
+    [kind, limit],
+  );
+  return found.map(toImport);
+}
+
 /** Locks it, so that of two processes that go on with the same import one finds what the other did. */
 export async function lockImport(tx: Tx, id: string): Promise<Import | undefined> {
   const suffix = tx.dialect.rowLocks ? ' for update' : '';
