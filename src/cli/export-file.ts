@@ -28,18 +28,24 @@ export interface ExportFile {
 export async function readExport(io: Io, file: string, parsed: boolean): Promise<ExportFile> {
   const lines = linesOf(await unpacked(bytesOf(io, file)));
   const first = await lines.next();
-  const head = first.done ? undefined : HeadLine.safeParse(json(first.value.text)).data;
-  if (!head) throw new ChatError('bad_format', `${file} is not an export of chatctl: its first line is another.`);
-  if (head.version > exportVersion) {
-    throw new ChatError(
-      'schema_newer',
-      `${file} has format ${head.version}, and this chatctl reads up to ${exportVersion}.`,
-      {
-        hint: 'Install the newer version.',
-      },
-    );
+  const text = first.done ? '' : first.value.text;
+  const head = headOf(file, text);
+  return {head, records: head.rejects ? rejectsOf(lines) : recordsOf(lines, file, {head, text, parsed})};
+}
+
+/** What the first line says. Its version comes before all else, because a newer one may say other things. */
+function headOf(file: string, text: string): HeadLine {
+  const given = json(text);
+  const mark = HeadLine.pick({type: true, version: true}).safeParse(given).data;
+  if (!mark) throw new ChatError('bad_format', `${file} is not an export of chatctl: its first line is another.`);
+  if (mark.version > exportVersion) {
+    const message = `${file} has format ${mark.version}, and this chatctl reads up to ${exportVersion}.`;
+    throw new ChatError('schema_newer', message, {hint: 'Install the newer version.'});
   }
-  return {head, records: head.rejects ? rejectsOf(lines) : recordsOf(lines, file, parsed)};
+  const {data, error} = HeadLine.safeParse(given);
+  if (data) return data;
+  const [issue] = error.issues;
+  throw damaged(file, `of its first line, ${issue?.path.join('.')} cannot be: ${issue?.message}`);
 }
 
 /** Lines that were refused before, each with the reason beside it, which is no part of the record. */
@@ -60,18 +66,30 @@ function objectOf(text: string): Record<string, unknown> {
 
 const unknownKind = 'the line is of no kind known here';
 
+interface Expected {
+  head: HeadLine;
+  /** Of the head. */
+  text: string;
+  parsed: boolean;
+}
+
 async function* recordsOf(
   lines: AsyncIterable<{line: number; text: string}>,
   file: string,
-  parsed: boolean,
+  {head, text: headText, parsed}: Expected,
 ): AsyncGenerator<RecordLine> {
   const hash = createHash('sha256');
-  const counts = {users: 0, rooms: 0, members: 0, messages: 0};
+  const found = {counts: {users: 0, rooms: 0, members: 0, messages: 0}, highest: {rooms: 0, messages: 0}};
   for await (const {line, text} of lines) {
-    if (text.startsWith('{"type":"end"')) return mustBeWhole(file, text, counts, hash.digest('hex'));
+    if (text.startsWith('{"type":"end"')) {
+      mustBeWhole(file, text, found.counts, hash.digest('hex'));
+      return mustFitHead(file, text, head, headText, found.highest);
+    }
     hash.update(`${text}\n`);
-    const kind = kindOfType[/^\{"type":"([a-z]+)"/.exec(text)?.[1] ?? ''];
-    if (kind) counts[kind] += 1;
+    const [, type = '', id] = /^\{"type":"([a-z]+)"(?:,"id":(\d+))?/.exec(text) ?? [];
+    const kind = kindOfType[type];
+    if (kind) found.counts[kind] += 1;
+    if (kind === 'rooms' || kind === 'messages') found.highest[kind] = Math.max(found.highest[kind], Number(id));
     if (parsed) yield {line, text, entry: kind ? entryOf(kind, text) : {problem: unknownKind}};
   }
   throw damaged(file, 'it has no last line, so that it is not whole');
@@ -88,6 +106,17 @@ function mustBeWhole(file: string, text: string, counts: EndLine['counts'], sha2
   if (end.sha256 !== sha256) throw damaged(file, 'its lines are not those that were written');
   if (JSON.stringify(end.counts) !== JSON.stringify(counts))
     throw damaged(file, 'its counts are not those of its lines');
+}
+
+/** The numbering of a whole database follows the first line, so that it is not believed without a proof. */
+function mustFitHead(file: string, end: string, head: HeadLine, headText: string, found: HeadLine['highest']): void {
+  const wanted = EndLine.safeParse(json(end)).data?.head_sha256;
+  const sha256 = createHash('sha256').update(`${headText}\n`).digest('hex');
+  if (wanted !== undefined && wanted !== sha256) throw damaged(file, 'its first line is not the one that was written');
+  for (const of of ['rooms', 'messages'] as const) {
+    if (found[of] <= head.highest[of]) continue;
+    throw damaged(file, `its first line says that ids of ${of} go up to ${head.highest[of]}, and it has ${found[of]}`);
+  }
 }
 
 function damaged(file: string, why: string): ChatError {

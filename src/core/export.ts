@@ -27,7 +27,8 @@ export async function exportLines(
   return inSnapshot(chat.db, async q => {
     const hash = createHash('sha256');
     const counts = {users: 0, rooms: 0, members: 0, messages: 0};
-    await write(lineOf(await headOf(chat, q, wish)), 0);
+    const head = lineOf(await headOf(chat, q, wish));
+    await write(head, 0);
     for (const kind of kinds.filter(each => wish.kinds.includes(each))) {
       for await (const {text, rows} of pagesOf(q, kind, wish)) {
         hash.update(text);
@@ -35,7 +36,7 @@ export async function exportLines(
         await write(text, rows);
       }
     }
-    const end: EndLine = {type: 'end', counts, sha256: hash.digest('hex')};
+    const end: EndLine = {type: 'end', counts, sha256: hash.digest('hex'), head_sha256: sha256(head)};
     await write(lineOf(end), 0);
     return end;
   });
@@ -82,6 +83,10 @@ async function* paged<T>(
     if (page.length < pageSize) return;
     after = page.at(-1);
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function lineOf(value: object): string {

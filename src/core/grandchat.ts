@@ -16,7 +16,7 @@ import {
   missingTables,
   type GrandChatCounts,
 } from '../db/grandchat.ts';
-import {findImport} from '../db/imports.ts';
+import {findImport, listRefused} from '../db/imports.ts';
 import {
   findMessageRecords,
   findTakenMessages,
@@ -70,10 +70,8 @@ export interface Takeover {
   resumed: boolean;
 }
 
-/** What is kept with the place of a takeover: what it left out, which is told at the end and is no part of the proof. */
-const State = z.object({
-  refused: z.array(z.object({kind: z.enum(kinds), id: z.union([z.string(), z.number()]), reason: z.string()})),
-});
+/** What is kept with each batch of a takeover: what it left out, which is told at the end and is no part of the proof. */
+const Refused = z.array(z.object({kind: z.enum(kinds), id: z.union([z.string(), z.number()]), reason: z.string()}));
 
 export interface TakeoverOptions {
   dryRun: boolean;
@@ -90,7 +88,7 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     const known = await findImport(chat.db, id);
     const resumed = known !== undefined && known.finishedAt === null;
     options.onStart(counts);
-    const refused = resumed ? State.parse(JSON.parse(known.state)).refused : [];
+    const refused = resumed ? await readRefused(chat, id) : [];
     const takeover: Takeover = {counts, conflicts: [], refused, proof: {}, resumed};
     const found = await findConflicts(chat, q);
     // Of a takeover that goes on, the rooms and messages that are here are its own.
@@ -131,6 +129,19 @@ export function isBlocked({conflicts}: Takeover): boolean {
   return conflicts.some(each => each.kind !== 'users');
 }
 
+/** What the batches of a takeover that goes on have left out. */
+async function readRefused(chat: Chat, id: string): Promise<Conflict[]> {
+  const refused: Conflict[] = [];
+  for (let after = 0; ;) {
+    const page = await listRefused(chat.db, id, after, refusedPageSize);
+    for (const each of page) refused.push(...Refused.parse(JSON.parse(each.refused)));
+    const last = page.at(-1);
+    if (!last || page.length < refusedPageSize) return refused;
+    after = last.position;
+  }
+}
+const refusedPageSize = 100;
+
 async function load(
   chat: Chat,
   actor: Actor,
@@ -152,8 +163,8 @@ async function load(
     await loadBatch(chat, actor, into, good, before, outcome => {
       for (const each of outcome.refused)
         refused.push({kind: batch.kind, id: nameOf(good, each.at), reason: each.reason});
-      const state = JSON.stringify({refused: [...takeover.refused, ...refused]});
-      return {id, position: at, inputHash: '', state};
+      const place = {id, position: at, inputHash: '', state: '{}'};
+      return refused.length === 0 ? place : {...place, refused: JSON.stringify(refused)};
     });
     takeover.refused.push(...refused);
   }
@@ -266,23 +277,31 @@ function ascending<T extends {id: number}>(rows: readonly T[]): T[] {
   return rows.toSorted((a, b) => a.id - b.id);
 }
 
-/** Hashes over what both databases hold of each kind, row by row, without the rows that were refused. */
+/**
+ * Hashes over what both databases hold of each kind, row by row, without the rows that were refused: a user who was may be
+ * here all the same, under their id, because members and messages name them.
+ */
 async function prove(chat: Chat, q: Queryable, {refused, conflicts}: Takeover): Promise<Takeover['proof']> {
   const hashes = {users: pairOfHashes(), rooms: pairOfHashes(), members: pairOfHashes(), messages: pairOfHashes()};
   const left = new Set(refused.map(each => `${each.kind} ${each.id}`));
   const renamed = new Set(conflicts.map(each => each.id));
   for await (const batch of batches(chat, q)) {
     const {source, here} = hashes[batch.kind];
-    for (const [at, fact] of factsOf(batch, renamed).entries()) {
-      if (!left.has(`${batch.kind} ${nameOf(batch, at)}`)) source.update(fact);
-    }
-    for (const fact of factsOf(await readBack(chat, batch), renamed)) here.update(fact);
+    const taken = without(left, batch);
+    for (const fact of factsOf(taken, renamed)) source.update(fact);
+    for (const fact of factsOf(await readBack(chat, taken), renamed)) here.update(fact);
   }
   const proof: Takeover['proof'] = {};
   for (const kind of kinds) {
     proof[kind] = {source: hashes[kind].source.digest('hex'), here: hashes[kind].here.digest('hex')};
   }
   return proof;
+}
+
+function without(left: ReadonlySet<string>, batch: Batch): Batch {
+  if (left.size === 0) return batch;
+  const records: unknown[] = [...batch.records].filter((_, at) => !left.has(`${batch.kind} ${nameOf(batch, at)}`));
+  return {kind: batch.kind, records} as unknown as Batch;
 }
 
 function pairOfHashes(): {source: Hash; here: Hash} {

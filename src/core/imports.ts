@@ -16,6 +16,7 @@ import {
   findImport,
   insertAdded,
   insertImport,
+  insertRefused,
   lockImport,
   updateFinished,
   updateImport,
@@ -52,6 +53,8 @@ export interface ImportAt {
   inputHash: string;
   /** JSON, the caller's own. */
   state: string;
+  /** JSON of what the batch left out, kept beside what the batches before it did. */
+  refused?: string;
 }
 
 export function newImportId(): string {
@@ -219,6 +222,7 @@ export async function moveImport(
 ): Promise<void> {
   const known = await lockImport(tx, at.id);
   if ((known?.position ?? 0) !== before || known?.finishedAt) throw moved();
+  if (at.refused !== undefined) await insertRefused(tx, at.id, at.position, at.refused);
   if (known) return updateImport(tx, at.id, at, chat.now());
   await deleteFinishedImports(tx, timestamp(new Date(Date.parse(chat.now()) - rememberedMs)));
   await insertImport(tx, {...at, kind}, chat.now());

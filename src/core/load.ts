@@ -7,6 +7,7 @@
 // each gets one version and one event, like an import of members (core/imports).
 import {
   deleteImportRooms,
+  deleteRefused,
   insertImportRooms,
   listImportRooms,
   lockImport,
@@ -22,11 +23,12 @@ import {findErasedUsers} from '../db/users.ts';
 import {mustBeManager} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
+import {ChatError} from './errors.ts';
 import type {RoomId} from './ids.ts';
 import {moveImport, rehearseEvent, rehearseTold, tellAdded, type ImportAt} from './imports.ts';
 import {planBatch, usersOf, type Load, type LoadOutcome, type Plan, type RehearsedRoom} from './load-plan.ts';
 import {broadcast, roomUpdated} from './publications.ts';
-import type {Batch} from './records.ts';
+import {highestLoaded, type Batch} from './records.ts';
 
 /** Where a load that was interrupted goes on. */
 export async function openLoad(
@@ -47,9 +49,19 @@ export async function openLoad(
 }
 const pageSize = 5_000;
 
-/** Keeps ids up to these for the rows that come. */
+/** Keeps ids up to these for the rows that come. Throws invalid_input where none above them would be left. */
 export async function reserveIds(chat: Chat, actor: Actor, upTo: {rooms: number; messages: number}): Promise<void> {
   mustBeManager(actor, 'import');
+  for (const [of, id] of Object.entries(upTo)) {
+    if (id <= highestLoaded) continue;
+    throw new ChatError(
+      'invalid_input',
+      `The ids of ${of} go up to ${id}, and ${highestLoaded} is the highest that fits.`,
+      {
+        hint: `Give the ${of} lower ids where they come from; nothing was written.`,
+      },
+    );
+  }
   await inTransaction(chat.db, async tx => {
     await raiseLastId(tx, 'rooms', upTo.rooms);
     await raiseLastId(tx, 'messages', upTo.messages);
@@ -143,6 +155,7 @@ export async function finishLoad(chat: Chat, actor: Actor, id: string, event: Lo
       if (touched.length === 0) {
         const {kind, position} = known;
         audit(chat, tx, actor, {action: 'import.end', detail: {kind, import: id, rows: position}});
+        await deleteRefused(tx, id);
         return updateFinished(tx, id, chat.now());
       }
       for (const {roomId} of touched) if (event === 'summary') await tellOf(chat, tx, roomId);

@@ -34,7 +34,14 @@ const time = z
     message: 'must be a time such as 2026-01-31T12:00:00.000Z.',
   })
   .transform(text => new Date(text).toISOString() as Timestamp);
-const count = z.int().min(0);
+/**
+ * The highest id, version or seq that can be loaded. Numbers here go on from those that come, and must stay exact in
+ * JavaScript: this leaves as many again.
+ */
+export const highestLoaded = 2 ** 52;
+const count = z.int().min(0).max(highestLoaded);
+const RoomId = RoomIdInput.refine(id => id <= highestLoaded, {message: `must be at most ${highestLoaded}`});
+const MessageId = MessageIdInput.refine(id => id <= highestLoaded, {message: `must be at most ${highestLoaded}`});
 /** History is taken as it is: what was accepted once is not measured again, but must be storable. */
 const content = z
   .string()
@@ -50,20 +57,20 @@ const UserLine = z.strictObject({
 });
 const RoomLine = z.strictObject({
   type: z.literal('room'),
-  id: RoomIdInput,
+  id: RoomId,
   key: RoomKeyInput.nullable(),
   name: RoomNameInput,
   visibility: VisibilityInput,
   version: count,
   last_seq: count,
-  last_message_id: MessageIdInput.nullable(),
+  last_message_id: MessageId.nullable(),
   created_at: time,
   bumped_at: time,
   archived_at: time.nullable(),
 });
 const MemberLine = z.strictObject({
   type: z.literal('member'),
-  room: RoomIdInput,
+  room: RoomId,
   user: UserIdInput,
   role: RoleInput,
   joined_at: time,
@@ -72,9 +79,9 @@ const MemberLine = z.strictObject({
 });
 const MessageLine = z.strictObject({
   type: z.literal('message'),
-  id: MessageIdInput,
-  room: RoomIdInput,
-  seq: z.int().min(1),
+  id: MessageId,
+  room: RoomId,
+  seq: count.min(1),
   version: count,
   user: UserIdInput.nullable(),
   content,
@@ -89,7 +96,7 @@ export const HeadLine = z.object({
   exported_at: z.string(),
   database: z.string(),
   kinds: z.array(z.enum(kinds)),
-  /** Ids above these are free: the import sees to it that they stay the file's own. */
+  /** No id of the file, or that was given out where it comes from, is above these: an import gives out higher ones only. */
   highest: z.object({rooms: count, messages: count}),
   /** Lines that an import refused, to be mended: there is no last line, and no hash that a change would break. */
   rejects: z.literal(true).optional(),
@@ -98,8 +105,10 @@ export type HeadLine = z.output<typeof HeadLine>;
 export const EndLine = z.object({
   type: z.literal('end'),
   counts: z.object({users: count, rooms: count, members: count, messages: count}),
-  /** Of all lines between the first and this one. */
+  /** Of all lines between the first and this one: the same for the same contents. */
   sha256: z.string(),
+  /** Of the first line. Files of before 0.1.0 have none. */
+  head_sha256: z.string().optional(),
 });
 export type EndLine = z.output<typeof EndLine>;
 

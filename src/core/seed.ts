@@ -10,6 +10,7 @@ import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {Batch} from './records.ts';
 
 export interface SeedPlan {
+  preset: Preset;
   users: number;
   rooms: {members: number; messages: number}[];
   random: number;
@@ -34,7 +35,7 @@ export function planSeed(
     members: Math.min(sizes[i % sizes.length] ?? 1, users),
     messages: Math.floor(messages / count) + (i < messages % count ? 1 : 0),
   }));
-  return {users, rooms, random: wish.random};
+  return {preset, users, rooms, random: wish.random};
 }
 
 export interface FirstIds {
@@ -181,11 +182,10 @@ function* chunked<T>(items: Iterable<T>, size: number): Generator<T[]> {
 }
 
 /** Throws not_empty, where adding to what is there was not asked for. */
-export function mustBeEmpty(contents: Counts, label: string): void {
+export function mustBeEmpty(contents: Counts, label: string, hint = 'Add to them with --append.'): void {
   if (contents.users + contents.rooms === 0) return;
-  throw new ChatError('not_empty', `${label} holds ${contents.users} user(s) and ${contents.rooms} room(s).`, {
-    hint: 'Add to them with --append.',
-  });
+  const message = `${label} holds ${contents.users} user(s) and ${contents.rooms} room(s).`;
+  throw new ChatError('not_empty', message, {hint});
 }
 
 interface Random {

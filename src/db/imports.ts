@@ -42,6 +42,16 @@ export async function findImport(q: Queryable, id: string): Promise<Import | und
   return row && toImport(row);
 }
 
+/** Those of a kind that have begun and not ended, the latest first. */
+export async function listUnfinished(q: Queryable, kind: string, limit: number): Promise<Import[]> {
+  const found = await rows<ImportRow>(
+    q,
+    `select ${columns} from imports where kind = ? and finished_at is null order by updated_at desc, id limit ?`,
+    [kind, limit],
+  );
+  return found.map(toImport);
+}
+
 /** Locks it, so that of two processes that go on with the same import one finds what the other did. */
 export async function lockImport(tx: Tx, id: string): Promise<Import | undefined> {
   const suffix = tx.dialect.rowLocks ? ' for update' : '';
@@ -130,4 +140,27 @@ export async function listImportRooms(q: Queryable, id: string, after: number, l
 export async function deleteImportRooms(tx: Tx, id: string, rooms: readonly RoomId[]): Promise<void> {
   const {text, bindings} = among(tx.dialect, 'bigint', rooms);
   await rows(tx, `delete from import_rooms where import_id = ? and room_id ${text}`, [id, ...bindings]);
+}
+
+/** What the batch up to this position left out. */
+export async function insertRefused(tx: Tx, id: string, position: number, refused: string): Promise<void> {
+  await rows(tx, 'insert into import_refused (import_id, position, refused) values (?, ?, ?)', [id, position, refused]);
+}
+
+/** What was left out behind a position, batch by batch. */
+export async function listRefused(
+  q: Queryable,
+  id: string,
+  after: number,
+  limit: number,
+): Promise<{position: number; refused: string}[]> {
+  return rows(
+    q,
+    'select position, refused from import_refused where import_id = ? and position > ? order by position limit ?',
+    [id, after, limit],
+  );
+}
+
+export async function deleteRefused(tx: Tx, id: string): Promise<void> {
+  await rows(tx, 'delete from import_refused where import_id = ?', [id]);
 }

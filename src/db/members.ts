@@ -44,16 +44,17 @@ export async function findMember(q: Queryable, room: RoomId, user: UserId): Prom
 /** Which of these users are members. */
 export async function findMemberIds(q: Queryable, room: RoomId, users: readonly UserId[]): Promise<Set<UserId>> {
   if (users.length === 0) return new Set();
-  // By a look-up for each: with `= any(…)` PostgreSQL reads the whole room and holds each member against the list.
+  // By a look-up for each: with `= any(…)` PostgreSQL reads the whole room and holds each member against the list. The
+  // room stands in each row, because SQLite does the same, and reads the list anew each time, where it knows the room first.
   const {text, bindings} = table(
     q.dialect,
-    ['text'],
-    users.map(user => [user]),
+    ['bigint', 'text'],
+    users.map(user => [room, user]),
   );
   const found = await rows<{user_id: UserId}>(
     q,
-    `select m.user_id from ${text} join members m on m.room_id = ? and m.user_id = v.column1`,
-    [...bindings, room],
+    `select m.user_id from ${text} join members m on m.room_id = v.column1 and m.user_id = v.column2`,
+    bindings,
   );
   return new Set(found.map(row => row.user_id));
 }

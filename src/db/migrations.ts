@@ -6,6 +6,7 @@ import * as outbox from '../../migrations/0002-outbox.ts';
 import * as audit from '../../migrations/0003-audit.ts';
 import * as rateLimits from '../../migrations/0004-rate-limits.ts';
 import * as imports from '../../migrations/0005-imports.ts';
+import * as importRefused from '../../migrations/0006-import-refused.ts';
 import {ChatError} from '../core/errors.ts';
 import type {Db} from './connect.ts';
 import {lockMigrations, type Unlock} from './locks.ts';
@@ -17,6 +18,7 @@ export const migrations: readonly {name: string; migration: Knex.Migration}[] = 
   {name: '0003-audit', migration: audit},
   {name: '0004-rate-limits', migration: rateLimits},
   {name: '0005-imports', migration: imports},
+  {name: '0006-import-refused', migration: importRefused},
 ];
 
 /** For `knexfile.ts` and for the commands below: the same names from source and from the package. */

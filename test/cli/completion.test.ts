@@ -1,4 +1,4 @@
-import {execFile} from 'node:child_process';
+import {execFile, spawnSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -97,6 +97,76 @@ test('the script completes commands, flags and names in bash, quoting what needs
   t.deepEqual(await inBash(cli, 'chatctl room show ot'), ['other']);
   t.deepEqual(await inBash(cli, 'chatctl room show gen'), [String.raw`gen\ 2:\ 会議`, 'General']);
   t.deepEqual(await inBash(cli, 'chatctl member add General al'), ['albert', 'alice']);
+});
+
+/** Runs a test in this shell, and says so where there is none. */
+function inShell(shell: 'zsh' | 'fish', title: string, check: (t: ExecutionContext) => Promise<void>): void {
+  const isThere = spawnSync(shell, ['-c', 'exit 0']).status === 0;
+  if (!isThere) process.stderr.write(`\n!!! SKIPPED, because there is no ${shell} here: ${title}.\n\n`);
+  (isThere ? test : test.skip)(title, check);
+}
+
+/** The command as these shells find it: on PATH. */
+function withCommand(cli: TestCli): NodeJS.ProcessEnv {
+  writeFileSync(join(cli.cwd, 'chatctl'), `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`, {mode: 0o755});
+  return {PATH: `${cli.cwd}:${process.env['PATH']}`, HOME: cli.cwd, LC_ALL: 'C.UTF-8', ...cli.env};
+}
+
+async function withOddNames(t: ExecutionContext): Promise<TestCli> {
+  const cli = await withNames(t, 'sqlite');
+  for (const name of [`it's "q"`, 'a$b;c', 'x:y']) await cli(['room', 'create', name]);
+  return cli;
+}
+
+inShell('fish', 'the script completes commands, flags, values and names in fish', async t => {
+  const cli = await withOddNames(t);
+  const env = withCommand(cli);
+  writeFileSync(join(cli.cwd, 'chatctl.fish'), (await cli(['completion', 'fish'])).stdout);
+  const inFish = async (line: string) => {
+    const script = `source chatctl.fish; complete -C ${quoted(line)}`;
+    const {stdout} = await run('fish', ['--no-config', '-c', script], {cwd: cli.cwd, env});
+    return stdout.split('\n').filter(Boolean);
+  };
+  const words = async (line: string) => (await inFish(line)).map(each => each.split('\t')[0]);
+  t.deepEqual(await inFish('chatctl room sh'), ['show\tShow one room with its counts and last message']);
+  t.deepEqual(await words('chatctl room list --sort n'), ['name']);
+  t.deepEqual(await words('chatctl room list --so'), ['--sort']);
+  t.deepEqual(await words('chatctl completion '), ['bash', 'fish', 'zsh'], 'in its own order, and no files among them');
+  t.deepEqual(await words('chatctl room show gen'), ['gen 2: 会議', 'General']);
+  t.deepEqual(await words('chatctl room show it'), [`it's "q"`]);
+  t.deepEqual(await words('chatctl room show a'), ['a$b;c']);
+  t.deepEqual(await words('chatctl member add General al'), ['albert', 'alice']);
+  t.deepEqual(await words('chatctl room create x --member al'), ['albert', 'alice']);
+  t.deepEqual(await words('chatctl import chatctl.f'), ['chatctl.fish'], 'files where nothing else is meant');
+});
+
+inShell('zsh', 'the script completes commands, flags, values and names in zsh', async t => {
+  const cli = await withOddNames(t);
+  const env = withCommand(cli);
+  const {stdout: completion} = await cli(['completion', 'zsh']);
+  /** What it hands to zsh, which quotes it and puts it in. */
+  const inZsh = async (...line: string[]) => {
+    const script = `
+compdef() { : }
+_files() { print -r -- FILES }
+compadd() { while [[ $1 != -- ]]; do shift; done; shift; print -rl -- "$@" }
+${completion}
+words=(${line.map(quoted).join(' ')}); CURRENT=\${#words}
+_chatctl
+`;
+    const {stdout} = await run('zsh', ['-f', '-c', script], {cwd: cli.cwd, env});
+    return stdout.split('\n').filter(Boolean);
+  };
+  t.true((await inZsh('chatctl', 'room', 'sh')).includes('show'));
+  t.true((await inZsh('chatctl', 'room', 'create', 'x', '--k')).includes('--key'));
+  t.deepEqual(await inZsh('chatctl', 'room', 'list', '--sort', 'n'), ['name']);
+  t.deepEqual(await inZsh('chatctl', 'completion', ''), ['bash', 'zsh', 'fish']);
+  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'gen'), ['gen 2: 会議', 'General']);
+  t.deepEqual(await inZsh('chatctl', 'room', 'show', String.raw`gen\ 2`), ['gen 2: 会議'], 'begun with a quoted space');
+  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'it'), [`it's "q"`]);
+  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'x:'), ['x:y']);
+  t.deepEqual(await inZsh('chatctl', 'member', 'add', String.raw`gen\ 2:\ 会議`, 'al'), ['albert', 'alice']);
+  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'nothing'), ['FILES']);
 });
 
 test('each shell gets a script with every command in it', async t => {

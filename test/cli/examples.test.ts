@@ -1,8 +1,9 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {bareCli, cliBesideChat, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, startProcess, type TestCli} from '../helpers/cli.ts';
 import {seededCli} from '../helpers/seeded.ts';
+import {until} from '../helpers/until.ts';
 
 /** The lines that `--help` shows, command by command. */
 async function examples(cli: TestCli): Promise<string[]> {
@@ -28,7 +29,7 @@ function words(line: string): string[] {
   );
 }
 
-/** They start a server, or need one, or another database. */
+/** They start a server, or need one, and have tests below; or another database. */
 const withServer = /^(import grandchat|dev|serve|listen|smoke|doctor|trace|verify|outbox)\b/;
 
 test('every example in the help of a command for the database works', async t => {
@@ -60,5 +61,32 @@ curl -s -X POST -H "Authorization: Bearer ${chat.token('alice')}" -H 'Content-Ty
   for (const line of lines) {
     const {code, stderr} = await cli(words(line));
     t.is(code, 0, `chatctl ${line}: ${stderr}`);
+  }
+});
+
+test('every example of doctor, trace, verify and outbox works beside a server', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  cli.env['CENTRIFUGO_API_KEY'] = 'of-the-examples';
+  await startProcess(t, cli, ['dev', '--json', '--users', 'alice,bob']).line('"ready"');
+  await cli(['message', 'post', 'general', 'first', '--as', 'alice']);
+  const waiting = async () => (await cli(['outbox', 'list', '-o', 'id'])).stdout;
+  await until(async () => (await waiting()) === '', 'the message to be delivered');
+  const lines = (await examples(cli)).filter(line => /^(doctor|trace|verify|outbox)\b/.test(line));
+  t.true(lines.length >= 8, lines.join('\n'));
+  for (const line of lines) {
+    const {code, stdout, stderr} = await cli(words(line));
+    t.is(code, 0, `chatctl ${line}: ${stdout}${stderr}`);
+  }
+});
+
+test('every example of dev and serve starts a server, which ends when it is asked to', async t => {
+  const lines = (await examples(await bareCli(t, 'sqlite'))).filter(line => /^(dev|serve)\b/.test(line));
+  t.true(lines.length >= 3, lines.join('\n'));
+  for (const line of lines) {
+    const running = startProcess(t, await bareCli(t, 'sqlite'), words(line));
+    await running.line('http');
+    running.child.kill('SIGTERM');
+    const {code, stderr} = await running.ended;
+    t.is(code, 143, `chatctl ${line}: ${stderr}`);
   }
 });

@@ -178,6 +178,64 @@ withPostgres('a takeover that goes on still knows what was left out before it wa
   t.is(resumed.at('equal'), true);
 });
 
+for (const database of databases) {
+  withPostgres(
+    `${database}: what a takeover leaves out is noted batch by batch, and told whole when it goes on`,
+    async t => {
+      const url = await withOddUsers(t, 3_500);
+      const cli = await testCli(t, database);
+      const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+      const old = await openGrandChat(url);
+      t.teardown(async () => {
+        await chat.close();
+        await old.close();
+      });
+      let batches = 0;
+      const onRows = () => {
+        if (++batches === 4) throw new Error('killed');
+      };
+      const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
+      await t.throwsAsync(killed, {message: 'killed'});
+      const noted = async () => (await chat.db.sql('import_refused').orderBy('position')) as {refused: string}[];
+      const before = await noted();
+      t.deepEqual(
+        before.map(row => (JSON.parse(row.refused) as unknown[]).length),
+        [1_000, 1_000, 1_000],
+      );
+      const [place] = (await chat.db.sql('imports')) as {state: string}[];
+      t.is(place?.state, '{}', 'nothing that grows is written anew with each batch');
+      const resumed = await cli(['import', 'grandchat', url, '--yes', '--json']);
+      t.is(resumed.code, 7, resumed.stderr);
+      t.is(resumed.at('refused_count'), 3_500);
+      t.is(resumed.at('equal'), true, 'their members and messages are in, and bring them in under their ids');
+      t.deepEqual(await noted(), [], 'the end takes the notes away');
+    },
+  );
+}
+
+withPostgres('a database whose ids leave none to go on from is refused before the first row', async t => {
+  const url = await grandChat(t, 10);
+  const client = new pg.Client({connectionString: url});
+  await client.connect();
+  await client.query('update chat_message set id = 4503599627370497 where id = 30');
+  await client.end();
+  const cli = await testCli(t, 'sqlite');
+  const refused = await cli(['import', 'grandchat', url, '--yes', '--json']);
+  t.is(refused.code, 2, refused.stderr);
+  t.regex(refused.stderr, /ids of messages go up to 4503599627370497/);
+  t.is(await usersIn(cli), 0);
+});
+
+/** A database of users of whom none can be here. */
+async function withOddUsers(t: ExecutionContext, size: number): Promise<string> {
+  const url = await grandChat(t, size);
+  const client = new pg.Client({connectionString: url});
+  await client.connect();
+  await client.query(String.raw`update auth_user set username = E'bell \x07 ' || id`);
+  await client.end();
+  return url;
+}
+
 async function usersIn(cli: TestCli): Promise<number> {
   return ((await cli(['user', 'list', '--limit', '10', '-o', 'id'])).stdout.match(/\n/g) ?? []).length;
 }

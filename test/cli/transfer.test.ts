@@ -150,7 +150,7 @@ for (const database of databases) {
         .split('\n')
         .slice(1)
         .join('\n')
-        .replaceAll(/"joined_at":"[^"]*"/g, '');
+        .replaceAll(/"(joined_at|head_sha256)":"[^"]*"/g, '');
     t.is(await lines(one), await lines(same));
     t.not(await lines(one), await lines(other));
     t.is((await one(['seed'])).code, 4);
@@ -199,6 +199,72 @@ test('a damaged export is refused before anything is written, and lines that can
   t.is((await to(['user', 'list'])).stdout, '');
   t.is((await to(['import', 'absent', '--yes'])).code, 3);
 });
+
+/** An export whose first line says this of its ids, without the hash that would tell of the change or with it. */
+function withHighest(text: string, highest: object, proven = false): string {
+  const [head = '', ...rest] = text.trim().split('\n');
+  const changed = JSON.stringify({...(JSON.parse(head) as object), highest});
+  const end = JSON.parse(rest.pop() ?? '') as object;
+  return `${[changed, ...rest, JSON.stringify({...end, ...(!proven && {head_sha256: undefined})})].join('\n')}\n`;
+}
+
+test('numbers that an import would go on from are refused where they cannot be, before anything is written', async t => {
+  const from = await testCli(t, 'sqlite');
+  await lively(from);
+  await from(['export', 'backup.ndjson']);
+  const text = readFileSync(join(from.cwd, 'backup.ndjson'), 'utf8');
+  const to = await testCli(t, 'sqlite');
+  const refused = async (title: string, content: string, why: RegExp) => {
+    writeFileSync(join(to.cwd, 'changed.ndjson'), content);
+    const {code, stderr} = await to(['import', 'changed.ndjson', '--yes']);
+    t.is(code, 4, title);
+    t.regex(stderr, why, title);
+    t.is((await to(['import', 'changed.ndjson', '--validate-only'])).code, 4, title);
+  };
+  await refused('negative', withHighest(text, {rooms: -1, messages: 50}), /damaged: of its first line, highest\.rooms/);
+  await refused('absent', withHighest(text, {rooms: 5}), /damaged: of its first line, highest\.messages/);
+  await refused('a fraction', withHighest(text, {rooms: 5.5, messages: 50}), /highest\.rooms/);
+  const most = {rooms: 5, messages: Number.MAX_SAFE_INTEGER};
+  await refused('leaves no numbers', withHighest(text, most), /highest\.messages cannot be: .*4503599627370496/);
+  const less = withHighest(text, {rooms: 5, messages: 7});
+  await refused('too small', less, /its first line says that ids of messages go up to 7, and it has 42/);
+  const more = withHighest(text, {rooms: 500, messages: 5_000}, true);
+  await refused('changed', more, /its first line is not the one that was written/);
+  t.is((await to(['user', 'list'])).stdout, '');
+
+  const {stdout: id} = await to(['room', 'create', 'first', '-o', 'id']);
+  t.is(id, '1\n', 'no number was lost');
+});
+
+for (const database of databases) {
+  test(`${database}: a line whose numbers leave none to go on from is refused alone, and ids stay exact`, async t => {
+    const to = await testCli(t, database);
+    const rejects = [
+      {
+        type: 'chatctl_export',
+        version: 1,
+        exported_at: '',
+        database: '',
+        kinds: ['rooms'],
+        highest: {rooms: 9, messages: 9},
+        rejects: true,
+      },
+      ...[{id: Number.MAX_SAFE_INTEGER}, {id: 7, version: Number.MAX_SAFE_INTEGER}, {id: 8}].map(roomLine),
+    ];
+    writeFileSync(join(to.cwd, 'bad.ndjson'), rejects.map(each => `${JSON.stringify(each)}\n`).join(''));
+    const loaded = await to(['import', 'bad.ndjson', '--yes', '--json']);
+    t.is(loaded.code, 7, loaded.stderr);
+    t.is(loaded.at('added'), 1);
+    t.regex(loaded.stderr, /id must be at most 4503599627370496/);
+    t.is((await to(['room', 'create', 'next', '-o', 'id'])).stdout, '10\n');
+  });
+}
+
+function roomLine(fields: object): object {
+  const times = {created_at: '2026-01-01T00:00:00.000Z', bumped_at: '2026-01-01T00:00:00.000Z', archived_at: null};
+  const numbers = {version: 0, last_seq: 0, last_message_id: null};
+  return {type: 'room', key: null, name: 'numbered', visibility: 'public', ...numbers, ...times, ...fields};
+}
 
 test('what an import refused is mended in the file of the rejects, and imported as it is', async t => {
   const from = await testCli(t, 'sqlite');

@@ -65,11 +65,26 @@ test('sqlite: no hot statement reads a whole table', async t => {
   t.true(statements.size > 20, `${statements.size} statements`);
   for (const statement of statements) {
     if (!/^(select|insert|update|delete)/i.test(statement) || readInOrder.test(statement)) continue;
-    const plan = await rows<{detail: string}>(db, `explain query plan ${statement}`);
+    const plan = await rows<Step>(db, `explain query plan ${statement}`);
     const scans = plan.filter(({detail}) => /^SCAN (users|rooms|members|messages|outbox|r|m|u|mine)\b/.test(detail));
     t.deepEqual(scans, [], statement);
+    t.false(readsListAgain(plan), `${statement}\n${JSON.stringify(plan)}`);
   }
 });
+
+interface Step {
+  parent: number;
+  detail: string;
+}
+
+/** A list that was given is read anew for each row of a table: steps of one parent are loops, each inside the one before. */
+function readsListAgain(plan: readonly Step[]): boolean {
+  const isList = ({detail}: Step) => /^SCAN json_each\b/.test(detail);
+  return plan.some(
+    (step, at) =>
+      isList(step) && plan.slice(0, at).some(outer => outer.parent === step.parent && outer.detail.startsWith('S')),
+  );
+}
 
 /** Tells every statement of the one connection of this Knex, with its values in it. */
 async function traced(knex: Db['sql'], tell: (statement: string) => void): Promise<void> {

@@ -104,11 +104,13 @@ ${flagCases(nodes).replaceAll(' words=', ' words_found=').replaceAll('$words"', 
   if [[ -n $words_found ]]; then
     found=(\${=words_found})
   else
-    found=("\${(@f)$(\${words[1]} __complete "\${(@Q)words[2,CURRENT-1]}" "$cur" 2>/dev/null)}")
+    found=("\${(@f)$(\${words[1]} __complete "\${(@Q)words[2,CURRENT-1]}" "\${(Q)cur}" 2>/dev/null)}")
   fi
-  if [[ -n "\${found[1]}" ]]; then compadd -- "\${found[@]}"; else _files; fi
+  # Names are found whatever their case.
+  if [[ -n "\${found[1]}" ]]; then compadd -M 'm:{[:lower:][:upper:]}={[:upper:][:lower:]}' -- "\${found[@]}"; else _files; fi
 }
-compdef _chatctl chatctl
+# From a folder of fpath this file is the function itself; read by source it tells zsh of it.
+if [[ "\${funcstack[1]}" == _chatctl ]]; then _chatctl "$@"; else compdef _chatctl chatctl; fi
 `;
 }
 
@@ -123,16 +125,23 @@ function fish(nodes: readonly Node[]): string {
     );
     const own = node.flags.map(
       ({name, takesValue, description}) =>
-        `complete -c chatctl -n ${inFish(when)} -l ${name.replace(/^--/, '')}${takesValue ? ' -r' : ''} -d ${inFish(description)}`,
+        `complete -c chatctl -n ${inFish(when)} -l ${name.replace(/^--/, '')}${takesValue ? " -x -a '(__chatctl_names)'" : ''} -d ${inFish(description)}`,
     );
     return [...children, ...own];
   });
   return `# Completion of chatctl for fish. To load it: chatctl completion fish | source
 function __chatctl_names
   set -l words (commandline -opc)
-  chatctl __complete $words[2..-1] (commandline -ct) 2>/dev/null
+  # The value of --flag=value is a word of its own there.
+  set -l begun (commandline -ct | string replace -r -- '^(--[^=]+)=' '$1\n' | string split '\n')
+  set -l found (chatctl __complete $words[2..-1] $begun 2>/dev/null)
+  if test (count $found) -gt 0
+    printf '%s\n' $found
+  else
+    __fish_complete_path $begun[-1]
+  end
 end
-complete -c chatctl -a '(__chatctl_names)'
+complete -c chatctl -f -a '(__chatctl_names)'
 ${lines.join('\n')}
 `;
 }

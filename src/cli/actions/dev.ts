@@ -5,6 +5,7 @@ import type {UserId} from '../../core/ids.ts';
 import {putMember} from '../../core/members.ts';
 import {createRoom} from '../../core/rooms.ts';
 import {planSeed, type Preset} from '../../core/seed.ts';
+import {findSeed} from '../../core/seed-place.ts';
 import {countAll} from '../../core/status.ts';
 import {provisionUser} from '../../core/users.ts';
 import {findRoomsByName, type Room} from '../../db/rooms.ts';
@@ -39,13 +40,10 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const signal = nextSignal(cli);
   const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
   try {
-    if (options.seed !== undefined) await seedOnce(cli, server, options.seed);
-    const {room, kept} = await ensureDemo(cli, server, users);
-    const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
-    if (kept) cli.note('Going on with the data of an earlier start.');
-    tellReady(cli, config, server, room, await tokensOf(config, users));
+    const seeded = options.seed === undefined || (await seedOnce(cli, server, options.seed, signal));
+    const forget = seeded ? await beReady(cli, config, server, users) : undefined;
     const ended = await signal;
-    forget();
+    forget?.();
     await server.close();
     // Ctrl-C is how one ends it, so that it is no failure.
     const code = ended === 'SIGTERM' ? exits.terminated : exits.ok;
@@ -58,11 +56,35 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   }
 }
 
-/** Demo data as `chatctl seed` makes it, at the first start only: the next one goes on with what there is. */
-async function seedOnce(cli: Cli, {chat}: RunningServer, preset: Preset): Promise<void> {
+/**
+ * Demo data as `chatctl seed` makes it, at the first start only: the next one goes on with what there is, also with a seed
+ * that was interrupted. Answers whether all of it is there.
+ */
+async function seedOnce(
+  cli: Cli,
+  {chat}: RunningServer,
+  preset: Preset,
+  signal: Promise<NodeJS.Signals>,
+): Promise<boolean> {
+  const plan = planSeed(preset, {random: 1});
+  const {same} = await findSeed(chat, cli.actor, plan);
   const {users, rooms} = await countAll(chat, cli.actor);
-  if (users + rooms > 0) return cli.note('There is data already; nothing was seeded.');
-  await loadSeed(cli, chat, planSeed(preset, {random: 1}));
+  if (users + rooms > 0 && !same) {
+    cli.note('There is data already; nothing was seeded.');
+    return true;
+  }
+  let asked = false;
+  void signal.then(() => (asked = true));
+  return (await loadSeed(cli, chat, plan, same, {asked: () => asked})).whole;
+}
+
+/** Makes the demo, and tells of it. Answers how to forget that it runs. */
+async function beReady(cli: Cli, config: Config, server: RunningServer, users: readonly UserId[]): Promise<() => void> {
+  const {room, kept} = await ensureDemo(cli, server, users);
+  const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
+  if (kept) cli.note('Going on with the data of an earlier start.');
+  tellReady(cli, config, server, room, await tokensOf(config, users));
+  return forget;
 }
 
 /** The demo users and their room, made where they are missing. */

@@ -75,6 +75,8 @@ function tell(cli: Cli, takeover: Takeover, seconds: number): void {
     messages,
     conflicts: conflicts.slice(0, maxTold),
     refused: refused.slice(0, maxTold),
+    conflict_count: conflicts.length,
+    refused_count: refused.length,
     ...(written && {checksums: proof, equal}),
     ...(cli.globals.dryRun && {dry_run: true}),
     seconds,

@@ -8,7 +8,7 @@ export const presetNames = ['small', 'grandchat'];
 export function declareData(program: Command): void {
   declare(program, {
     usage: 'seed',
-    summary: 'Demo data: people, rooms and messages, the same for the same --random',
+    summary: 'Demo data: people, rooms and messages, the same for the same --random; goes on where it was interrupted',
     features: ['dry-run', 'confirm', 'fields', 'progress'],
     examples: ['seed --append --confirm chat.db', 'seed --users 50 --rooms 3 --messages 100 --dry-run --append'],
     exits: '4 the database is not empty',
