@@ -75,6 +75,8 @@ if (databases.includes('postgres')) {
         client_id: content,
       });
     t.is((await post('before')).status, 201);
+    // Of an event that is being deleted when the connection breaks nobody would know that it was delivered.
+    await until(() => server.relay.state().published === 2, 'the events of before');
 
     await proxy.down();
     for (let i = 0; i < 5; i++) {

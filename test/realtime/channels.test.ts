@@ -205,7 +205,7 @@ conformance(
   'a subscription of the server that runs out closes the connection',
   async (t, backend) => {
     const client = await connected(t, backend, '42');
-    await api(backend, 'subscribe', {user: '42', channel: 'plain:short', expire_at: now() + 2});
+    await api(backend, 'subscribe', {user: '42', channel: 'plain:short', expire_at: now() + 5});
     t.deepEqual(await client.next(), {push: {channel: 'plain:short', subscribe: {}}});
     t.deepEqual(await client.closed, {code: 3006, reason: 'subscription expired'});
   },
