@@ -18,6 +18,7 @@ import {
 } from '../db/erasure.ts';
 import {deleteMembers, findMember, listReceivers} from '../db/members.ts';
 import {findMessages, type Message} from '../db/messages.ts';
+import {countUnversioned} from '../db/meta.ts';
 import {findRoom, lockRoom, updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {lockUser, updateErased, type User} from '../db/users.ts';
@@ -106,6 +107,7 @@ function leaveTombstone(chat: Chat, actor: Actor, id: UserId, fate: MessageFate)
     await updateErased(tx, id, erasedName, chat.now());
     await endConnections(chat, tx, id);
     audit(chat, tx, actor, {action: 'user.erase', user: id, detail: {messages: fate}});
+    countUnversioned(tx);
   });
 }
 

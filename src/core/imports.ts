@@ -24,6 +24,7 @@ import {
 } from '../db/imports.ts';
 import {insertMemberRows, insertUsers, updateMemberCounts} from '../db/load.ts';
 import {countMembers} from '../db/members.ts';
+import {countUnversioned} from '../db/meta.ts';
 import {addPlanned} from '../db/rehearsal.ts';
 import {updateRoomTo, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
@@ -96,6 +97,7 @@ export async function importMembers(chat: Chat, actor: Actor, batch: MemberBatch
     await makeUsers(chat, tx, wanted);
     await admitAll(chat, tx, room, wanted, batch.event);
     await moveImport(chat, tx, actor, {kind: 'members', before: batch.before, room: room.id}, batch.after(outcome));
+    countUnversioned(tx);
     return outcome;
   });
 }

@@ -15,6 +15,7 @@ import {
   type ImportedRoom,
 } from '../db/imports.ts';
 import type {RoomRecord} from '../db/load.ts';
+import {countUnversioned} from '../db/meta.ts';
 import {addPlanned} from '../db/rehearsal.ts';
 import {findBareRooms, lockRoom, lockRooms, updateRoomTo, type Room} from '../db/rooms.ts';
 import {raiseLastId} from '../db/sequences.ts';
@@ -89,6 +90,7 @@ export async function loadBatch(
     const at = after(plan.outcome);
     await moveImport(chat, tx, actor, {kind: load.kind, before}, at);
     await insertImportRooms(tx, at.id, touched);
+    countUnversioned(tx);
     tx.afterCommit(() => {
       for (const each of touched) if (!load.rooms.has(each.roomId)) load.rooms.set(each.roomId, each);
     });

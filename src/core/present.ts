@@ -30,11 +30,12 @@ export interface RoomJson {
   created_at: Timestamp;
   archived_at: Timestamp | null;
 }
-export interface OwnRoomJson extends RoomJson {
+export interface ReadingJson {
   role: Role;
   last_read_seq: number;
   unread_count: number;
 }
+export interface OwnRoomJson extends RoomJson, ReadingJson {}
 export interface RoomSearchJson {
   id: RoomId;
   name: string;
@@ -81,11 +82,12 @@ export function presentRoom(room: Room): RoomJson {
 }
 
 export function presentOwnRoom(room: OwnRoom): OwnRoomJson {
-  return Object.assign(presentRoom(room), {
-    role: room.role,
-    last_read_seq: room.lastReadSeq,
-    unread_count: room.lastSeq - room.lastReadSeq,
-  });
+  return Object.assign(presentRoom(room), presentReading(room));
+}
+
+/** What a member's view of a room has behind the room itself. */
+export function presentReading(own: Pick<OwnRoom, 'role' | 'lastReadSeq' | 'lastSeq'>): ReadingJson {
+  return {role: own.role, last_read_seq: own.lastReadSeq, unread_count: own.lastSeq - own.lastReadSeq};
 }
 
 export function presentFoundRoom(room: FoundRoom): RoomSearchJson {

@@ -1,9 +1,8 @@
 import {
   countFoundRooms,
   countRooms,
-  countRoomsOf,
   listRooms as listRows,
-  listRoomsOf,
+  listRoomStatesOf,
   searchRooms as searchRows,
   type FoundRoom,
   type RoomFilter,
@@ -39,6 +38,7 @@ import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
 import {applyMembers, auditMembers, differenceTo} from './members.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 import {broadcast, roomDeleted, roomUpdated} from './publications.ts';
+import {ownRoomTexts} from './room-texts.ts';
 
 /** Makes a room; its members, if any are given, learn of it by one `members_changed`. Throws key_taken. */
 export async function createRoom(chat: Chat, actor: Actor, input: CreateRoom): Promise<Room> {
@@ -88,11 +88,12 @@ export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promi
   }
 }
 
-/** The caller's rooms, newest bump first. */
-export async function listOwnRooms(chat: Chat, actor: Actor, page: PageRequest): Promise<Page<OwnRoom>> {
+/** The caller's rooms, newest bump first, each as its JSON text. */
+export async function listOwnRooms(chat: Chat, actor: Actor, request: PageRequest): Promise<Page<string>> {
   const user = mustBeUser(actor, 'have rooms');
-  const found = await listRoomsOf(chat.db, user, offsetOf(page));
-  return numberedPage(page, found, await countRoomsOf(chat.db, user, countLimit));
+  const {count, rooms} = await listRoomStatesOf(chat.db, user, offsetOf(request));
+  const page = numberedPage(request, rooms, Math.min(count, countLimit));
+  return {...page, items: await ownRoomTexts(chat, user, page.items)};
 }
 
 export async function listRooms(

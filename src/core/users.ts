@@ -9,6 +9,8 @@ import {
   upsertUser as upsertRow,
   type User,
 } from '../db/users.ts';
+import {insertUsers} from '../db/load.ts';
+import {countUnversioned} from '../db/meta.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
 import {audit} from './audit.ts';
@@ -24,10 +26,16 @@ export async function provisionUser(chat: Chat, id: UserId, username: string | u
   const known = await lookUp(chat)(id);
   if (known) return mustBeActive(known);
   return inTransaction(chat.db, async tx => {
-    const raced = await findUser(tx, id);
-    const user = raced ?? (await upsertRow(tx, id, username ?? id.slice(0, 150), chat.now(), false));
-    if (!user) throw erased(id);
-    return mustBeActive(user);
+    const row = {
+      id,
+      username: username ?? id.slice(0, 150),
+      createdAt: chat.now(),
+      deactivatedAt: null,
+      erasedAt: null,
+    };
+    // Whoever came first has given the name.
+    await insertUsers(tx, [row], false);
+    return mustBeActive(await mustFind(tx, id));
   });
 }
 
@@ -60,12 +68,15 @@ export async function upsertUser(
 ): Promise<{user: User; created: boolean}> {
   mustBeManager(actor, 'manage users');
   return inTransaction(chat.db, async tx => {
-    const known = await findUser(tx, id);
-    const user = await upsertRow(tx, id, username, chat.now(), true);
+    const now = chat.now();
+    const known = await lockUser(tx, id);
+    const user = await upsertRow(tx, id, username, now);
     if (!user) throw erased(id);
     const created = known === undefined;
     const detail = {created, reactivated: Boolean(known?.deactivatedAt)};
     audit(chat, tx, actor, {action: 'user.upsert', user: id, detail});
+    // A row that was not here and is older than this was made by somebody else a moment ago.
+    if (known ? known.username !== username : user.createdAt !== now) countUnversioned(tx);
     return {user, created};
   });
 }

@@ -17,6 +17,8 @@ export interface Dialect {
   rowLocks: boolean;
   /** As what a list is given to a statement, which is prepared by its text. */
   lists: 'arrays' | 'json';
+  /** The aggregate that makes a JSON list of a column. */
+  jsonList: 'json_group_array' | 'json_agg';
   /** Ids can be had before their rows are written. */
   sequences: boolean;
   /** Behind a column: it is compared by its bytes, and `lower` folds the letters of ASCII only. */
@@ -49,8 +51,22 @@ export type DatabaseTarget =
   {dialect: 'sqlite'; path: string; label: string} | {dialect: 'postgres'; url: string; label: string};
 
 const dialects: Record<Dialect['name'], Dialect> = {
-  sqlite: {name: 'sqlite', rowLocks: false, lists: 'json', sequences: false, byBytes: ''},
-  postgres: {name: 'postgres', rowLocks: true, lists: 'arrays', sequences: true, byBytes: ' collate "C"'},
+  sqlite: {
+    name: 'sqlite',
+    rowLocks: false,
+    lists: 'json',
+    jsonList: 'json_group_array',
+    sequences: false,
+    byBytes: '',
+  },
+  postgres: {
+    name: 'postgres',
+    rowLocks: true,
+    lists: 'arrays',
+    jsonList: 'json_agg',
+    sequences: true,
+    byBytes: ' collate "C"',
+  },
 };
 
 /** Understands `sqlite:path`, `sqlite:///absolute`, `file:path` and `postgres://…`. Throws config_invalid. */

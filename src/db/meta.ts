@@ -1,12 +1,29 @@
 import type {Db, Queryable} from './connect.ts';
 import {rows} from './rows.ts';
-import {inTransaction} from './transaction.ts';
+import {inTransaction, type Tx} from './transaction.ts';
 
 /** The random id of this database; it keeps the idempotency keys of two databases at one broker apart. */
 export async function getDatabaseId(q: Queryable): Promise<string> {
   const [row] = await rows<{value: string}>(q, `select value from meta where key = 'database_id'`);
   if (!row) throw new Error('the database has no database_id; run chatctl migrate up');
   return row.value;
+}
+
+/** How often `countUnversioned` was called; for statements that read rooms. */
+export const unversionedChanges = `(select value from meta where key = 'unversioned_changes')`;
+
+/**
+ * Tells all who keep what rooms look like that some do so differently without a new version: an author has another name, an
+ * import goes on. The last write of its transaction, because others may be waiting to say the same.
+ */
+export function countUnversioned(tx: Tx): void {
+  tx.last(
+    rows(
+      tx,
+      `insert into meta (key, value) values ('unversioned_changes', '1')
+       on conflict (key) do update set value = cast(cast(meta.value as bigint) + 1 as text)`,
+    ),
+  );
 }
 
 /** Writes and takes it back: a file that can only be read is found out before somebody posts. */

@@ -1,5 +1,6 @@
 // How many rows a rehearsed transaction wrote, table by table: asked of the database itself, so that every write tells
-// the same way. PostgreSQL keeps such counts for each transaction; on SQLite temporary triggers keep them.
+// the same way. PostgreSQL keeps such counts for each transaction; on SQLite temporary triggers keep them. What `meta` holds
+// is nobody's data and is not told.
 import type {Queryable} from './connect.ts';
 import {rows} from './rows.ts';
 
@@ -24,7 +25,7 @@ async function countInPostgres(q: Queryable): Promise<() => Promise<Rehearsed>> 
     rows<CountRow>(
       q,
       `select relname as name, n_tup_ins as inserted, n_tup_upd as updated, n_tup_del as deleted
-       from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0`,
+       from pg_stat_xact_user_tables where relname <> 'meta' and n_tup_ins + n_tup_upd + n_tup_del > 0`,
     );
   // The connection may hold counts of transactions before, which were not handed on yet.
   const before = await read();
@@ -36,7 +37,7 @@ async function countInSqlite(q: Queryable): Promise<() => Promise<Rehearsed>> {
   await rows(q, 'delete from temp.writes');
   const tables = await rows<{name: string}>(
     q,
-    `select name from main.sqlite_master where type = 'table' and name not like 'sqlite_%'`,
+    `select name from main.sqlite_master where type = 'table' and name not like 'sqlite_%' and name <> 'meta'`,
   );
   for (const {name} of tables) {
     for (const op of ['insert', 'update', 'delete']) {

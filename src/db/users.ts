@@ -56,18 +56,12 @@ export async function insertMissingUsers(tx: Tx, ids: readonly UserId[], now: Ti
   return made.map(row => row.id);
 }
 
-/** Makes the row or gives it this name; a deactivated user stays so unless `reactivate`. Undefined for an erased one. */
-export async function upsertUser(
-  tx: Tx,
-  id: UserId,
-  username: string,
-  now: Timestamp,
-  reactivate: boolean,
-): Promise<User | undefined> {
+/** Makes the row or gives it this name, active again. Undefined for an erased user. */
+export async function upsertUser(tx: Tx, id: UserId, username: string, now: Timestamp): Promise<User | undefined> {
   const [row] = await rows<UserRow>(
     tx,
     `insert into users (id, username, created_at) values (?, ?, ?)
-     on conflict (id) do update set username = excluded.username${reactivate ? ', deactivated_at = null' : ''}
+     on conflict (id) do update set username = excluded.username, deactivated_at = null
        where users.erased_at is null
      returning ${columns}`,
     [id, username, now],

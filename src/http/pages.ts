@@ -21,6 +21,12 @@ export function presentPage<T>(
   };
 }
 
+/** The same page as text, of items that are JSON texts already. */
+export function pageText(base: string, path: string, query: object, page: Page<string>): string {
+  const empty = JSON.stringify(presentPage(base, path, query, {...page, items: []}, nothing => nothing));
+  return `${empty.slice(0, -']}'.length)}${page.items.join(',')}]}`;
+}
+
 const cursors = new Set(['page', 'before', 'after', 'around']);
 
 function link(base: string, path: string, query: object, position: Record<string, string>): string {

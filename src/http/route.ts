@@ -47,7 +47,8 @@ export interface Route extends Described {
 
 export interface Reply {
   status: number;
-  body?: object;
+  /** A string is JSON already. */
+  body?: object | string;
   headers?: Record<string, string>;
 }
 

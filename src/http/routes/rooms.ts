@@ -5,7 +5,7 @@ import {presentFoundRoom, presentOwnRoom, presentRoom} from '../../core/present.
 import * as rooms from '../../core/rooms.ts';
 import type {OwnRoom, Room} from '../../db/rooms.ts';
 import {bulkBodyLimit} from '../body.ts';
-import {Flag, pageQuery, presentPage} from '../pages.ts';
+import {Flag, pageQuery, pageText, presentPage} from '../pages.ts';
 import {route, type Route} from '../route.ts';
 import * as schemas from '../schemas.ts';
 
@@ -38,7 +38,7 @@ export const roomRoutes: Route[] = [
         throw new ChatError('invalid_input', 'q and archived go with all=true; search rooms at /api/search/.');
       }
       const page = await rooms.listOwnRooms(chat, actor, query);
-      return {status: 200, body: presentPage(base, '/api/rooms/', query, page, presentOwnRoom)};
+      return {status: 200, body: pageText(base, '/api/rooms/', query, page)};
     },
   }),
   route({
