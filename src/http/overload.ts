@@ -2,15 +2,13 @@
 // answered in good time. The signal is how many requests are under way; while a turn of the event loop takes long, fewer
 // are let in, because what waits then waits where it cannot be counted. One caller has half of the places at most.
 //
-// What was let in is worked on by turns (turns.ts), reads and changes each by their own: reads wait for the database
-// one by one, and changes that come together are written together.
+// What was let in is worked on by turns: where many callers ask at once, one who sends more than a few requests waits for
+// its own answers, and the others do not wait for all that it sent before them.
 //
 // A request whose body is still to come has no place meanwhile: it costs a connection and no work, and a few clients that
 // send theirs byte by byte would shut everybody out. It counts as its caller's all the same.
 import {ChatError} from '../core/errors.ts';
-import {countCallers} from './callers.ts';
-import type {Middleware} from './context.ts';
-import {createTurns, type Turn, type TurnLimits} from './turns.ts';
+import type {Context, Middleware} from './context.ts';
 
 /** What is asked for by those who decide whether this process is to live. */
 const vital = new Set(['/healthz', '/healthz/', '/readyz', '/readyz/', '/metrics', '/metrics/']);
@@ -19,95 +17,118 @@ const strainedShare = 1 / 8;
 /** How much the newest turn counts in the mean. */
 const newest = 0.2;
 
-/** What nobody reads any more: the status is for log and metrics only, and the one that proxies give it. */
-const clientGone = 499;
+/** Requests worked on at once, shared among the callers there are; each has two of them at least. */
+const atOnce = 64;
 
-const patience = {othersAskMs: 1_000, longMs: 250, waitMs: 5_000};
-
-/** As many changes as one transaction may well hold, and more reads than there are connections to read by. */
-const usualTurns = {
-  reads: {atOnce: 16, ofBusyCallers: 2, ...patience},
-  changes: {atOnce: 64, ofBusyCallers: 8, ...patience},
-};
-
-export function shedLoad(
-  maxInFlight: number,
-  limits: Record<'reads' | 'changes', TurnLimits> = usualTurns,
-): Middleware {
-  const callers = countCallers();
-  const reads = createTurns(limits.reads);
-  const changes = createTurns(limits.changes);
-  const strain = measureStrain();
+export function shedLoad(maxInFlight: number): Middleware {
+  const held = new Map<string, number>();
+  const turns = turnsByCaller();
   let inFlight = 0;
+  let turnMs = 0;
+  let measuring = false;
 
-  function places(): number {
-    return strain.turnMs() > slowTurnMs ? Math.ceil(maxInFlight * strainedShare) : maxInFlight;
+  function measureTurn(): void {
+    if (measuring) return;
+    measuring = true;
+    const started = performance.now();
+    setImmediate(() => {
+      measuring = false;
+      turnMs += newest * (performance.now() - started - turnMs);
+    });
   }
 
-  /** Throws overloaded when there is no place. */
-  function takePlace(): () => void {
-    if (inFlight >= places()) throw overloaded();
-    inFlight += 1;
-    let taken = true;
-    return () => {
-      if (taken) inFlight -= 1;
-      taken = false;
+  function places(): number {
+    return turnMs > slowTurnMs ? Math.ceil(maxInFlight * strainedShare) : maxInFlight;
+  }
+
+  /** Throws overloaded when there is none. */
+  function takePlace(): {take(): void; leave(): void} {
+    let taken = false;
+    const place = {
+      take() {
+        if (inFlight >= places()) throw overloaded();
+        inFlight += 1;
+        taken = true;
+      },
+      leave() {
+        if (taken) inFlight -= 1;
+        taken = false;
+      },
     };
+    place.take();
+    return place;
   }
 
   return async function shedOverload(ctx, next) {
     if (vital.has(ctx.path)) return next();
-    strain.measure();
-    const turns = ctx.method === 'GET' ? reads : changes;
-    const visit = callers.enter(ctx);
-    let leavePlace: (() => void) | undefined;
-    let turn: Turn | undefined;
-    let hungUp = false;
-    const begin = async () => {
-      turn = await turns.begin(visit.caller(), ctx.res);
-      hungUp = turn === undefined;
-      if (hungUp) throw new Error('the client has hung up');
-    };
+    measureTurn();
+    const caller = callerOf(ctx);
+    const own = held.get(caller) ?? 0;
+    if (own >= Math.ceil(places() / 2)) throw overloaded();
+    const place = takePlace();
+    held.set(caller, own + 1);
+    const turn = turns(caller);
     ctx.state.withoutPlace = async wait => {
-      leavePlace?.();
-      turn?.end();
+      place.leave();
+      turn.end();
       const result = await wait();
-      leavePlace = takePlace();
-      await begin();
+      place.take();
+      await turn.begin();
       return result;
     };
     try {
-      if (callers.count(visit.caller()) > Math.ceil(places() / 2)) throw overloaded();
-      leavePlace = takePlace();
-      await begin();
+      await turn.begin();
       await next();
-    } catch (error) {
-      if (!hungUp) throw error;
-      ctx.status = clientGone;
     } finally {
-      turn?.end();
-      leavePlace?.();
-      visit.leave();
+      turn.end();
+      place.leave();
+      const left = (held.get(caller) ?? 1) - 1;
+      if (left > 0) held.set(caller, left);
+      else held.delete(caller);
     }
   };
 }
 
-/** How long a turn of the event loop takes, in the mean of those in which something was asked. */
-function measureStrain() {
-  let turnMs = 0;
-  let measuring = false;
-  return {
-    turnMs: () => turnMs,
-    measure() {
-      if (measuring) return;
-      measuring = true;
-      const started = performance.now();
-      setImmediate(() => {
-        measuring = false;
-        turnMs += newest * (performance.now() - started - turnMs);
-      });
-    },
+/** Has the requests of a caller wait for each other, in order, where it sends more than its share. */
+function turnsByCaller() {
+  const callers = new Map<string, {working: number; waiting: (() => void)[]}>();
+
+  async function begin(caller: string): Promise<void> {
+    const own = callers.get(caller) ?? {working: 0, waiting: []};
+    callers.set(caller, own);
+    if (own.working < Math.max(2, Math.floor(atOnce / callers.size))) own.working += 1;
+    else await new Promise<void>(resolve => own.waiting.push(resolve));
+  }
+
+  /** The next of the same caller takes over. */
+  function end(caller: string): void {
+    const own = callers.get(caller);
+    if (!own) return;
+    const next = own.waiting.shift();
+    if (next) return next();
+    own.working -= 1;
+    if (own.working === 0) callers.delete(caller);
+  }
+
+  return (caller: string) => {
+    let working = false;
+    return {
+      async begin() {
+        await begin(caller);
+        working = true;
+      },
+      end() {
+        if (working) end(caller);
+        working = false;
+      },
+    };
   };
+}
+
+/** The token as it came, which is not verified yet. Who sends many that are none is answered before they pile up. */
+function callerOf(ctx: Context): string {
+  // The scheme can be written in many ways, and the token in one.
+  return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;
 }
 
 function overloaded(): ChatError {
