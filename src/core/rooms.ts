@@ -91,8 +91,8 @@ export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promi
 /** The caller's rooms, newest bump first, each as its JSON text. */
 export async function listOwnRooms(chat: Chat, actor: Actor, request: PageRequest): Promise<Page<string>> {
   const user = mustBeUser(actor, 'have rooms');
-  const {count, rooms} = await listRoomStatesOf(chat.db, user, offsetOf(request));
-  const page = numberedPage(request, rooms, Math.min(count, countLimit));
+  const {count, rooms} = await listRoomStatesOf(chat.db, user, offsetOf(request), countLimit);
+  const page = numberedPage(request, rooms, count);
   return {...page, items: await ownRoomTexts(chat, user, page.items)};
 }
 

@@ -23,23 +23,24 @@ const ownRooms = `from members mine join rooms r on r.id = mine.room_id
   where mine.user_id = ? and r.deleted_at is null`;
 
 /**
- * The states of the user's rooms, newest bump first, and how many rooms there are in all. Each column comes as one text of
+ * The states of the user's rooms, newest bump first, and how many rooms there are, counted so far at most. Each column comes as one text of
  * JSON: a driver that makes a hundred objects takes longer than the database does over all of this.
  */
 export async function listRoomStatesOf(
   q: Queryable,
   user: UserId,
   page: {limit: number; offset: number},
+  countAtMost: number,
 ): Promise<{count: number; rooms: OwnRoomState[]}> {
   const list = (column: string) => `cast(${q.dialect.jsonList}(${column}) as text)`;
   const [row] = await rows<StatesRow>(
     q,
-    `select (select count(*) ${ownRooms}) as n, ${unversionedChanges} as unversioned, ${list('id')} as ids,
+    `select (select count(*) from (select 1 ${ownRooms} limit ?) as counted) as n, ${unversionedChanges} as unversioned, ${list('id')} as ids,
        ${list('version')} as versions, ${list('role')} as roles, ${list('last_read_seq')} as markers
      from (
        select r.id, r.version, mine.role, mine.last_read_seq ${ownRooms}
        order by r.bumped_at desc, r.id desc limit ? offset ?) as page`,
-    [user, user, page.limit, page.offset],
+    [user, countAtMost, user, page.limit, page.offset],
   );
   if (!row) throw new Error('an aggregate without a row');
   return {count: row.n, rooms: statesOf(row)};

@@ -47,7 +47,7 @@ export interface Route extends Described {
 
 export interface Reply {
   status: number;
-  /** A string is JSON already. */
+  /** A text or a stream needs a Content-Type among the headers. */
   body?: object | string;
   headers?: Record<string, string>;
 }

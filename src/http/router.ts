@@ -35,9 +35,7 @@ async function answer(route: Route, ctx: Context, options: HttpOptions, params: 
   const {status, body, headers} = await route.run(ctx, options, actor, params);
   ctx.status = status;
   ctx.set(headers ?? {});
-  if (!body) return;
-  ctx.type = 'json';
-  ctx.body = body;
+  if (body) ctx.body = body;
 }
 
 async function known(ctx: Context, options: HttpOptions): Promise<Actor> {

@@ -38,7 +38,11 @@ export const roomRoutes: Route[] = [
         throw new ChatError('invalid_input', 'q and archived go with all=true; search rooms at /api/search/.');
       }
       const page = await rooms.listOwnRooms(chat, actor, query);
-      return {status: 200, body: pageText(base, '/api/rooms/', query, page)};
+      return {
+        status: 200,
+        body: pageText(base, '/api/rooms/', query, page),
+        headers: {'Content-Type': 'application/json; charset=utf-8'},
+      };
     },
   }),
   route({
