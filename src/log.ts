@@ -31,3 +31,15 @@ function readable(target: NodeJS.WritableStream): Writable {
     },
   });
 }
+
+const minuteMs = 60_000;
+
+/** Says it at once, and then not again for a minute, however often it happens. */
+export function onceAMinute(say: () => void): () => void {
+  let said = -Infinity;
+  return () => {
+    if (performance.now() - said < minuteMs) return;
+    said = performance.now();
+    say();
+  };
+}

@@ -22,7 +22,7 @@ import {httpApp} from './http/koa.ts';
 import {createLimits} from './http/limits.ts';
 import {httpServer, serverLimits} from './http/server.ts';
 import {listen, onFreePort} from './listen.ts';
-import type {Logger} from './log.ts';
+import {onceAMinute, type Logger} from './log.ts';
 import {createMetrics} from './metrics.ts';
 import {openChat, type OpenChat} from './open.ts';
 import {startEndpoint} from './realtime/endpoint.ts';
@@ -184,7 +184,9 @@ async function openBroker(config: Config, options: ServeOptions, tokenSecret: st
       connectionLimit: config.REALTIME_MAX_CONNECTIONS,
       userConnectionLimit: config.REALTIME_MAX_USER_CONNECTIONS,
       log: (message, error) => options.log.error({err: error}, message),
-      warn: message => options.log.warn(message),
+      onFull: onceAMinute(() =>
+        options.log.warn({max_connections: config.REALTIME_MAX_CONNECTIONS}, 'too many real-time connections: refused'),
+      ),
     }),
   );
   const host = config.HOST === '0.0.0.0' || config.HOST === '127.0.0.1' ? 'localhost' : config.HOST;

@@ -5,7 +5,7 @@ import {createServer, STATUS_CODES, type IncomingMessage, type Server, type Serv
 import type {Duplex} from 'node:stream';
 import type Koa from 'koa';
 import {ChatError, type ErrorCode} from '../core/errors.ts';
-import type {Logger} from '../log.ts';
+import {onceAMinute, type Logger} from '../log.ts';
 import type {State} from './context.ts';
 import {problemText, problemType, statuses} from './errors.ts';
 
@@ -29,7 +29,6 @@ export const serverLimits: ServerLimits = {
   maxConnections: 10_000,
 };
 const maxHeaderSize = 16 * 1_024;
-const dropWarningMs = 60_000;
 
 /** The server, which does not listen yet. */
 export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = serverLimits): Server {
@@ -58,7 +57,11 @@ export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = 
     log.debug({code: error.code, reason: error.message}, 'request could not be read');
     refuse(socket, current.get(socket), refusalOf(error));
   });
-  server.on('drop', dropWarning(log, limits.maxConnections));
+  const {maxConnections} = limits;
+  server.on(
+    'drop',
+    onceAMinute(() => log.warn({max_connections: maxConnections}, 'too many connections: new ones are closed')),
+  );
   return server;
 }
 
@@ -97,14 +100,4 @@ function refusalText(error: ChatError): string {
     '',
     body,
   ].join('\r\n');
-}
-
-/** Says once a minute that connections are turned away. */
-function dropWarning(log: Logger, maxConnections: number): () => void {
-  let said = -Infinity;
-  return () => {
-    if (performance.now() - said < dropWarningMs) return;
-    said = performance.now();
-    log.warn({max_connections: maxConnections}, 'too many connections: new ones are closed');
-  };
 }

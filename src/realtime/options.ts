@@ -70,8 +70,8 @@ export interface EndpointOptions {
   now?: () => number;
   /** Told of what should never happen: a failure that is nobody's request. */
   log?: (message: string, error: unknown) => void;
-  /** Told of what an operator may want to change something for. */
-  warn?: (message: string) => void;
+  /** Told of every connection that is refused because there are as many as may be. */
+  onFull?: () => void;
 }
 
 type Optional =
@@ -110,7 +110,7 @@ export function withDefaults(options: EndpointOptions): Settings {
     messageSizeLimit: 65_536,
     now: Date.now,
     log: () => undefined,
-    warn: () => undefined,
+    onFull: () => undefined,
     ...options,
   };
 }

@@ -36,9 +36,6 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
   };
   const acceptor = new WebSocketServer(options);
   const {connectionLimit} = settings;
-  const warnOfLimit = onceAMinute(() =>
-    settings.warn(`There are ${connectionLimit} real-time connections, as many as may be; others are refused.`),
-  );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     const {path, query} = targetOf(request);
@@ -46,7 +43,7 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
       return refuse(socket, '404 Not Found', 'not served by the embedded endpoint, use Centrifugo\n');
     // Centrifugo counts those that have connected; here a socket counts from its first moment, as it costs as much.
     if (connectionLimit > 0 && sockets.size >= connectionLimit) {
-      warnOfLimit();
+      settings.onFull();
       return refuse(socket, '503 Service Unavailable', '');
     }
     if (!isAllowedOrigin(request.headers.origin, settings.allowedOrigins))
@@ -63,15 +60,6 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     });
   });
   return sockets;
-}
-
-function onceAMinute(tell: () => void): () => void {
-  let told = -Infinity;
-  return () => {
-    if (performance.now() - told < 60_000) return;
-    told = performance.now();
-    tell();
-  };
 }
 
 // Nobody reads this socket any more, so that it would stay for as long as its peer likes.
