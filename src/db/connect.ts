@@ -17,6 +17,8 @@ export interface Dialect {
   rowLocks: boolean;
   /** As what a list is given to a statement, which is prepared by its text. */
   lists: 'arrays' | 'json';
+  /** Several writes can be one statement. */
+  writesTogether: boolean;
   /** The aggregate that makes a JSON list of a column. */
   jsonList: 'json_group_array' | 'json_agg';
   /** Ids can be had before their rows are written. */
@@ -55,6 +57,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     name: 'sqlite',
     rowLocks: false,
     lists: 'json',
+    writesTogether: false,
     jsonList: 'json_group_array',
     sequences: false,
     byBytes: '',
@@ -63,6 +66,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     name: 'postgres',
     rowLocks: true,
     lists: 'arrays',
+    writesTogether: true,
     jsonList: 'json_agg',
     sequences: true,
     byBytes: ' collate "C"',

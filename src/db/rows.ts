@@ -84,7 +84,7 @@ export interface Piece {
  * last of them.
  */
 export async function rowsBeside<Row>(q: Queryable, others: readonly Piece[], last: Piece): Promise<Row[]> {
-  if (q.dialect.lists === 'json') {
+  if (!q.dialect.writesTogether) {
     for (const {text, bindings} of others) await rows(q, text, bindings);
     return rows<Row>(q, last.text, last.bindings);
   }
