@@ -9,7 +9,10 @@ type Done<Result = unknown> = (error: Error | null, result?: Result) => void;
 
 /** A connection of either driver, as statements are given to it. */
 export interface SqliteConnection {
-  /** Runs one statement and gives its rows. Several at once may run in any order. */
+  /**
+   * Runs one statement and gives its rows. The next one is asked when it is done: several may run in any order, and the
+   * driver forgets what was asked of a statement that it could not prepare.
+   */
   ask(text: string, values: Values): Promise<unknown[]>;
 }
 

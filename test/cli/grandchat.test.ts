@@ -5,7 +5,8 @@ import test, {type ExecutionContext} from 'ava';
 import pg from 'pg';
 import {loadConfig} from '../../src/config.ts';
 import {openGrandChat, takeOver} from '../../src/core/grandchat.ts';
-import {openChat} from '../../src/open.ts';
+import type {Db} from '../../src/db/connect.ts';
+import {openChat, type OpenChat} from '../../src/open.ts';
 import {operator} from '../helpers/chat.ts';
 import {testCli, type TestCli} from '../helpers/cli.ts';
 import {databases, emptyDatabase} from '../helpers/database.ts';
@@ -103,20 +104,10 @@ for (const database of databases) {
     async t => {
       const url = await grandChat(t, 1_200);
       const cli = await testCli(t, database);
-      const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
-      const old = await openGrandChat(url);
-      t.teardown(async () => {
-        await chat.close();
-        await old.close();
-      });
+      const both = await openBoth(t, cli, url);
       // Ends before its second batch, then before its fifth, as a kill would.
       for (const last of [2, 5]) {
-        let batches = 0;
-        const onRows = () => {
-          if (++batches === last) throw new Error('killed');
-        };
-        const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
-        await t.throwsAsync(killed, {message: 'killed'});
+        await killedAt(t, both, last);
       }
       writeFileSync(join(cli.cwd, 'url.txt'), `${url}\n`);
       const resumed = await cli(['import', 'grandchat', '--url-file', 'url.txt', '--yes', '--json']);
@@ -135,6 +126,31 @@ for (const database of databases) {
       t.is((await other(['import', 'grandchat', other.env['DATABASE_URL'] ?? '', '--yes'])).code, 2);
     },
   );
+}
+
+interface Both {
+  chat: OpenChat;
+  old: Db;
+}
+
+async function openBoth(t: ExecutionContext, cli: TestCli, url: string): Promise<Both> {
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  const old = await openGrandChat(url);
+  t.teardown(async () => {
+    await chat.close();
+    await old.close();
+  });
+  return {chat, old};
+}
+
+/** Takes over, and ends before this batch as a kill would. */
+async function killedAt(t: ExecutionContext, {chat, old}: Both, batch: number): Promise<void> {
+  let batches = 0;
+  const onRows = () => {
+    if (++batches === batch) throw new Error('killed');
+  };
+  const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
+  await t.throwsAsync(killed, {message: 'killed'});
 }
 
 /** A database of so many users, whose room 50 has a name that cannot be here. */
@@ -159,19 +175,9 @@ withPostgres('what cannot be here is left out, told row by row, and ends with 7'
 withPostgres('a takeover that goes on still knows what was left out before it was killed', async t => {
   const url = await withOddRoom(t, 1_200);
   const cli = await testCli(t, 'sqlite');
-  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
-  const old = await openGrandChat(url);
-  t.teardown(async () => {
-    await chat.close();
-    await old.close();
-  });
-  let batches = 0;
-  const onRows = () => {
-    // Users come in two batches, and rooms in the one behind them.
-    if (++batches === 5) throw new Error('killed');
-  };
-  const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
-  await t.throwsAsync(killed, {message: 'killed'});
+  const both = await openBoth(t, cli, url);
+  // Users come in two batches, and rooms in the one behind them.
+  await killedAt(t, both, 5);
   const resumed = await cli(['import', 'grandchat', url, '--yes', '--json']);
   t.is(resumed.code, 7, resumed.stderr);
   t.like(resumed.at('refused.0'), {kind: 'rooms', id: 50});
@@ -184,25 +190,15 @@ for (const database of databases) {
     async t => {
       const url = await withOddUsers(t, 3_500);
       const cli = await testCli(t, database);
-      const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
-      const old = await openGrandChat(url);
-      t.teardown(async () => {
-        await chat.close();
-        await old.close();
-      });
-      let batches = 0;
-      const onRows = () => {
-        if (++batches === 4) throw new Error('killed');
-      };
-      const killed = takeOver(chat, operator, old, {dryRun: false, onStart: () => undefined, onRows});
-      await t.throwsAsync(killed, {message: 'killed'});
-      const noted = async () => (await chat.db.sql('import_refused').orderBy('position')) as {refused: string}[];
+      const both = await openBoth(t, cli, url);
+      await killedAt(t, both, 4);
+      const noted = async () => (await both.chat.db.sql('import_refused').orderBy('position')) as {refused: string}[];
       const before = await noted();
       t.deepEqual(
         before.map(row => (JSON.parse(row.refused) as unknown[]).length),
         [1_000, 1_000, 1_000],
       );
-      const [place] = (await chat.db.sql('imports')) as {state: string}[];
+      const [place] = (await both.chat.db.sql('imports')) as {state: string}[];
       t.is(place?.state, '{}', 'nothing that grows is written anew with each batch');
       const resumed = await cli(['import', 'grandchat', url, '--yes', '--json']);
       t.is(resumed.code, 7, resumed.stderr);

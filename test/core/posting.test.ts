@@ -55,6 +55,21 @@ for (const database of databases) {
     ]);
   });
 
+  test(`${database}: a batch takes half of the posts there are, so that the next one is as large`, async t => {
+    const chat = await openTestChat(t, database);
+    const alice = await testUser(chat, 'alice');
+    const {id} = await room(chat, ['alice']);
+    const batches: number[] = [];
+    chat.onOutbox(rooms => batches.push(rooms.length));
+    await Promise.all(Array.from({length: 32}, (_, i) => postMessage(chat, alice, id, input(`message ${i}`))));
+    t.deepEqual(batches, [1, 16, 15]);
+    const found = await rows<{content: string}>(chat.db, 'select content from messages order by seq');
+    t.deepEqual(
+      found.map(each => each.content),
+      Array.from({length: 32}, (_, i) => `message ${i}`),
+    );
+  });
+
   test(`${database}: a client id is given out once, within a batch too`, async t => {
     const chat = await openTestChat(t, database);
     const [alice, bob] = [await testUser(chat, 'alice'), await testUser(chat, 'bob')];

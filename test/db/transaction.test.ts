@@ -38,6 +38,18 @@ for (const database of databases) {
     t.deepEqual(await rows(db, 'select id from users'), []);
   });
 
+  test(`${database}: a statement that cannot be prepared fails for all who ask, and works once it can be`, async t => {
+    const {db} = await openTestChat(t, database);
+    const text = 'select name from later';
+    const refused = await Promise.allSettled([rows(db, text), rows(db, text), rows(db, text)]);
+    t.deepEqual(
+      refused.map(each => each.status === 'rejected' && /later/.test(String(each.reason))),
+      [true, true, true],
+    );
+    await inTransaction(db, tx => rows(tx, 'create table later (name text)'));
+    t.deepEqual(await rows(db, text), []);
+  });
+
   test(`${database}: lists of values take what one may write, and nothing too`, async t => {
     const {db} = await openTestChat(t, database);
     const names = [`o'hara`, 'a,b', '{x}', '"q"', 'back\\slash', 'NULL', 'ü 🙂', ''];
