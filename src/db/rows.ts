@@ -1,22 +1,24 @@
 // Statements and their rows. The text of a statement does not depend on how many values it is given, so that it
 // is prepared once on each connection.
+import type {Socket} from 'node:net';
 import type {Dialect, Queryable} from './connect.ts';
+import {onConnection} from './pool.ts';
 import type {SqliteConnection} from './sqlite-client.ts';
 
 type Value = string | number | null;
 /** A list only where a statement is for PostgreSQL alone. */
 export type Binding = Value | readonly Value[];
 
-/** Runs one SQL text with `?` bindings and gives its rows, whatever shape the driver wraps them in. */
+/** Runs one SQL text with `?` bindings and gives its rows, on the connection of the transaction or on any. */
 export async function rows<Row>(q: Queryable, text: string, bindings: readonly Binding[] = []): Promise<Row[]> {
-  const {connection} = q;
-  const numbered = q.dialect.lists === 'arrays';
-  // Statements of a transaction run in the order of the calls: a lock before what needs it, the end after everything.
-  if (connection && numbered) return runPrepared(connection as PostgresConnection, text, bindings);
-  if (connection) return askInTurn(connection as SqliteConnection, text, bindings as readonly Value[]);
-  const query = q.sql.raw(text, [...bindings] as Value[]);
-  const result: unknown = await (numbered ? query.options(named(prepared(text))) : query);
-  return rowsOf<Row>(result);
+  if (q.connection) return ask(q.dialect, q.connection, text, bindings);
+  return onConnection(q.sql, connection => ask(q.dialect, connection, text, bindings));
+}
+
+/** Statements of a connection run in the order of the calls: a lock before what needs it, the end after everything. */
+function ask<Row>({lists}: Dialect, connection: object, text: string, bindings: readonly Binding[]): Promise<Row[]> {
+  if (lists === 'arrays') return runPrepared(connection as PostgresConnection, text, bindings);
+  return askInTurn(connection as SqliteConnection, text, bindings as readonly Value[]);
 }
 
 /** The last statement given to each connection. SQLite's driver may otherwise run the later of two first. */
@@ -30,6 +32,7 @@ function askInTurn<Row>(connection: SqliteConnection, text: string, bindings: re
 }
 
 interface PostgresConnection {
+  connection: {stream: Socket};
   query(query: {text: string; values: readonly Binding[]; name?: string}): Promise<{rows: unknown[]}>;
 }
 
@@ -39,13 +42,15 @@ async function runPrepared<Row>(
   values: readonly Binding[],
 ): Promise<Row[]> {
   const {numbered, name} = prepared(text);
-  return (await connection.query({text: numbered, values, ...named({name})})).rows as Row[];
+  sendTogether(connection.connection.stream);
+  return (await connection.query({text: numbered, values, ...(name !== undefined && {name})})).rows as Row[];
 }
 
-function rowsOf<Row>(result: unknown): Row[] {
-  if (Array.isArray(result)) return result as Row[];
-  if (typeof result === 'object' && result !== null && 'rows' in result) return result.rows as Row[];
-  return [];
+/** What is asked before this process waits again goes out as one packet: each is a call of the system and wakes PostgreSQL. */
+function sendTogether(stream: Socket): void {
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 interface Prepared {
@@ -67,10 +72,6 @@ function prepared(text: string): Prepared {
   const made = {numbered, name: `chatctl_${preparedTexts.size + 1}`};
   preparedTexts.set(text, made);
   return made;
-}
-
-function named({name}: Pick<Prepared, 'name'>): {name?: string} {
-  return name === undefined ? {} : {name};
 }
 
 /** A piece of SQL with what it binds. */

@@ -44,7 +44,7 @@ interface Client extends Knex.Client {
 
 export const Sqlite3Client = require('knex/lib/dialects/sqlite3/index.js') as {new (config: Knex.Config): Client};
 
-/** A Knex dialect: all is the sqlite3 dialect's but that raw statements are kept. */
+/** A Knex dialect: the sqlite3 dialect with connections that keep their statements. What Knex itself asks goes its way. */
 export class SqliteClient extends Sqlite3Client {
   override async acquireRawConnection(): Promise<Connection> {
     const database = (await super.acquireRawConnection()) as Database;
@@ -57,12 +57,6 @@ export class SqliteClient extends Sqlite3Client {
     // SQLite does not close a database that has statements.
     connection.kept.clear();
     await super.destroyRawConnection(connection);
-  }
-
-  override async _query(connection: Connection, query: Query): Promise<Query> {
-    if (query.method !== 'raw') return super._query(connection, query);
-    query.response = await connection.ask(query.sql, (query.bindings ?? []) as Values);
-    return query;
   }
 }
 

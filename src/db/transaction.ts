@@ -5,6 +5,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import type {Db, Queryable} from './connect.ts';
+import {onConnection, type Connection} from './pool.ts';
 import {addWrites, countWrites} from './rehearsal.ts';
 import {rows} from './rows.ts';
 
@@ -22,7 +23,8 @@ const busyPauseMs = 4;
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   const callbacks: (() => void)[] = [];
   const run = () =>
-    onOneConnection(db, async q => {
+    onConnection(db.writer, async connection => {
+      const q = {sql: db.writer, dialect: db.dialect, connection};
       const open = {...transaction(q), afterCommit: (callback: () => void) => void callbacks.push(callback)};
       return db.dialect.rowLocks ? inPostgres(db, open, work) : inImmediate(db, open, work);
     });
@@ -54,22 +56,6 @@ export async function changeSchema(db: Db, work: (sql: Knex) => Promise<void>): 
   return db.queue.run(() => inImmediate(db, open, () => work(db.writer)));
 }
 
-async function onOneConnection<T>(db: Db, work: (q: Queryable) => Promise<T>): Promise<T> {
-  const pool = db.writer.client as ConnectionPool;
-  const connection = await pool.acquireConnection();
-  try {
-    return await work({sql: db.writer, dialect: db.dialect, connection});
-  } finally {
-    await pool.releaseConnection(connection);
-  }
-}
-
-/** What Knex's client has for those who hold a connection over several statements. */
-interface ConnectionPool {
-  acquireConnection(): Promise<{__knex__disposed?: string}>;
-  releaseConnection(connection: unknown): Promise<void>;
-}
-
 async function inPostgres<T>(db: Db, tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
     if (db.dryRun) {
@@ -88,7 +74,7 @@ async function inPostgres<T>(db: Db, tx: OpenTransaction, work: (tx: Tx) => Prom
 
 // A connection that may still be inside a transaction must not go back into the pool.
 function dispose({connection}: Tx): void {
-  (connection as {__knex__disposed?: string}).__knex__disposed = 'rollback failed';
+  (connection as Connection).__knex__disposed = 'rollback failed';
 }
 
 /** The whole work, with its rows counted, and then nothing of it. */
