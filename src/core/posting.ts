@@ -4,8 +4,7 @@
 // each post is decided by itself, in the order of arrival, against the state that the posts before it leave behind. A
 // refused post changes nothing and does not touch the others.
 import {
-  drawMessageIds,
-  findAuthors,
+  findAuthorsAndIds,
   findByClientIds,
   insertMessages,
   memberKey,
@@ -54,11 +53,10 @@ type Decision = Outcome | {kind: 'accepted'; at: number; repeated: boolean};
 export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wait: boolean): Promise<Outcome[]> {
   const roomIds = [...new Set(posts.map(post => post.roomId))].toSorted((a, b) => a - b);
   // They are sent together and answered in this order: each looks at the state after the lock, not before it.
-  const [rooms, authors, known, ids] = await Promise.all([
+  const [rooms, {authors, ids}, known] = await Promise.all([
     lockRooms(tx, roomIds, wait),
-    findAuthors(tx, wantedAuthors(posts)),
+    findAuthorsAndIds(tx, posts.map(wantedAuthor)),
     findKnown(tx, posts),
-    drawMessageIds(tx, posts.length),
   ]);
   const held = await findHeld(tx, roomIds, rooms);
 
@@ -86,21 +84,19 @@ async function findHeld(
   return findBareRooms(tx, tx.dialect.rowLocks ? others : []);
 }
 
-/** The pairs whose membership matters: the caller, and whom a manager posts as. */
-function wantedAuthors(posts: readonly Post[]): {room: RoomId; user: UserId}[] {
-  return posts.flatMap(({actor, roomId, input}) => {
-    const user = actor.kind === 'user' ? actor.id : input.user_id;
-    return user ? [{room: roomId, user}] : [];
-  });
+/** Whose membership of the room matters: the caller's, or that of whom a manager posts as. */
+function wantedAuthor({actor, roomId, input}: Post): {room: RoomId; user: UserId | null} {
+  return {room: roomId, user: actor.kind === 'user' ? actor.id : (input.user_id ?? null)};
 }
 
 /** Messages of before, and within the batch the places of accepted posts, by room, author and client id. */
 type Known = Map<string, Message | number>;
 
 async function findKnown(tx: Tx, posts: readonly Post[]): Promise<Known> {
-  const ids = posts.flatMap(({actor, roomId, input}) => {
-    const author = actor.kind === 'user' ? actor.id : (input.user_id ?? null);
-    return input.client_id ? [{room: roomId, author, clientId: input.client_id}] : [];
+  const ids = posts.flatMap(post => {
+    const {room, user} = wantedAuthor(post);
+    const clientId = post.input.client_id;
+    return clientId ? [{room, author: user, clientId}] : [];
   });
   const found = await findByClientIds(tx, ids);
   return new Map(found.map(each => [clientKey(each.roomId, each.user?.id ?? null, each.clientId ?? ''), each]));

@@ -44,15 +44,35 @@ export function findByClientIds(
   return findMessagesAt(tx, text, 'm.room_id = column1 and m.author_key = column2 and m.client_id = column3', bindings);
 }
 
-/** Ids for so many messages at most, where the database gives them out before there are rows; otherwise none. */
-export async function drawMessageIds(tx: Tx, count: number): Promise<MessageId[]> {
-  if (!tx.dialect.sequences) return [];
-  const drawn = await rows<{id: MessageId}>(
-    tx,
-    `select nextval(pg_get_serial_sequence('messages', 'id')) as id from generate_series(1, ?)`,
-    [count],
+/**
+ * The same, and with it an id for each of the pairs where the database gives them out before there are rows, in ascending
+ * order. A pair without a user is of a message that has no author.
+ */
+export async function findAuthorsAndIds(
+  tx: Queryable,
+  pairs: readonly {room: RoomId; user: UserId | null}[],
+): Promise<{authors: Map<string, Member['user']>; ids: MessageId[]}> {
+  if (!tx.dialect.sequences) {
+    const named = pairs.flatMap(({room, user}) => (user === null ? [] : [{room, user}]));
+    return {authors: await findAuthors(tx, named), ids: []};
+  }
+  const {text, bindings} = table(
+    tx.dialect,
+    ['bigint', 'text'],
+    pairs.map(({room, user}) => [room, user]),
   );
-  return drawn.map(row => row.id);
+  const found = await rows<{id: MessageId; room_id: RoomId; user_id: UserId; username: string | null}>(
+    tx,
+    `select nextval(pg_get_serial_sequence('messages', 'id')) as id, column1 as room_id, column2 as user_id, u.username
+     from ${text} left join members m on m.room_id = column1 and m.user_id = column2
+     left join users u on u.id = m.user_id and u.erased_at is null`,
+    bindings,
+  );
+  const authors = new Map<string, Member['user']>();
+  for (const {room_id, user_id, username} of found) {
+    if (username !== null) authors.set(memberKey(room_id, user_id), {id: user_id, username});
+  }
+  return {authors, ids: found.map(row => row.id).toSorted((a, b) => a - b)};
 }
 
 /** Messages with their ids, and the write that is still to be made where the ids were there before. */
