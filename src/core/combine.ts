@@ -1,5 +1,5 @@
-// Lookups that come while one is under way wait for it and are then made together. There is no timer and nothing is
-// kept: every answer was read after it was asked for.
+// Lookups that come in one turn of the event loop, or while one is under way, are made together. There is no timer and
+// nothing is kept: every answer was read after it was asked for.
 
 const maxTogether = 500;
 
@@ -15,7 +15,6 @@ export function combined<K, V>(load: (keys: readonly K[]) => Promise<ReadonlyMap
   let running = false;
 
   async function run(): Promise<void> {
-    running = true;
     while (waiting.length > 0) {
       const batch = waiting.slice(0, maxTogether);
       waiting = waiting.slice(maxTogether);
@@ -32,7 +31,10 @@ export function combined<K, V>(load: (keys: readonly K[]) => Promise<ReadonlyMap
   return function lookUp(key: K): Promise<V | undefined> {
     return new Promise((resolve, reject) => {
       waiting.push({key, resolve, reject});
-      if (!running) void run();
+      if (running) return;
+      running = true;
+      // Requests that arrived together are read one after another before this runs.
+      setImmediate(() => void run());
     });
   };
 }

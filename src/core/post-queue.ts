@@ -64,11 +64,13 @@ export function postMessage(chat: Chat, actor: Actor, roomId: RoomId, input: Pos
 function enqueue(chat: Chat, queue: Queue, lane: Lane, post: Waiting): void {
   lane.waiting.push(post);
   queue.count += 1;
-  if (!lane.running) void run(chat, queue, lane);
+  if (lane.running) return;
+  lane.running = true;
+  // What came in the same turn of the event loop goes with it.
+  setImmediate(() => void run(chat, queue, lane));
 }
 
 async function run(chat: Chat, queue: Queue, lane: Lane): Promise<void> {
-  lane.running = true;
   for (let batch = take(queue, lane, 0); batch.length > 0;) {
     const answer = await write(chat, queue, lane, batch);
     batch = take(queue, lane, batch.length);

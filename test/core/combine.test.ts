@@ -1,15 +1,21 @@
 import test from 'ava';
 import {combined} from '../../src/core/combine.ts';
 
-test('what is asked for while a lookup is under way is looked up together, each key once', async t => {
+test('what is asked for in one turn or while a lookup is under way is looked up together, each key once', async t => {
   const calls: string[][] = [];
+  const later: Promise<string | undefined>[] = [];
   const lookUp = combined(async (keys: readonly string[]) => {
     calls.push([...keys]);
+    if (calls.length === 1) later.push(...['c', 'd'].map(lookUp));
     await new Promise(resolve => setImmediate(resolve));
     return new Map(keys.filter(key => key !== 'nobody').map(key => [key, key.toUpperCase()]));
   });
   t.deepEqual(await Promise.all(['a', 'b', 'b', 'nobody'].map(lookUp)), ['A', 'B', 'B', undefined]);
-  t.deepEqual(calls, [['a'], ['b', 'nobody']]);
+  t.deepEqual(await Promise.all(later), ['C', 'D']);
+  t.deepEqual(calls, [
+    ['a', 'b', 'nobody'],
+    ['c', 'd'],
+  ]);
 });
 
 test('a lookup that fails fails for those who were in it, and the next one goes on', async t => {
