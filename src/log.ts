@@ -7,11 +7,38 @@ export type {Logger} from 'pino';
 /** Log lines as NDJSON, or as readable lines for a person who watches. */
 export function createLog(level: string, destination: 'stdout' | 'stderr', pretty = false): Logger {
   const stream = destination === 'stdout' ? process.stdout : process.stderr;
-  return pino({level, base: null}, withoutSecrets(pretty ? readable(stream) : stream));
+  return pino({level, base: null}, pretty ? withoutSecrets(readable(stream)) : onceATurn(withoutSecrets(stream)));
+}
+
+interface Target {
+  write(line: string): unknown;
+}
+
+/**
+ * Lines of one turn of the event loop go out together, because each write is a call of the system and under load there are
+ * many. A process that ends by itself or by an error writes what it has; one that is killed keeps back one turn at most.
+ */
+export function onceATurn(target: Target): Target {
+  let lines = '';
+  function flush(): void {
+    process.off('exit', flush);
+    const text = lines;
+    lines = '';
+    if (text !== '') target.write(text);
+  }
+  return {
+    write(line) {
+      if (lines === '') {
+        setImmediate(flush);
+        process.once('exit', flush);
+      }
+      lines += line;
+    },
+  };
 }
 
 /** The whole line is looked at, so that a secret is found wherever it hangs. */
-export function withoutSecrets(target: {write(line: string): unknown}): {write(line: string): void} {
+export function withoutSecrets(target: Target): Target {
   return {
     write(line) {
       target.write(hideSecrets(line));
