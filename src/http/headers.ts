@@ -1,6 +1,8 @@
 // Headers that tell browsers what they may do, and the one that a request must not have twice.
+import {IncomingMessage, ServerResponse} from 'node:http';
+import {Socket} from 'node:net';
 import cors from '@koa/cors';
-import helmet from 'koa-helmet';
+import helmet, {type HelmetOptions} from 'helmet';
 import {ChatError} from '../core/errors.ts';
 import type {Context, Middleware} from './context.ts';
 
@@ -17,7 +19,21 @@ const exposed = [
 
 /** Helmet's rules, but plain http stays as it is: the documentation page is served over it too. */
 export function browserRules(): Middleware {
-  return helmet({contentSecurityPolicy: {directives: {upgradeInsecureRequests: null}}});
+  const headers = helmetHeaders({contentSecurityPolicy: {directives: {upgradeInsecureRequests: null}}});
+  return function setBrowserRules(ctx, next) {
+    for (const [name, value] of headers) ctx.res.setHeader(name, value);
+    return next();
+  };
+}
+
+/** They are the same for every answer, so that helmet is asked once and not a dozen times for each. */
+function helmetHeaders(options: HelmetOptions): [string, string][] {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  helmet(options)(request, response, (error?: unknown) => {
+    if (error) throw error;
+  });
+  return response.getHeaderNames().map(name => [name, String(response.getHeader(name))]);
 }
 
 /** Lets pages of exactly these origins call the API. */
