@@ -1,4 +1,4 @@
-import {createWriteStream, existsSync, renameSync, rmSync} from 'node:fs';
+import {createWriteStream, existsSync, renameSync, rmSync, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {PassThrough, type Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -24,7 +24,7 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   const wish = await toWish(cli, options);
   const toFile = file !== undefined && file !== '-';
   const path = resolve(cli.io.cwd, file ?? '-');
-  if (toFile && existsSync(path) && !options.force) {
+  if (toFile && existsSync(path) && !isPlace(path) && !options.force) {
     throw new ChatError('file_exists', `The file ${file} exists.`, {
       hint: 'Name another one, or write over it with --force.',
     });
@@ -82,9 +82,9 @@ interface Sink {
   discard(): void;
 }
 
-/** Where the lines go, no faster than it takes them. A file has its name once it is whole. */
+/** Where the lines go, no faster than it takes them. A file has its name once it is whole; a device or a pipe keeps its place. */
 function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
-  const part = `${path}.part`;
+  const part = path !== undefined && isPlace(path) ? path : `${path}.part`;
   const into = new PassThrough();
   const target = path === undefined ? cli.io.stdout : createWriteStream(part, {mode: 0o600});
   const steps: (Readable | Writable)[] = [into, ...(gzip ? [createGzip()] : []), target];
@@ -102,13 +102,19 @@ function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
     async close() {
       into.end();
       await arrived;
-      if (path !== undefined) renameSync(part, path);
+      if (path !== undefined && part !== path) renameSync(part, path);
     },
     discard() {
       into.destroy();
-      if (path !== undefined) rmSync(part, {force: true});
+      if (path !== undefined && part !== path) rmSync(part, {force: true});
     },
   };
+}
+
+/** A device or a pipe: something to write into, which no file may take the place of. */
+function isPlace(path: string): boolean {
+  const found = statSync(path, {throwIfNoEntry: false});
+  return found !== undefined && !found.isFile() && !found.isDirectory();
 }
 
 /** A reader that has seen enough, such as `head`, is no failure. */
