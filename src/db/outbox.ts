@@ -1,8 +1,8 @@
 import {crc32} from 'node:zlib';
 import type {RoomId, Timestamp, UserId} from '../core/ids.ts';
-import type {Queryable} from './connect.ts';
+import type {Db, Queryable} from './connect.ts';
 import {among, rows, rowsBeside, table, type Binding, type Piece} from './rows.ts';
-import type {Tx} from './transaction.ts';
+import {inTransaction, type Tx} from './transaction.ts';
 
 /** Rows of one room lie in one partition, so that their order is one drainer's business. */
 export const partitionCount = 16;
@@ -133,10 +133,21 @@ export async function listOutbox(
   return found.map(toOutboxRow);
 }
 
-export async function deleteOutbox(tx: Tx, ids: readonly number[]): Promise<void> {
+async function deleteOutbox(tx: Tx, ids: readonly number[]): Promise<void> {
   if (ids.length === 0) return;
   const {text, bindings} = among(tx.dialect, 'bigint', ids);
   await rows(tx, `delete from outbox where id ${text}`, bindings);
+}
+
+/**
+ * Takes away what was delivered. It need not survive a crash of PostgreSQL, after which the events would be delivered once
+ * more: so this is one statement that does not wait for the disk.
+ */
+export async function deleteDelivered(db: Db, ids: readonly number[]): Promise<void> {
+  if (!db.dialect.rowLocks) return inTransaction(db, tx => deleteOutbox(tx, ids));
+  const {text, bindings} = among(db.dialect, 'bigint', ids);
+  const unhurried = `(select set_config('synchronous_commit', 'off', true)) as unhurried`;
+  await rows(db, `delete from outbox using ${unhurried} where id ${text}`, bindings);
 }
 
 /** Moves a row that cannot be delivered aside, with the reason; nothing is dropped silently. */
