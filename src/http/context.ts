@@ -2,8 +2,10 @@ import type Koa from 'koa';
 import type {Actor, Chat} from '../core/chat.ts';
 import type {VerifyApiToken} from '../core/api-token.ts';
 import type {Streams} from '../core/broker.ts';
+import type {ChatError} from '../core/errors.ts';
 import type {Logger} from '../log.ts';
 import type {Limits} from './limits.ts';
+import type {TurnLimits} from './turns.ts';
 
 /** What the REST door needs; src/serve makes it. */
 export interface HttpOptions {
@@ -21,6 +23,8 @@ export interface HttpOptions {
   limits?: Limits | undefined;
   /** Requests under way at once at most; more are refused with 503. */
   maxInFlight: number;
+  /** Other turns than the usual. */
+  turns?: Pick<TurnLimits, 'atOnce' | 'longMs'>;
   log: Logger;
   ready: () => Promise<{ok: boolean; checks: Record<string, string>}>;
   metrics?: HttpMetrics | undefined;
@@ -41,8 +45,17 @@ export interface State {
   /** The path's pattern once a route was found, for logs and metrics. */
   route?: string;
   actor?: Actor;
+  /** What a rate limit refused. */
+  limited?: Limited;
   /** Waits for something that is no work of this server. Rejects with overloaded when there is too much of it afterwards. */
   withoutPlace?: <T>(wait: () => Promise<T>) => Promise<T>;
+}
+
+export interface Limited {
+  /** The end of the window, as `performance.now()` tells time. */
+  until: number;
+  /** The refusal with the times as they are now. */
+  tell(): {headers: Record<string, string>; error: ChatError};
 }
 
 export type Context = Koa.ParameterizedContext<State>;

@@ -6,6 +6,7 @@ import {browserRules, oneHost, originRules} from './headers.ts';
 import {accessLog} from './log.ts';
 import {openApiDocument} from './openapi.ts';
 import {shedLoad} from './overload.ts';
+import {refuseAgain} from './refused.ts';
 import type {OpenRoute, Route} from './route.ts';
 import {serveRoutes} from './router.ts';
 import {auditRoutes} from './routes/audit.ts';
@@ -38,6 +39,7 @@ export function httpApp(options: HttpOptions): Koa<State> {
   const app = new Koa<State>({proxy: trustProxy > 0, maxIpsCount: trustProxy});
   // What happens below `problems` is told there. What reaches koa is a connection that broke.
   app.on('error', (error: unknown) => log.debug({err: error}, 'connection failed'));
+  app.use(refuseAgain(metrics));
   app.use(accessLog(log, metrics));
   app.use(problems(log));
   app.use(browserRules());

@@ -99,27 +99,32 @@ async function consume(
 }
 
 function tell(ctx: Context, counted: readonly Counted[]): void {
-  const list = (each: (one: Counted) => string) => counted.map(each).join(', ');
-  ctx.set(
-    'RateLimit-Policy',
-    list(({name, limit}) => `"${name}";q=${limit.requests};w=${limit.seconds}`),
-  );
-  ctx.set(
-    'RateLimit',
-    list(({name, state}) => `"${name}";r=${state.remainingPoints};t=${secondsLeft(state)}`),
-  );
-  const [over] = counted.filter(({passed}) => !passed).toSorted((a, b) => secondsLeft(b.state) - secondsLeft(a.state));
-  if (!over) return;
-  const seconds = secondsLeft(over.state);
-  ctx.set('Retry-After', String(seconds));
-  throw new ChatError(
-    'rate_limited',
-    `Too many requests (${over.name}: ${over.limit.requests} in ${over.limit.seconds} s); try again in ${seconds} s.`,
-  );
+  const countedAt = performance.now();
+  const left = ({msBeforeNext}: RateLimiterRes) =>
+    Math.max(Math.ceil((msBeforeNext - (performance.now() - countedAt)) / 1_000), 1);
+  ctx.set(headersOf(counted, left));
+  const over = counted.filter(({passed}) => !passed).toSorted((a, b) => b.state.msBeforeNext - a.state.msBeforeNext);
+  const [longest] = over;
+  if (!longest) return;
+  const {name, limit, state} = longest;
+  const tellAgain = () => {
+    const seconds = left(state);
+    const message = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
+    // Without those that were not over: their counts and windows have moved on.
+    const headers = {...headersOf(over, left), 'Retry-After': String(seconds)};
+    return {headers, error: new ChatError('rate_limited', message)};
+  };
+  ctx.state.limited = {until: countedAt + state.msBeforeNext, tell: tellAgain};
+  ctx.set('Retry-After', String(left(state)));
+  throw tellAgain().error;
 }
 
-function secondsLeft({msBeforeNext}: RateLimiterRes): number {
-  return Math.max(Math.ceil(msBeforeNext / 1_000), 1);
+function headersOf(counted: readonly Counted[], left: (state: RateLimiterRes) => number): Record<string, string> {
+  const list = (each: (one: Counted) => string) => counted.map(each).join(', ');
+  return {
+    'RateLimit-Policy': list(({name, limit}) => `"${name}";q=${limit.requests};w=${limit.seconds}`),
+    RateLimit: list(({name, state}) => `"${name}";r=${state.remainingPoints};t=${left(state)}`),
+  };
 }
 
 /** The address to count by. A network of IPv6 is given out as a whole (/64), and has addresses without end. */

@@ -42,7 +42,8 @@ export interface Route extends Described {
   rights: readonly [Action, ...Action[]];
   /** A rate limit beside the one for all that reads or changes. */
   limit?: 'tokens' | 'messages';
-  run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams): Promise<Reply>;
+  /** What was sent is read before `begin`, which waits for the caller's turn at the database and may refuse it. */
+  run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams, begin: () => Promise<void>): Promise<Reply>;
 }
 
 export interface Reply {
@@ -84,12 +85,13 @@ export function route<Q extends z.ZodObject, B extends z.ZodType, H extends z.Zo
   const {query, headers, body} = parts;
   return {
     ...described,
-    async run(ctx, options, actor, params) {
+    async run(ctx, options, actor, params, begin) {
       const parsed = {
         query: query && parse(query, {...ctx.query}, 'the query'),
         headers: headers && parse(headers, headersOf(ctx, headers), 'the headers'),
         body: body && parse(body, await readBody(ctx, actor.kind === 'user' ? bodyLimit : limit), 'the body'),
       };
+      await begin();
       const call = {chat: options.chat, options, actor, params, ...parsed, ...pathReaders(params)};
       return handle(call as Call<z.output<Q>, z.output<B>, z.output<H>>);
     },

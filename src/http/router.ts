@@ -2,19 +2,35 @@
 import {Router} from '@koa/router';
 import type {Actor} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
+import type {ApiClaims} from '../core/token-claims.ts';
+import {provisionUser} from '../core/users.ts';
 import {authenticate} from './auth.ts';
 import type {Context, HttpOptions, Middleware, State} from './context.ts';
 import type {OpenRoute, PathParams, Route} from './route.ts';
+import {createTurns, hungUp, type Turns} from './turns.ts';
 
 type AnyRoute = Route | OpenRoute;
+
+/** What nobody reads any more; for log and metrics the status that proxies give it. */
+const clientGone = 499;
+const turnLimits = {
+  /** More than there are connections to read by. */
+  reads: {atOnce: 16, longMs: 1_000},
+  /** As many as are well written together: what holds back posts makes their transactions small. They may wait for a lock. */
+  changes: {atOnce: 64, longMs: 250},
+};
 
 /** Runs the route that a request is for; goes on when there is none. */
 export function serveRoutes(routes: readonly AnyRoute[], options: HttpOptions): Middleware[] {
   const router = new Router<State>({sensitive: true});
+  const waitingOfOne = Math.ceil(options.maxInFlight / 2);
+  const reads = createTurns({...turnLimits.reads, ...options.turns, waitingOfOne});
+  const changes = createTurns({...turnLimits.changes, ...options.turns, waitingOfOne});
   for (const route of routes) {
     router[route.method](routerPath(route), async function runRoute(ctx) {
       ctx.state.route = route.path;
-      await ('serve' in route ? serve(route, ctx, options, ctx.params) : answer(route, ctx, options, ctx.params));
+      if ('serve' in route) return serve(route, ctx, options, ctx.params);
+      return answer(route, ctx, options, ctx.params, route.method === 'get' ? reads : changes);
     });
   }
   // The router's type asks for the `params` that it adds itself.
@@ -26,25 +42,48 @@ async function serve(route: OpenRoute, ctx: Context, options: HttpOptions, param
   await route.serve(ctx, options, params);
 }
 
-async function answer(route: Route, ctx: Context, options: HttpOptions, params: PathParams): Promise<void> {
-  const actor = await known(ctx, options);
+async function answer(
+  route: Route,
+  ctx: Context,
+  options: HttpOptions,
+  params: PathParams,
+  turns: Turns,
+): Promise<void> {
+  const claims = await claimsOf(ctx, options);
+  const actor = actorOf(claims);
   ctx.state.actor = actor;
   await options.limits?.admit(ctx, route, actor, params);
   // Every answer is one caller's own.
   ctx.set('Cache-Control', 'no-store');
-  const {status, body, headers} = await route.run(ctx, options, actor, params);
-  ctx.status = status;
-  ctx.set(headers ?? {});
-  if (body) ctx.body = body;
+  let end = () => {};
+  try {
+    const {status, body, headers} = await route.run(ctx, options, actor, params, async () => {
+      end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
+      // A user who is new here gets a row.
+      if (claims.kind === 'user') await provisionUser(options.chat, claims.id, claims.username);
+    });
+    ctx.status = status;
+    ctx.set(headers ?? {});
+    if (body) ctx.body = body;
+  } catch (cause) {
+    if (cause !== hungUp) throw cause;
+    ctx.status = clientGone;
+  } finally {
+    end();
+  }
 }
 
-async function known(ctx: Context, options: HttpOptions): Promise<Actor> {
+async function claimsOf(ctx: Context, options: HttpOptions): Promise<ApiClaims> {
   try {
     return await authenticate(ctx, options);
   } catch (refusal) {
     await options.limits?.refused(ctx, refusal);
     throw refusal;
   }
+}
+
+function actorOf(claims: ApiClaims): Actor {
+  return claims.kind === 'user' ? {kind: 'user', id: claims.id} : {kind: 'service', name: claims.name};
 }
 
 /** `/api/rooms/{room}/` for the router, which takes it with and without the last slash. */

@@ -1,0 +1,69 @@
+// T31: what is answered to who goes on asking after a refusal.
+import test, {type ExecutionContext} from 'ava';
+import {apiToken} from '../helpers/chat.ts';
+import {ask, startApi} from '../helpers/http.ts';
+import {until} from '../helpers/until.ts';
+
+const [mia, sam] = [apiToken('mia'), apiToken('sam')];
+/** Timers of Node may be a millisecond early. */
+const heldSeconds = 0.19;
+
+/** An API where each user may read once in a window, with what its metrics are told of refusals. */
+async function strictApi(t: ExecutionContext, seconds = 600) {
+  const refused: {route: string; seconds: number}[] = [];
+  const metrics = {
+    key: 'key',
+    contentType: 'text/plain',
+    render: () => Promise.resolve(''),
+    request(route: string, _method: string, status: number, took: number) {
+      if (status === 429) refused.push({route, seconds: took});
+    },
+  };
+  const api = await startApi(t, 'sqlite', {rates: {reads: {requests: 1, seconds}}, metrics});
+  const read = (token: string, path = '/api/rooms/', headers = {}) => ask(api, token, 'GET', path, undefined, headers);
+  return {api, read, refused};
+}
+
+test('who asks again after a refusal is refused after a while, with all the headers of the first refusal', async t => {
+  const {api, read, refused} = await strictApi(t);
+  t.is((await read(mia)).status, 200);
+  const first = await read(mia);
+  const again = await read(mia, '/api/rooms/?page=2');
+  for (const {status, text} of [first, again]) t.is(status, 429, text);
+  t.is(refused.length, 2);
+  t.true((refused[1]?.seconds ?? 0) >= heldSeconds, JSON.stringify(refused));
+  t.deepEqual(
+    refused.map(({route}) => route),
+    ['/api/rooms/', '/api/rooms/'],
+  );
+  t.deepEqual([...again.headers.keys()].toSorted(), [...first.headers.keys()].toSorted());
+  const changing = ['date', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'content-length'];
+  for (const [name, value] of first.headers) if (!changing.includes(name)) t.is(again.headers.get(name), value, name);
+  t.is(again.headers.get('ratelimit-policy'), '"reads";q=1;w=600');
+  t.regex(again.headers.get('ratelimit') ?? '', /^"reads";r=0;t=(600|59\d)$/);
+  t.regex(again.headers.get('retry-after') ?? '', /^(600|59\d)$/);
+  t.not(again.headers.get('x-request-id'), first.headers.get('x-request-id'));
+  t.is(again.at('request_id'), again.headers.get('x-request-id'));
+  t.is(again.at('code'), 'rate_limited');
+  t.is(api.logged().split('"status":429').length, 2, 'one line for both');
+});
+
+test('nobody is refused for another: not by token, nor for another path, method or origin', async t => {
+  const {api, read} = await strictApi(t);
+  const origin = 'https://app.example';
+  for (const status of [200, 429, 429]) t.is((await read(mia)).status, status);
+  t.is((await read(sam)).status, 200);
+  t.is((await ask(api, mia, 'POST', '/api/rooms/', {name: 'x'})).status, 403);
+  t.is((await read(mia, '/healthz')).status, 200);
+  const page = await read(mia, '/api/rooms/', {origin});
+  t.is(page.status, 429);
+  t.is(page.headers.get('access-control-allow-origin'), origin);
+  t.is((await read(mia, '/api/rooms/', {origin})).headers.get('access-control-allow-origin'), origin);
+  t.is((await read(mia)).headers.get('access-control-allow-origin'), null);
+});
+
+test('when the window ends who was refused is served again', async t => {
+  const {read} = await strictApi(t, 1);
+  await until(async () => (await read(mia)).status === 429, 'a refusal');
+  t.truthy(await until(async () => (await read(mia)).status === 200, 'the next window'));
+});

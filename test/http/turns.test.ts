@@ -1,0 +1,107 @@
+// T29: whose request is worked on next, and that nobody's is once its client has gone. The database's connections are
+// held until everybody has asked.
+import {setImmediate as turn} from 'node:timers/promises';
+import test, {type ExecutionContext} from 'ava';
+import {findUser} from '../../src/db/users.ts';
+import {apiToken, userId} from '../helpers/chat.ts';
+import {databases, type Database} from '../helpers/database.ts';
+import {startApi, testRoom} from '../helpers/http.ts';
+import {until} from '../helpers/until.ts';
+
+const connections = 2;
+const atOnce = 4;
+
+/** An API whose reads all wait for the database until `go`. */
+async function standingApi(t: ExecutionContext, database: Database, maxInFlight = 1_000) {
+  let asked = 0;
+  const admit = async () => void (asked += 1);
+  const pass = () => Promise.resolve();
+  const api = await startApi(t, database, {
+    env: {DATABASE_POOL_MAX: String(connections)},
+    // Nobody's turn ends before its work does, however slow the machine.
+    turns: {atOnce, longMs: 600_000},
+    limits: {admit, admitAnybody: pass, refused: pass},
+    maxInFlight,
+  });
+  const room = await testRoom(api.chat, {members: ['mia', 'sam']});
+  const held = Array.from({length: database === 'sqlite' ? 1 : connections}, () => api.chat.db.sql.transaction());
+  const holders = await Promise.all(held);
+  const go = async () => {
+    for (const holder of holders.splice(0)) await holder.rollback();
+  };
+  t.teardown(go);
+  const answered: string[] = [];
+  return {
+    chat: api.chat,
+    logged: api.logged,
+    /** Who was answered, in this order. */
+    answered,
+    /** Sends so many requests at once; they are here when it comes back. */
+    async read(
+      user: string,
+      count: number,
+      {token = apiToken(user), signal = null}: {token?: string; signal?: AbortSignal | null} = {},
+    ) {
+      const before = asked;
+      const headers = {authorization: `Bearer ${token}`};
+      const statuses = Array.from({length: count}, async () => {
+        const {status} = await fetch(`${api.url}/api/rooms/${room}/messages/`, {headers, signal});
+        answered.push(user);
+        return status;
+      });
+      await until(() => asked === before + count, `${count} requests of ${user}`);
+      await turn();
+      return {statuses};
+    },
+    go,
+  };
+}
+
+for (const database of databases) {
+  test(`${database}: who asks once is answered before what others have waiting, and they all are in the end`, async t => {
+    const api = await standingApi(t, database);
+    const mia = await api.read('mia', 100);
+    const sam = await api.read('sam', 1);
+    await api.go();
+    const statuses = await Promise.all([...mia.statuses, ...sam.statuses]);
+    t.deepEqual(new Set(statuses), new Set([200]));
+    const before = api.answered.indexOf('sam');
+    t.true(before <= 2 * atOnce, `answered after ${before} of 100`);
+  });
+
+  test(`${database}: of two who both have much waiting neither waits for all that the other sent`, async t => {
+    const api = await standingApi(t, database);
+    const mia = await api.read('mia', 60);
+    const sam = await api.read('sam', 20);
+    await api.go();
+    await Promise.all([...mia.statuses, ...sam.statuses]);
+    const before = api.answered.slice(0, api.answered.lastIndexOf('sam')).filter(user => user === 'mia').length;
+    t.true(before <= 20 + 2 * atOnce, `the last of 20 came after ${before} of 60`);
+  });
+
+  test(`${database}: a request whose client hangs up while it waits is not worked on`, async t => {
+    const api = await standingApi(t, database);
+    const mia = await api.read('mia', 10);
+    const client = new AbortController();
+    const gone = await api.read('a-new-user', 1, client);
+    client.abort();
+    t.is((await Promise.allSettled(gone.statuses))[0]?.status, 'rejected');
+    await until(() => api.logged().includes('"status":499'), 'the server to know');
+    await api.go();
+    await Promise.all(mia.statuses);
+    t.is(await findUser(api.chat.db, userId('a-new-user')), undefined, 'a user who is worked for has a row');
+  });
+
+  test(`${database}: what one caller has waiting is bounded, whatever tokens it brings, and others are served`, async t => {
+    const api = await standingApi(t, database, 40);
+    const first = await api.read('mia', 20);
+    const second = await api.read('mia', 5, {token: apiToken('mia', {jti: 'another'})});
+    const sam = await api.read('sam', 1);
+    await api.go();
+    t.deepEqual(new Set(await Promise.all([...first.statuses, ...sam.statuses])), new Set([200]));
+    t.deepEqual(
+      (await Promise.all(second.statuses)).toSorted((a, b) => a - b),
+      [200, 200, 200, 200, 503],
+    );
+  });
+}
