@@ -109,6 +109,10 @@ export class ChatError extends Error {
   }
 }
 
+export function userDeactivated(id: string): ChatError {
+  return new ChatError('user_deactivated', `The user ${id} is deactivated.`);
+}
+
 /** The same words whether the room is absent or merely not the caller's to see. */
 export function roomNotFound(room: string | number): ChatError {
   return new ChatError('room_not_found', `There is no room ${room} that you can see.`);

@@ -10,6 +10,7 @@ import {
   memberKey,
   postedRoomsUpdate,
   readMarkersUpdate,
+  type Author,
 } from '../db/posting.ts';
 import type {Message, NewMessage} from '../db/messages.ts';
 import {findBareRooms, lockRooms, type Room} from '../db/rooms.ts';
@@ -17,7 +18,7 @@ import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen, rightTo} from './access.ts';
 import {auditAll} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
-import {ChatError, roomNotFound} from './errors.ts';
+import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {PostMessage} from './input.ts';
 import {broadcastAll, messageAdded, type Publication} from './publications.ts';
@@ -37,12 +38,10 @@ export interface Posted {
 /** What became of one post: `locked` when somebody else holds the room and waiting was not asked for. */
 export type Outcome = {kind: 'posted'; posted: Posted} | {kind: 'refused'; error: ChatError} | {kind: 'locked'};
 
-type Author = {id: UserId; username: string} | null;
-
 interface Accepted {
   actor: Actor;
   row: NewMessage;
-  author: Author;
+  author: Author | null;
   /** The room right after this post. */
   room: Room;
 }
@@ -110,7 +109,7 @@ function decide(
   chat: Chat,
   post: Post,
   room: Room | undefined,
-  authors: ReadonlyMap<string, NonNullable<Author>>,
+  authors: ReadonlyMap<string, Author>,
   known: Known,
   accepted: Accepted[],
 ): Decision {
@@ -134,7 +133,7 @@ function decide(
 }
 
 /** Moves the room on by one post. */
-function accept(chat: Chat, room: Room, author: Author, {actor, input}: Post): Accepted {
+function accept(chat: Chat, room: Room, author: Author | null, {actor, input}: Post): Accepted {
   room.lastSeq += 1;
   room.version += 1;
   room.bumpedAt = notBefore(room.bumpedAt, chat.now());
@@ -156,13 +155,14 @@ function notBefore(earlier: Timestamp, now: Timestamp): Timestamp {
 }
 
 /** Under whose name the message stands: the caller's, that of the member a manager names, or the system's. */
-function mustBeAuthor({actor, roomId, input}: Post, authors: ReadonlyMap<string, NonNullable<Author>>): Author {
+function mustBeAuthor({actor, roomId, input}: Post, authors: ReadonlyMap<string, Author>): Author | null {
   const wanted = input.user_id ?? undefined;
   if (actor.kind === 'user') {
     const member = authors.get(memberKey(roomId, actor.id));
     const as = wanted === undefined || wanted === actor.id ? 'post a message' : 'post as somebody else';
     // The role was not read: for posts the table tells admins nothing else than members.
     const right = rightTo(as, actor, member && 'member');
+    if (member?.deactivated) throw userDeactivated(actor.id);
     if (!member || right === 'hidden') throw roomNotFound(roomId);
     if (right === 'yes') return member;
     throw new ChatError('permission_denied', 'Only the primary service may post as somebody else.');

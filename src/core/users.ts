@@ -17,7 +17,7 @@ import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {combined} from './combine.ts';
 import {endConnections} from './disconnections.ts';
-import {ChatError} from './errors.ts';
+import {ChatError, userDeactivated} from './errors.ts';
 import type {UserId} from './ids.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 
@@ -56,7 +56,7 @@ function lookUp(chat: Chat): (id: UserId) => Promise<User | undefined> {
 
 function mustBeActive(user: User): User {
   if (user.deactivatedAt === null && user.erasedAt === null) return user;
-  throw new ChatError('user_deactivated', `The user ${user.id} is deactivated.`);
+  throw userDeactivated(user.id);
 }
 
 /** Makes the user or renames them; a deactivated user is active again. Throws user_erased. */

@@ -44,35 +44,49 @@ export function findByClientIds(
   return findMessagesAt(tx, text, 'm.room_id = column1 and m.author_key = column2 and m.client_id = column3', bindings);
 }
 
+/** A member whose name a message can have. */
+export interface Author {
+  id: UserId;
+  username: string;
+  deactivated: boolean;
+}
+
 /**
- * The same, and with it an id for each of the pairs where the database gives them out before there are rows, in ascending
- * order. A pair without a user is of a message that has no author.
+ * The same with what posting has to know of them, and an id for each of the pairs where the database gives ids out before
+ * there are rows, in ascending order. A pair without a user is of a message that has no author.
  */
 export async function findAuthorsAndIds(
   tx: Queryable,
   pairs: readonly {room: RoomId; user: UserId | null}[],
-): Promise<{authors: Map<string, Member['user']>; ids: MessageId[]}> {
-  if (!tx.dialect.sequences) {
-    const named = pairs.flatMap(({room, user}) => (user === null ? [] : [{room, user}]));
-    return {authors: await findAuthors(tx, named), ids: []};
-  }
+): Promise<{authors: Map<string, Author>; ids: MessageId[]}> {
   const {text, bindings} = table(
     tx.dialect,
     ['bigint', 'text'],
     pairs.map(({room, user}) => [room, user]),
   );
-  const found = await rows<{id: MessageId; room_id: RoomId; user_id: UserId; username: string | null}>(
+  const id = tx.dialect.sequences ? `nextval(pg_get_serial_sequence('messages', 'id'))` : 'null';
+  const found = await rows<AuthorRow>(
     tx,
-    `select nextval(pg_get_serial_sequence('messages', 'id')) as id, column1 as room_id, column2 as user_id, u.username
+    `select ${id} as id, column1 as room_id, u.id as user_id, u.username, u.deactivated_at
      from ${text} left join members m on m.room_id = column1 and m.user_id = column2
      left join users u on u.id = m.user_id and u.erased_at is null`,
     bindings,
   );
-  const authors = new Map<string, Member['user']>();
-  for (const {room_id, user_id, username} of found) {
-    if (username !== null) authors.set(memberKey(room_id, user_id), {id: user_id, username});
+  const authors = new Map<string, Author>();
+  for (const {room_id, user_id, username, deactivated_at} of found) {
+    if (user_id === null || username === null) continue;
+    authors.set(memberKey(room_id, user_id), {id: user_id, username, deactivated: deactivated_at !== null});
   }
-  return {authors, ids: found.map(row => row.id).toSorted((a, b) => a - b)};
+  const ids = found.flatMap(row => (row.id === null ? [] : [row.id]));
+  return {authors, ids: ids.toSorted((a, b) => a - b)};
+}
+
+interface AuthorRow {
+  id: MessageId | null;
+  room_id: RoomId;
+  user_id: UserId | null;
+  username: string | null;
+  deactivated_at: Timestamp | null;
 }
 
 /** Messages with their ids, and the write that is still to be made where the ids were there before. */

@@ -42,6 +42,8 @@ export interface Route extends Described {
   rights: readonly [Action, ...Action[]];
   /** A rate limit beside the one for all that reads or changes. */
   limit?: 'tokens' | 'messages';
+  /** The use case finds out by itself whether its caller is an active user: one look at the database less for each request. */
+  findsCaller?: true;
   /** What was sent is read before `begin`, which waits for the caller's turn at the database and may refuse it. */
   run(ctx: Context, options: HttpOptions, actor: Actor, params: PathParams, begin: () => Promise<void>): Promise<Reply>;
 }
@@ -76,6 +78,7 @@ type Parts<Q extends z.ZodObject, B extends z.ZodType, H extends z.ZodObject> = 
   bodyLimit?: number;
   rights: Route['rights'];
   limit?: 'tokens' | 'messages';
+  findsCaller?: true;
   handle: (call: Call<z.output<Q>, z.output<B>, z.output<H>>) => Promise<Reply>;
 };
 

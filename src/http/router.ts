@@ -55,17 +55,21 @@ async function answer(
   await options.limits?.admit(ctx, route, actor, params);
   // Every answer is one caller's own.
   ctx.set('Cache-Control', 'no-store');
+  // A user who is new here gets a row, and one who is deactivated is refused.
+  const provision = async () => {
+    if (claims.kind === 'user') await provisionUser(options.chat, claims.id, claims.username);
+  };
   let end = () => {};
   try {
     const {status, body, headers} = await route.run(ctx, options, actor, params, async () => {
       end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
-      // A user who is new here gets a row.
-      if (claims.kind === 'user') await provisionUser(options.chat, claims.id, claims.username);
+      if (!route.findsCaller) await provision();
     });
     ctx.status = status;
     ctx.set(headers ?? {});
     if (body) ctx.body = body;
   } catch (cause) {
+    if (route.findsCaller && cause instanceof ChatError && cause.kind === 'not_found') await provision();
     if (cause !== hungUp) throw cause;
     ctx.status = clientGone;
   } finally {

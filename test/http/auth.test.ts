@@ -100,4 +100,22 @@ for (const database of databases) {
     t.is((await ask(api, serviceToken(), 'PUT', '/api/users/alice/', {username: 'Alice'})).status, 200);
     t.is((await ask(api, apiToken('alice'), 'GET', '/api/rooms/')).status, 200);
   });
+
+  test(`${database}: who posts is looked for with the post: refused when deactivated, in the room or not, and made when new`, async t => {
+    const api = await startApi(t, database);
+    const room = await ask(api, serviceToken(), 'POST', '/api/rooms/', {name: 'general', members: ['alice']});
+    const messages = `/api/rooms/${String(room.at('id'))}/messages/`;
+    const post = (user: string, claims = {}) => ask(api, apiToken(user, claims), 'POST', messages, {content: 'hello'});
+    await ask(api, serviceToken(), 'PUT', '/api/users/bob/', {username: 'Bob'});
+    for (const user of ['alice', 'bob']) {
+      t.is((await ask(api, serviceToken(), 'DELETE', `/api/users/${user}/`)).status, 204);
+      const refused = await post(user);
+      mustBeUnauthenticated(t, refused, /invalid_token/);
+      t.is(refused.at('code'), 'user_deactivated', user);
+    }
+    t.is((await post('carol', {name: 'Carol'})).status, 404);
+    t.is(await whoIs(api, 'carol'), 'Carol');
+    await ask(api, serviceToken(), 'PUT', '/api/users/alice/', {username: 'Alice'});
+    t.is((await post('alice')).status, 201);
+  });
 }

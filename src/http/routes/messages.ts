@@ -42,6 +42,7 @@ export const messageRoutes: Route[] = [
     headers: z.object({'Idempotency-Key': ClientIdInput.optional()}),
     body: PostMessage,
     limit: 'messages',
+    findsCaller: true,
     answers: {200: schemas.Message, 201: schemas.Message},
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {
