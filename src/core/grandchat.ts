@@ -7,7 +7,7 @@
 // end, so that one that was killed meanwhile compares again.
 import {createHash, type Hash} from 'node:crypto';
 import {z} from 'zod';
-import {connect, parseDatabaseUrl, type Db, type Queryable} from '../db/connect.ts';
+import {connect, encoding, parseDatabaseUrl, type Db, type Queryable} from '../db/connect.ts';
 import {
   countGrandChat,
   grandChatMembers,
@@ -48,10 +48,12 @@ export interface Conflict {
 
 /** Opens the old database for reading. Throws config_invalid where it is no GrandChat. */
 export async function openGrandChat(url: string): Promise<Db> {
-  const target = parseDatabaseUrl(url);
-  if (target.dialect !== 'postgres') {
-    throw new ChatError('config_invalid', 'GrandChat lives in PostgreSQL: postgres://user:password@host/database.');
+  if (!/^postgres(?:ql)?:/.test(url) || !URL.canParse(url)) {
+    throw new ChatError('config_invalid', 'The address of a GrandChat database is postgres://user@host/database.', {
+      hint: `It is the argument, what --url-file holds, or GRANDCHAT_DATABASE_URL. ${encoding}`,
+    });
   }
+  const target = parseDatabaseUrl(url);
   const db = await connect(target, {poolMax: 1});
   const missing = await missingTables(db);
   if (missing.length === 0) return db;

@@ -1,4 +1,4 @@
-import {createWriteStream, existsSync, renameSync, rmSync} from 'node:fs';
+import {createWriteStream, existsSync, renameSync, rmSync, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {PassThrough, type Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -9,6 +9,7 @@ import {kinds, type Kind} from '../../core/records.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {createProgress} from '../progress.ts';
+import {mustBeWritable} from '../writable.ts';
 import {toMoment, toRoom} from './parse.ts';
 
 interface ExportOptions {
@@ -24,11 +25,7 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   const wish = await toWish(cli, options);
   const toFile = file !== undefined && file !== '-';
   const path = resolve(cli.io.cwd, file ?? '-');
-  if (toFile && existsSync(path) && !options.force) {
-    throw new ChatError('file_exists', `The file ${file} exists.`, {
-      hint: 'Name another one, or write over it with --force.',
-    });
-  }
+  if (toFile) mustBeFree(file, path, options.force ?? false);
   if (!toFile && cli.io.stdout.isTTY && options.gzip) {
     throw new ChatError('invalid_input', 'Compressed data is nothing for a terminal.', {hint: 'Name a file.'});
   }
@@ -59,6 +56,20 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
     sink.discard();
     throw error;
   }
+}
+
+/** The finished file takes the place of what has its name, which is for files alone: not for a folder or a device. */
+function mustBeFree(file: string, path: string, force: boolean): void {
+  mustBeWritable(path);
+  if (!existsSync(path)) return;
+  if (!statSync(path).isFile()) {
+    const hint = 'Name a file, or write to standard output: chatctl export - > …';
+    throw new ChatError('file_exists', `"${file}" is there, and is no file.`, {hint});
+  }
+  if (force) return;
+  throw new ChatError('file_exists', `The file ${file} exists.`, {
+    hint: 'Name another one, or write over it with --force.',
+  });
 }
 
 async function toWish(cli: Cli, {room, since, only}: ExportOptions): Promise<ExportWish> {

@@ -24,6 +24,7 @@ import {
   type RejectsFile,
 } from '../rejects.ts';
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
+import {isStream} from '../rows.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
@@ -79,7 +80,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   if (options.validateOnly) return validate(cli, file, options);
   const chat = await cli.chat();
   const dry = cli.globals.dryRun ?? false;
-  if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
+  if (!dry && !isStream(cli.io, file)) await mustBeWholeFile(cli.io, file);
   const {head, records} = await readExport(cli.io, file, true);
   const found = await findLoad(cli, chat, file, head, options, dry);
   if (!dry && found.position === 0) await agree(cli, chat, found.state.mode);
