@@ -8,6 +8,7 @@ import {exportLines, type ExportWish} from '../../core/export.ts';
 import {kinds, type Kind} from '../../core/records.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {interruptOf} from '../interrupt.ts';
 import {createProgress} from '../progress.ts';
 import {mustBeWritable} from '../writable.ts';
 import {toMoment, toRoom} from './parse.ts';
@@ -31,8 +32,11 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   }
   const progress = createProgress(cli, {label: 'Exporting'});
   const sink = openSink(cli, toFile ? path : undefined, options.gzip ?? false);
+  // On its way to a pipe there is nothing to clear away, and a write that nobody takes holds up every signal but a plain one.
+  const interrupt = toFile ? interruptOf(cli.io) : undefined;
   try {
     const end = await exportLines(await cli.chat(), cli.actor, wish, async (text, rows) => {
+      if (interrupt?.asked()) interrupt.exit();
       await sink.write(text);
       progress.add(rows);
     });
@@ -54,7 +58,10 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   } catch (error) {
     progress.done();
     sink.discard();
+    if (interrupt?.asked()) cli.note('Stopped. No file was written.');
     throw error;
+  } finally {
+    interrupt?.release();
   }
 }
 
