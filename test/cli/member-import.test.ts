@@ -6,6 +6,7 @@ import {loadConfig} from '../../src/config.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
 import {startProcess, testCli, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
+import {makeDear} from '../helpers/halfway.ts';
 import {until} from '../helpers/until.ts';
 
 const size = Number(process.env['IMPORT_ROWS'] ?? 600);
@@ -127,6 +128,10 @@ for (const database of databases) {
       }
     };
     const batch = String(Math.max(20, size / 100));
+    const chat = await chatOf(cli);
+    t.teardown(() => chat.close());
+    // Few rows must be dear, or they are in before the kill.
+    const cheap = await makeDear(chat.db, 'members', size < 10_000 ? 1_000_000 : 1);
     let behind = false;
     for (let kill = 0; kill < kills; kill++) {
       const running = startProcess(t, cli, [...command, '--batch', batch, '--resume']);
@@ -148,6 +153,7 @@ for (const database of databases) {
       if (existsSync(join(cli.cwd, 'bad.csv'))) appendFileSync(join(cli.cwd, 'bad.csv'), 'torn,"row');
     }
     t.true(behind);
+    await cheap();
     const refused = await cli(command);
     t.is(refused.code, 4, refused.stderr);
     t.regex(refused.stderr, /--resume/);
