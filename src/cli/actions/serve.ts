@@ -2,6 +2,7 @@ import {configPath, type SettingName} from '../../config.ts';
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {createLog} from '../../log.ts';
+import {startServer} from '../../serve.ts';
 import {announceServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
@@ -19,8 +20,6 @@ export async function serve(cli: Cli, options: ServeOptions): Promise<void> {
   const config = await cli.config(portFlags(options));
   const log = createLog(config.LOG_LEVEL, 'stdout', options.log === 'pretty');
   const signal = nextSignal(cli);
-  log.info('starting');
-  const {startServer} = await import('../../serve.ts');
   const server = await startServer(config, {log, migrate: options.migrate ?? false});
   // Only a project's server is looked for by the project's other commands.
   const inProject = existsSync(dirname(configPath(config.projectDir)));
