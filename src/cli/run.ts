@@ -116,6 +116,7 @@ function prepare(command: Command, around: Surroundings): void {
       try {
         const {fix = false, repair = false} = command.opts<{fix?: boolean; repair?: boolean}>();
         if (declaration.features.has('dry-run') || fix || repair) await tellProduction(cli);
+        if (declaration.says !== undefined && io.stderr.isTTY) cli.note(declaration.says);
         const action = await declaration.load();
         await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
       } finally {

@@ -93,3 +93,10 @@ test('commands are done within 0.5 s of work, completion and help within 0.2 s, 
     t.true(took < ms * slower, args.join(' '));
   }
 });
+
+test('what takes a while to load says at a terminal what it does, and in a script nothing', async t => {
+  const cli = await seededCli(t);
+  t.regex((await cli(['doctor', '--only', 'node'], {tty: true})).stderr, /^Checking …\n/);
+  t.is((await cli(['doctor', '--only', 'node', '-q'], {tty: true})).stderr, '');
+  t.is((await cli(['doctor', '--only', 'node'])).stderr, '');
+});

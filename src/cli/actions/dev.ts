@@ -10,7 +10,7 @@ import {countAll} from '../../core/status.ts';
 import {provisionUser} from '../../core/users.ts';
 import {findRoomsByName, type Room} from '../../db/rooms.ts';
 import {createLog} from '../../log.ts';
-import type {RunningServer} from '../../serve.ts';
+import {startServer, type RunningServer} from '../../serve.ts';
 import {version} from '../../version.ts';
 import {announceServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
@@ -38,9 +38,6 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const config = await cli.config(flags);
   const log = createLog(config.origins.LOG_LEVEL === 'default' ? 'warn' : config.LOG_LEVEL, 'stderr', true);
   const signal = nextSignal(cli);
-  // To load a whole server takes longer than one likes to see nothing.
-  cli.note('Starting …');
-  const {startServer} = await import('../../serve.ts');
   const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
   try {
     const seeded = options.seed === undefined || (await seedOnce(cli, server, options.seed, signal));
