@@ -47,6 +47,7 @@ const allowed: Record<string, readonly string[]> = {
     'open.ts',
     'serve.ts',
     'auth.ts',
+    'keys.ts',
     'config.ts',
     'log.ts',
     'version.ts',
@@ -66,7 +67,8 @@ const allowed: Record<string, readonly string[]> = {
   deploy: ['core'],
   'config.ts': ['core'],
   'open.ts': ['core', 'db', 'delivery', 'config.ts'],
-  'auth.ts': ['core', 'primary', 'config.ts'],
+  'auth.ts': ['core', 'primary', 'config.ts', 'keys.ts'],
+  'keys.ts': ['core', 'config.ts'],
   'serve.ts': [
     'auth.ts',
     'core',

@@ -8,6 +8,7 @@ import {basename, join, resolve} from 'node:path';
 import {z} from 'zod';
 import {ChatError} from '../core/errors.ts';
 import type {Io} from './io.ts';
+import {isStream} from './rows.ts';
 
 const Checkpoint = z.object({
   import: z.string(),
@@ -26,9 +27,9 @@ export interface CheckpointFile {
   remove(): void;
 }
 
-/** Beside the input; for standard input in the working folder. */
+/** Beside the input; for what has no place of its own, such as standard input, in the working folder. */
 export function checkpointFile(io: Io, file: string): CheckpointFile {
-  const path = file === '-' ? join(io.cwd, 'stdin.checkpoint.json') : `${resolve(io.cwd, file)}.checkpoint.json`;
+  const path = isStream(io, file) ? join(io.cwd, 'stdin.checkpoint.json') : `${resolve(io.cwd, file)}.checkpoint.json`;
   return {
     path,
     read() {

@@ -13,6 +13,7 @@ export interface Declaration {
   examples: readonly string[];
   /** Exit codes beyond those that every command has, with their meaning here. */
   exits: readonly ExitMeaning[];
+  says: string | undefined;
   load: () => Promise<Run>;
 }
 
@@ -32,6 +33,8 @@ export interface CommandParts {
   examples: readonly string[];
   /** Exit codes beyond 0, 1, 2, 5 and 130. */
   exits?: string;
+  /** Shown at a terminal before anything is loaded, where that takes longer than one likes to see nothing. */
+  says?: string;
   load: () => Promise<Run<never[]>>;
 }
 
@@ -42,6 +45,7 @@ export function declare(parent: Command, parts: CommandParts): Command {
     features: new Set(parts.features),
     examples: parts.examples,
     exits: exitsIn(parts.exits),
+    says: parts.says,
     load: parts.load,
   });
   command.addHelpText('after', helpAfter(parts));

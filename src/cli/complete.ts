@@ -1,13 +1,16 @@
 // `chatctl __complete <words…> <begun>`: what may stand in place of the last word. It is called at every press of the
 // tab key, so that nothing is loaded but what the answer needs, and any failure is an empty answer.
+//
+// `chatctl __complete-line <line>` is the same for a shell that has no better words than the line itself.
 import type {Command, Option} from 'commander';
 import type {Io} from './io.ts';
 import {topics} from './topics.ts';
 
 type Wanted = {kind: 'words'; words: readonly string[]} | {kind: 'rooms' | 'users'; begun: string};
 
-export async function complete(program: Command, words: readonly string[], io: Io): Promise<void> {
+export async function complete(program: Command, typed: readonly string[], io: Io): Promise<void> {
   try {
+    const words = withValueApart(typed);
     const wanted = wantedAt(program, words);
     const begun = words.at(-1) ?? '';
     const found =
@@ -16,6 +19,29 @@ export async function complete(program: Command, words: readonly string[], io: I
   } catch {
     // A person is typing: there is no place to say what is wrong.
   }
+}
+
+export function completeLine(program: Command, line: string, io: Io): Promise<void> {
+  const [, ...words] = wordsOf(line);
+  return complete(program, words, io);
+}
+
+/** The words of a line as a shell means them; of quotes that are still open the last word is made, too. */
+function wordsOf(line: string): string[] {
+  const words = [''];
+  const parts = line.matchAll(/(\s+)|'([^']*)'?|"((?:\\.|[^"\\])*)"?|\\(.)|([^\s'"\\]+)/gsu);
+  for (const [, space, single, double, escaped, bare] of parts) {
+    if (space !== undefined) words.push('');
+    const text = single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? escaped ?? bare ?? '';
+    words.push(`${words.pop() ?? ''}${text}`);
+  }
+  return words;
+}
+
+/** `--flag=val` as the two words that it stands for. */
+function withValueApart(words: readonly string[]): readonly string[] {
+  const [, flag, value] = /^(--[^=]+)=(.*)$/su.exec(words.at(-1) ?? '') ?? [];
+  return flag === undefined || value === undefined ? words : [...words.slice(0, -1), flag, value];
 }
 
 function wantedAt(program: Command, words: readonly string[]): Wanted {

@@ -15,17 +15,17 @@ import {declareToken} from './commands/token.ts';
 import {declareUser} from './commands/user.ts';
 import {formats} from './output.ts';
 import {topics} from './topics.ts';
-import {duration, list} from './values.ts';
+import {duration, given, list} from './values.ts';
 
 export function createProgram(): Command {
   const program = new Command('chatctl');
   program
     .description('A chat server and its command line over one database')
-    .option('--config <file>', 'project file, instead of .chatctl/config.json here or above')
-    .option('--db <url>', 'the database, instead of DATABASE_URL')
-    .option('--api-url <url>', 'where the API of the running server is')
-    .option('--realtime-url <url>', 'where clients connect, ws://…/connection/websocket')
-    .option('--centrifugo-api-url <url>', 'a real Centrifugo, instead of CENTRIFUGO_API_URL')
+    .option('--config <file>', 'project file, instead of .chatctl/config.json here or above', given)
+    .option('--db <url>', 'the database, instead of DATABASE_URL', given)
+    .option('--api-url <url>', 'where the API of the running server is', given)
+    .option('--realtime-url <url>', 'where clients connect, ws://…/connection/websocket', given)
+    .option('--centrifugo-api-url <url>', 'a real Centrifugo, instead of CENTRIFUGO_API_URL', given)
     .addOption(new Option('-o, --output <format>', 'how to print').choices([...formats]))
     .option('--json', 'the same as -o json')
     .option('--fields <a,b.c>', 'which fields, and in which order', list)

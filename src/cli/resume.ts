@@ -7,7 +7,7 @@ import {findImportAt, newImportId} from '../core/imports.ts';
 import type {Import} from '../db/imports.ts';
 import {checkpointFile, type CheckpointFile} from './checkpoint.ts';
 import type {Cli} from './context.ts';
-import {openRejects, type RejectsFile} from './rejects.ts';
+import {openRejects, rejectsHead, type KeptRejects, type RejectedInput, type RejectsFile} from './rejects.ts';
 
 export interface Place {
   checkpoint: CheckpointFile;
@@ -63,22 +63,19 @@ export function mustBeAsBegun<T extends string>(
   }
 }
 
-/** What an import remembers of its rejects: how long the file was before the last batch, and what that adds. */
-export interface KeptRejects {
-  bytes: number;
-  text: string;
-}
-
 /** The file of --rejects; what the last batch rejected may have been lost with the process and is written once more. */
 export function goOnRejecting(
   cli: Cli,
-  path: string | undefined,
+  {rejects, file}: {rejects: string | undefined; file: string},
+  input: RejectedInput,
   {row}: Pick<Place, 'row'>,
   kept: KeptRejects,
 ): RejectsFile | undefined {
-  const file = path === undefined ? undefined : openRejects(resolve(cli.io.cwd, path), kept.bytes, row !== undefined);
-  if (row) file?.write(kept.text);
-  return file;
+  if (rejects === undefined) return undefined;
+  const wish = {kept, input: resolve(cli.io.cwd, file), head: rejectsHead(input)};
+  const opened = openRejects(resolve(cli.io.cwd, rejects), wish);
+  if (row) opened.write(kept.text);
+  return opened;
 }
 
 /** Reads over what is in already, adding it to the hash. Throws input_changed when it is not what it was. */

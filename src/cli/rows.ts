@@ -1,5 +1,5 @@
 // Rows of a CSV or NDJSON input, read as a stream: memory does not grow with the input.
-import {createReadStream} from 'node:fs';
+import {createReadStream, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Readable} from 'node:stream';
 import {parse as csvParser, CsvError} from 'csv-parse';
@@ -38,6 +38,13 @@ export async function* bytesOf(io: Io, file: string): AsyncGenerator<Buffer> {
   } catch (cause) {
     throw unreadable(file, cause);
   }
+}
+
+/** Whether a file can be read once only: standard input, and what a shell puts in place of `<(…)`. */
+export function isStream(io: Io, file: string): boolean {
+  if (file === '-') return true;
+  const found = statSync(resolve(io.cwd, file), {throwIfNoEntry: false});
+  return found !== undefined && !found.isFile() && !found.isDirectory();
 }
 
 function unreadable(file: string, cause: unknown): ChatError {

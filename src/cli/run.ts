@@ -38,6 +38,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 async function parse(program: Command, argv: readonly string[], io: Io, colors: Colors, asked = false): Promise<void> {
   if (await showVersion(argv, io)) return;
   if (argv[0] === '__complete') return (await import('./complete.ts')).complete(program, argv.slice(1), io);
+  if (argv[0] === '__complete-line') return (await import('./complete.ts')).completeLine(program, argv[1] ?? '', io);
   const interactive = canAsk(io, argv.includes('--no-input'));
   prepare(program, {io, colors, argv, interactive, asked});
   const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
@@ -115,6 +116,7 @@ function prepare(command: Command, around: Surroundings): void {
       try {
         const {fix = false, repair = false} = command.opts<{fix?: boolean; repair?: boolean}>();
         if (declaration.features.has('dry-run') || fix || repair) await tellProduction(cli);
+        if (declaration.says !== undefined && io.stderr.isTTY) cli.note(declaration.says);
         const action = await declaration.load();
         await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
       } finally {

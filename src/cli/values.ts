@@ -44,6 +44,12 @@ export function lastCount(text: string): number {
   return text === '0' ? 0 : count(10_000)(text);
 }
 
+/** A variable of a script that is not set would otherwise mean the usual database, of all. */
+export function given(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}
+
 export function list(text: string): string[] {
   return text
     .split(',')

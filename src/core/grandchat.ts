@@ -3,10 +3,11 @@
 //
 // First everything is looked at: ids that are taken here are conflicts, and with one nothing is written. Then it is loaded
 // like an export (core/load). A takeover that was killed goes on by itself when it is begun again: its place commits with
-// each batch. In the end both databases are read once more, row by row, and their hashes compared.
+// each batch. In the end both databases are read once more, row by row, and their hashes compared; only then is it at its
+// end, so that one that was killed meanwhile compares again.
 import {createHash, type Hash} from 'node:crypto';
 import {z} from 'zod';
-import {connect, parseDatabaseUrl, type Db, type Queryable} from '../db/connect.ts';
+import {connect, encoding, parseDatabaseUrl, type Db, type Queryable} from '../db/connect.ts';
 import {
   countGrandChat,
   grandChatMembers,
@@ -47,10 +48,12 @@ export interface Conflict {
 
 /** Opens the old database for reading. Throws config_invalid where it is no GrandChat. */
 export async function openGrandChat(url: string): Promise<Db> {
-  const target = parseDatabaseUrl(url);
-  if (target.dialect !== 'postgres') {
-    throw new ChatError('config_invalid', 'GrandChat lives in PostgreSQL: postgres://user:password@host/database.');
+  if (!/^postgres(?:ql)?:/.test(url) || !URL.canParse(url)) {
+    throw new ChatError('config_invalid', 'The address of a GrandChat database is postgres://user@host/database.', {
+      hint: `It is the argument, what --url-file holds, or GRANDCHAT_DATABASE_URL. ${encoding}`,
+    });
   }
+  const target = parseDatabaseUrl(url);
   const db = await connect(target, {poolMax: 1});
   const missing = await missingTables(db);
   if (missing.length === 0) return db;
@@ -77,6 +80,8 @@ export interface TakeoverOptions {
   dryRun: boolean;
   onStart: (counts: GrandChatCounts) => void;
   onRows: (count: number) => void;
+  /** Asked before each batch is looked at; throws where the work should end. */
+  mustGoOn: () => void;
 }
 
 /** Loads everything, or throws ids_taken before the first row. */
@@ -90,10 +95,11 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     options.onStart(counts);
     const refused = resumed ? await readRefused(chat, id) : [];
     const takeover: Takeover = {counts, conflicts: [], refused, proof: {}, resumed};
-    const found = await findConflicts(chat, q);
+    const rows = () => goingOn(batches(chat, q), options.mustGoOn);
+    const found = await findConflicts(chat, rows());
     // Of a takeover that goes on, the rooms and messages that are here are its own.
     takeover.conflicts = resumed ? found.filter(each => each.kind === 'users') : found;
-    if (options.dryRun) return rehearse(chat, {...takeover, refused: await findRefused(chat, q)});
+    if (options.dryRun) return rehearse(chat, {...takeover, refused: await findRefused(rows())});
     if (isBlocked(takeover)) return takeover;
     if (known?.finishedAt) {
       throw new ChatError('ids_taken', `${old.target.label} was taken over at ${known.finishedAt} already.`, {
@@ -101,9 +107,9 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
       });
     }
     await reserveIds(chat, actor, {rooms: counts.highestRoom, messages: counts.highestMessage});
-    await load(chat, actor, q, id, known?.position ?? 0, takeover, options);
+    await load(chat, actor, rows(), id, known?.position ?? 0, takeover, options);
+    takeover.proof = await prove(chat, rows(), takeover);
     await finishLoad(chat, actor, id, 'none');
-    takeover.proof = await prove(chat, q, takeover);
     return takeover;
   });
 }
@@ -145,7 +151,7 @@ const refusedPageSize = 100;
 async function load(
   chat: Chat,
   actor: Actor,
-  q: Queryable,
+  rows: AsyncIterable<Batch>,
   id: string,
   position: number,
   takeover: Takeover,
@@ -153,7 +159,7 @@ async function load(
 ): Promise<void> {
   const into = await openLoad(chat, id, {kind: 'grandchat', mode: 'insert', event: 'none', ownRoomsOnly: false});
   let at = 0;
-  for await (const batch of batches(chat, q)) {
+  for await (const batch of rows) {
     const before = at;
     at += batch.records.length;
     options.onRows(batch.records.length);
@@ -167,6 +173,13 @@ async function load(
       return refused.length === 0 ? place : {...place, refused: JSON.stringify(refused)};
     });
     takeover.refused.push(...refused);
+  }
+}
+
+async function* goingOn(rows: AsyncIterable<Batch>, mustGoOn: () => void): AsyncGenerator<Batch> {
+  for await (const batch of rows) {
+    mustGoOn();
+    yield batch;
   }
 }
 
@@ -237,16 +250,16 @@ function nameOf(batch: Batch, at: number): string | number {
   return 'id' in record ? record.id : `${record.roomId}/${record.userId}`;
 }
 
-async function findRefused(chat: Chat, q: Queryable): Promise<Conflict[]> {
+async function findRefused(rows: AsyncIterable<Batch>): Promise<Conflict[]> {
   const refused: Conflict[] = [];
-  for await (const batch of batches(chat, q)) refused.push(...sorted(batch).refused);
+  for await (const batch of rows) refused.push(...sorted(batch).refused);
   return refused;
 }
 
 /** What is here under the ids that come. */
-async function findConflicts(chat: Chat, q: Queryable): Promise<Conflict[]> {
+async function findConflicts(chat: Chat, rows: AsyncIterable<Batch>): Promise<Conflict[]> {
   const conflicts: Conflict[] = [];
-  for await (const batch of batches(chat, q)) {
+  for await (const batch of rows) {
     if (batch.kind === 'users') {
       const wanted = new Map(batch.records.map(each => [each.id, each.username]));
       const here = await findUsers(chat.db, [...wanted.keys()]);
@@ -281,11 +294,15 @@ function ascending<T extends {id: number}>(rows: readonly T[]): T[] {
  * Hashes over what both databases hold of each kind, row by row, without the rows that were refused: a user who was may be
  * here all the same, under their id, because members and messages name them.
  */
-async function prove(chat: Chat, q: Queryable, {refused, conflicts}: Takeover): Promise<Takeover['proof']> {
+async function prove(
+  chat: Chat,
+  rows: AsyncIterable<Batch>,
+  {refused, conflicts}: Takeover,
+): Promise<Takeover['proof']> {
   const hashes = {users: pairOfHashes(), rooms: pairOfHashes(), members: pairOfHashes(), messages: pairOfHashes()};
   const left = new Set(refused.map(each => `${each.kind} ${each.id}`));
   const renamed = new Set(conflicts.map(each => each.id));
-  for await (const batch of batches(chat, q)) {
+  for await (const batch of rows) {
     const {source, here} = hashes[batch.kind];
     const taken = without(left, batch);
     for (const fact of factsOf(taken, renamed)) source.update(fact);

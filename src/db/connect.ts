@@ -90,12 +90,15 @@ export function parseDatabaseUrl(url: string): DatabaseTarget {
   }
   throw new ChatError(
     'config_invalid',
-    'DATABASE_URL is neither sqlite:<path> nor a valid postgres://user:password@host/database.',
+    'The address of the database is neither sqlite:<path> nor a valid postgres://user@host/database.',
     {
-      hint: 'Percent-encode special characters of the password, for example %40 for @.',
+      hint: `It is that of --db or DATABASE_URL. ${encoding}`,
     },
   );
 }
+
+/** What makes most addresses invalid. */
+export const encoding = 'Percent-encode special characters of the password, for example %40 for @.';
 
 export interface ConnectOptions {
   /** Connections to PostgreSQL at most. */
@@ -261,7 +264,7 @@ function unavailable(target: DatabaseTarget, cause: unknown): ChatError {
 
 function postgresHint(reason: string): string {
   if (/no encryption/.test(reason)) return 'Add sslmode=verify-full to DATABASE_URL, for an encrypted connection.';
-  if (!/certificate/.test(reason)) return 'Check DATABASE_URL and that PostgreSQL is running.';
+  if (!/certificate/.test(reason)) return 'Check the address, and that PostgreSQL is running there.';
   return (
     'Add sslrootcert=<file> with the authority that signed it to DATABASE_URL, ' +
     'or sslmode=no-verify to go without the check.'

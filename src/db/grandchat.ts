@@ -40,6 +40,7 @@ export async function countGrandChat(q: Queryable): Promise<GrandChatCounts> {
   return row;
 }
 
+// Ordered by the column: by its name alone the order would be that of the number that it is turned into, which no index has.
 export async function grandChatUsers(
   q: Queryable,
   after: number,
@@ -48,7 +49,8 @@ export async function grandChatUsers(
 ): Promise<UserRecord[]> {
   const found = await rows<{id: number; username: string; is_active: boolean; date_joined: Timestamp}>(
     q,
-    'select id::bigint as id, username, is_active, date_joined from auth_user where id > ? order by id limit ?',
+    `select u.id::bigint as id, u.username, u.is_active, u.date_joined from auth_user u
+     where u.id > ? order by u.id limit ?`,
     [after, limit],
   );
   return found.map(row => ({
@@ -98,8 +100,8 @@ export async function grandChatMembers(
 ): Promise<{id: number; roomId: RoomId; userId: UserId; joinedAt: Timestamp}[]> {
   const found = await rows<{id: number; room_id: RoomId; user_id: number; joined_at: Timestamp}>(
     q,
-    `select id::bigint as id, room_id, user_id::bigint as user_id, joined_at from chat_roommember
-     where id > ? order by id limit ?`,
+    `select m.id::bigint as id, m.room_id, m.user_id::bigint as user_id, m.joined_at from chat_roommember m
+     where m.id > ? order by m.id limit ?`,
     [after, limit],
   );
   return found.map(row => ({

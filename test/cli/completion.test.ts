@@ -6,6 +6,7 @@ import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {databases, type Database} from '../helpers/database.ts';
 import {bareCli, testCli, type TestCli} from '../helpers/cli.ts';
+import {hasTerminal, inTerminal} from '../helpers/terminal.ts';
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
@@ -91,19 +92,22 @@ function quoted(text: string): string {
 
 test('the script completes commands, flags and names in bash, quoting what needs it', async t => {
   const cli = await withNames(t, 'sqlite');
-  t.deepEqual(await inBash(cli, 'chatctl ro'), ['room']);
   t.deepEqual(await inBash(cli, 'chatctl room ar'), ['archive']);
   t.true((await inBash(cli, 'chatctl room create x --k')).includes('--key'));
-  t.deepEqual(await inBash(cli, 'chatctl room show ot'), ['other']);
   t.deepEqual(await inBash(cli, 'chatctl room show gen'), [String.raw`gen\ 2:\ 会議`, 'General']);
   t.deepEqual(await inBash(cli, 'chatctl member add General al'), ['albert', 'alice']);
 });
 
 /** Runs a test in this shell, and says so where there is none. */
-function inShell(shell: 'zsh' | 'fish', title: string, check: (t: ExecutionContext) => Promise<void>): void {
+function inShell(shell: 'bash' | 'zsh' | 'fish', title: string, check: (t: ExecutionContext) => Promise<void>): void {
   const isThere = spawnSync(shell, ['-c', 'exit 0']).status === 0;
   if (!isThere) process.stderr.write(`\n!!! SKIPPED, because there is no ${shell} here: ${title}.\n\n`);
   (isThere ? test : test.skip)(title, check);
+}
+
+/** The same with a real terminal at which keys are pressed. */
+function atShell(shell: keyof typeof startsOf, title: string, check: (t: ExecutionContext) => Promise<void>): void {
+  if (hasTerminal) inShell(shell, `${shell}: ${title}`, check);
 }
 
 /** The command as these shells find it: on PATH. */
@@ -118,7 +122,7 @@ async function withOddNames(t: ExecutionContext): Promise<TestCli> {
   return cli;
 }
 
-inShell('fish', 'the script completes commands, flags, values and names in fish', async t => {
+inShell('fish', 'fish is told what commands mean, and every name that begins so', async t => {
   const cli = await withOddNames(t);
   const env = withCommand(cli);
   writeFileSync(join(cli.cwd, 'chatctl.fish'), (await cli(['completion', 'fish'])).stdout);
@@ -129,44 +133,81 @@ inShell('fish', 'the script completes commands, flags, values and names in fish'
   };
   const words = async (line: string) => (await inFish(line)).map(each => each.split('\t')[0]);
   t.deepEqual(await inFish('chatctl room sh'), ['show\tShow one room with its counts and last message']);
-  t.deepEqual(await words('chatctl room list --sort n'), ['name']);
-  t.deepEqual(await words('chatctl room list --so'), ['--sort']);
   t.deepEqual(await words('chatctl completion '), ['bash', 'fish', 'zsh'], 'in its own order, and no files among them');
   t.deepEqual(await words('chatctl room show gen'), ['gen 2: 会議', 'General']);
-  t.deepEqual(await words('chatctl room show it'), [`it's "q"`]);
   t.deepEqual(await words('chatctl room show a'), ['a$b;c']);
-  t.deepEqual(await words('chatctl member add General al'), ['albert', 'alice']);
   t.deepEqual(await words('chatctl room create x --member al'), ['albert', 'alice']);
-  t.deepEqual(await words('chatctl import chatctl.f'), ['chatctl.fish'], 'files where nothing else is meant');
 });
 
-inShell('zsh', 'the script completes commands, flags, values and names in zsh', async t => {
-  const cli = await withOddNames(t);
-  const env = withCommand(cli);
-  const {stdout: completion} = await cli(['completion', 'zsh']);
-  /** What it hands to zsh, which quotes it and puts it in. */
-  const inZsh = async (...line: string[]) => {
-    const script = `
-compdef() { : }
-_files() { print -r -- FILES }
-compadd() { while [[ $1 != -- ]]; do shift; done; shift; print -rl -- "$@" }
-${completion}
-words=(${line.map(quoted).join(' ')}); CURRENT=\${#words}
-_chatctl
+/** How a shell is started in which the script is loaded, and which says when it waits. */
+const startsOf = {
+  bash: {
+    files: {'.bashrc': "PS1='ready> '\nsource completion.bash\n"},
+    command: ['bash', '--rcfile', '.bashrc', '-i'],
+  },
+  zsh: {
+    files: {'.zshrc': "autoload -Uz compinit && compinit -u -D\nPS1='ready> '\nsource completion.zsh\n"},
+    command: ['zsh', '-i'],
+  },
+  fish: {
+    files: {'start.fish': "function fish_prompt; echo -n 'ready> '; end\nsource completion.fish\n"},
+    command: ['fish', '--no-config', '--interactive', '--init-command', 'source start.fish'],
+  },
+};
+
+/** What such a shell shows while these keys are pressed, each once the text before them shows; the command tells its words. */
+async function pressing(cli: TestCli, shell: keyof typeof startsOf, keys: [string, string][]): Promise<string> {
+  const {files, command} = startsOf[shell];
+  const env = {...withCommand(cli), ZDOTDIR: cli.cwd, TERM: 'dumb'};
+  const tells = `#!/bin/sh
+case $1 in __complete*) exec ${process.execPath} ${program} "$@" ;; esac
+printf 'got '; printf '<%s>' "$@"; echo
 `;
-    const {stdout} = await run('zsh', ['-f', '-c', script], {cwd: cli.cwd, env});
-    return stdout.split('\n').filter(Boolean);
-  };
-  t.true((await inZsh('chatctl', 'room', 'sh')).includes('show'));
-  t.true((await inZsh('chatctl', 'room', 'create', 'x', '--k')).includes('--key'));
-  t.deepEqual(await inZsh('chatctl', 'room', 'list', '--sort', 'n'), ['name']);
-  t.deepEqual(await inZsh('chatctl', 'completion', ''), ['bash', 'zsh', 'fish']);
-  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'gen'), ['gen 2: 会議', 'General']);
-  t.deepEqual(await inZsh('chatctl', 'room', 'show', String.raw`gen\ 2`), ['gen 2: 会議'], 'begun with a quoted space');
-  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'it'), [`it's "q"`]);
-  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'x:'), ['x:y']);
-  t.deepEqual(await inZsh('chatctl', 'member', 'add', String.raw`gen\ 2:\ 会議`, 'al'), ['albert', 'alice']);
-  t.deepEqual(await inZsh('chatctl', 'room', 'show', 'nothing'), ['FILES']);
+  const script = (await cli(['completion', shell])).stdout;
+  for (const [name, text] of Object.entries({...files, chatctl: tells, [`completion.${shell}`]: script}))
+    writeFileSync(join(cli.cwd, name), text);
+  return (await inTerminal(cli.cwd, env, command, [...keys, ['ready> ', 'exit\r']])).shown;
+}
+
+const cutLine = '\u0015';
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  atShell(shell, 'the tab key puts in commands, flags, values, names as they must be quoted, and files', async t => {
+    const cli = await withOddNames(t);
+    const lines = {
+      'chatctl room sh': '<room><show>',
+      'chatctl room list --so': '<room><list><--sort>',
+      'chatctl room list --sort n': '<room><list><--sort><name>',
+      'chatctl room list --sort=n': '<room><list><--sort=name>',
+      'chatctl room show it': `<room><show><it's "q">`,
+      'chatctl room show x:': '<room><show><x:y>',
+      [String.raw`chatctl room show gen\ `]: '<room><show><gen 2: 会議>',
+      'chatctl room show "gen 2:': '<room><show><gen 2: 会議>',
+      [String.raw`chatctl member add gen\ 2:\ 会議 ali`]: '<member><add><gen 2: 会議><alice>',
+      'chatctl import ch': '<import><chatctl>',
+      'chatctl import gr': '<import><grandchat>',
+    };
+    const shown = await pressing(
+      cli,
+      shell,
+      Object.keys(lines).map(line => ['ready> ', `${line}\t\r`]),
+    );
+    const got = [...shown.matchAll(/^got (.*?)\r?$/gm)].map(([, words]) => words);
+    t.deepEqual(got, Object.values(lines), shown);
+  });
+}
+
+atShell('zsh', 'the tab key lists names whatever their case, and what commands and flags mean', async t => {
+  const cli = await withNames(t, 'sqlite');
+  const shown = await pressing(cli, 'zsh', [
+    ['ready> ', 'chatctl room show gen\t'],
+    ['会議', `${cutLine}chatctl room \t`],
+    ['last message', `${cutLine}chatctl room create x --\t`],
+    ['show help', `${cutLine}\r`],
+  ]);
+  t.regex(shown, /^General +gen\\ 2:\\ 会議/m);
+  t.regex(shown, /^archive +-- Close rooms for new messages; can be taken back/m);
+  t.regex(shown, /^--private +-- nobody can join by themselves/m);
 });
 
 test('each shell gets a script with every command in it', async t => {

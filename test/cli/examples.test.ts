@@ -1,7 +1,9 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {bareCli, cliBesideChat, startProcess, type TestCli} from '../helpers/cli.ts';
+import {bareCli, cliBesideChat, startProcess, testCli, type TestCli} from '../helpers/cli.ts';
+import {databases} from '../helpers/database.ts';
+import {grandChat} from '../helpers/grandchat.ts';
 import {seededCli} from '../helpers/seeded.ts';
 import {until} from '../helpers/until.ts';
 
@@ -29,7 +31,7 @@ function words(line: string): string[] {
   );
 }
 
-/** They start a server, or need one, and have tests below; or another database. */
+/** They start a server, or need one or another database, and have tests below. */
 const withServer = /^(import grandchat|dev|serve|listen|smoke|doctor|trace|verify|outbox)\b/;
 
 test('every example in the help of a command for the database works', async t => {
@@ -88,5 +90,21 @@ test('every example of dev and serve starts a server, which ends when it is aske
     running.child.kill('SIGTERM');
     const {code, stderr} = await running.ended;
     t.is(code, 143, `chatctl ${line}: ${stderr}`);
+  }
+});
+
+const withPostgres = databases.includes('postgres') ? test : test.skip;
+
+withPostgres('every example of import grandchat takes a GrandChat database over', async t => {
+  const url = await grandChat(t, 10);
+  const lines = (await examples(await bareCli(t, 'sqlite'))).filter(line => line.startsWith('import grandchat'));
+  t.true(lines.length >= 2, lines.join('\n'));
+  for (const line of lines) {
+    const cli = await testCli(t, 'sqlite');
+    writeFileSync(join(cli.cwd, 'old-url.txt'), url);
+    // The host of the examples is nobody's.
+    const {code, stdout, stderr} = await cli(words(line.replace(/postgres:\S+@old-host\S+/, url)));
+    t.is(code, 0, `chatctl ${line}: ${stderr}`);
+    t.regex(stdout, /^5\t10\t/, 'rooms and users');
   }
 });

@@ -157,6 +157,7 @@ const stdin: Record<string, string> = {'message post 7': `ok\n${'x'.repeat(10_00
 const elsewhere: Record<string, [string, string]> = {
   'serve 4': ['process', 't.is(pending.code, 4)'],
   'serve 143': ['process', 't.is(code, 143)'],
+  'dev 143': ['seed', 't.is(stopped.code, 143'],
   'message post 6': ['message', '.code, 6)'],
   'listen 6': ['listen', 't.is(refused.code, 6)'],
   'listen 8': ['listen', 't.is(wrong.code, 8, wrong.stderr)'],

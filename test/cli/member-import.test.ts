@@ -1,11 +1,12 @@
 // IMPORT_ROWS=100000 KILLS=10 run the killed import at the size that is promised.
 import {appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {loadConfig} from '../../src/config.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
 import {startProcess, testCli, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
+import {makeDear} from '../helpers/halfway.ts';
 import {until} from '../helpers/until.ts';
 
 const size = Number(process.env['IMPORT_ROWS'] ?? 600);
@@ -127,6 +128,10 @@ for (const database of databases) {
       }
     };
     const batch = String(Math.max(20, size / 100));
+    const chat = await chatOf(cli);
+    t.teardown(() => chat.close());
+    // Few rows must be dear, or they are in before the kill.
+    const cheap = await makeDear(chat.db, 'members', size < 10_000 ? 1_000_000 : 1);
     let behind = false;
     for (let kill = 0; kill < kills; kill++) {
       const running = startProcess(t, cli, [...command, '--batch', batch, '--resume']);
@@ -148,6 +153,7 @@ for (const database of databases) {
       if (existsSync(join(cli.cwd, 'bad.csv'))) appendFileSync(join(cli.cwd, 'bad.csv'), 'torn,"row');
     }
     t.true(behind);
+    await cheap();
     const refused = await cli(command);
     t.is(refused.code, 4, refused.stderr);
     t.regex(refused.stderr, /--resume/);
@@ -173,6 +179,56 @@ test('Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
   const resumed = await cli([...line.split(' '), '--json']);
   t.is(resumed.code, 7, resumed.stderr);
   t.is(resumed.at('read'), 3_000);
+});
+
+/** Ends behind several batches, of which the first has a rejected row, at a quote far behind in the file. */
+async function endedEarly(t: ExecutionContext, more: string[]) {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const file = join(cli.cwd, 'people.csv');
+  const rows = ['user,username', 'not#an#id,', ...Array.from({length: 2_000}, (_, i) => `user${i},${'x'.repeat(90)}`)];
+  const inHundreds = ['member', 'import', 'general', 'people.csv', '--batch', '100', '--json'];
+  writeFileSync(file, [...rows, '"never closed'].join('\n'));
+  t.is((await cli([...inHundreds, ...more])).code, 2);
+  writeFileSync(file, [...rows, 'bad#again,', ''].join('\n'));
+  return {cli, file, goOn: (rejects: string) => cli([...inHundreds, '--resume', '--rejects', rejects])};
+}
+
+test('an import that was begun without a rejects file goes on with one that has the rest, and says so', async t => {
+  const {cli, goOn} = await endedEarly(t, []);
+  const resumed = await goOn('bad.csv');
+  t.is(resumed.code, 7, resumed.stderr);
+  t.regex(resumed.stderr, /2 row\(s\) were rejected\. 1 of them are in bad\.csv; those before it was named are not\./);
+  t.regex(readFileSync(join(cli.cwd, 'bad.csv'), 'utf8'), /^user,username,reason\nbad#again,,user must be [^\n]*\n$/);
+});
+
+test('an import goes on with no file but its own for rejects, and never writes over its input', async t => {
+  const {cli, file, goOn} = await endedEarly(t, ['--rejects', 'bad.csv']);
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(join(cli.cwd, 'notes.txt'), 'mine '.repeat(100));
+  for (const [rejects, says] of [
+    ['people.csv', /The file .*people\.csv exists/],
+    ['notes.txt', /The file .*notes\.txt exists/],
+    ['.', /exists/],
+    ['other.csv', /does not hold what this import has rejected so far/],
+  ] as const) {
+    const refused = await goOn(rejects);
+    t.is(refused.code, 4, refused.stderr);
+    t.regex(refused.stderr, says);
+  }
+  t.is(readFileSync(file, 'utf8'), before);
+  t.is(readFileSync(join(cli.cwd, 'notes.txt'), 'utf8'), 'mine '.repeat(100));
+  t.is((await goOn('bad.csv')).code, 7);
+});
+
+test('a rejects file that cannot be written is told before the first row goes in', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await prepared(cli, 60);
+  const given = command.map(each => (each === 'bad.csv' ? join('nowhere', 'bad.csv') : each));
+  const {code, stderr} = await cli(given);
+  t.is(code, 2, stderr);
+  t.regex(stderr, /nowhere\/bad\.csv cannot be written \(ENOENT\)/);
+  t.is((await cli(['member', 'list', 'general'])).stdout, '');
 });
 
 test('NDJSON and what `member list` writes are read, from a pipe too', async t => {

@@ -1,21 +1,23 @@
 import test, {type ExecutionContext} from 'ava';
 import {loadConfig} from '../../src/config.ts';
 import {openChat} from '../../src/open.ts';
-import {bareCli, startProcess, testCli, type TestCli, type TestProcess} from '../helpers/cli.ts';
+import {bareCli, startProcess, testCli, type Ended, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
-import {until} from '../helpers/until.ts';
+import {endedBehind, makeDear} from '../helpers/halfway.ts';
 
-// Rooms of 100, 1,000, 10,000 and 20,000: long enough to be met halfway.
-const large = ['seed', '--preset', 'grandchat', '--users', '20000', '--messages', '5000'];
+// Rooms of 100, 1,000 and twice 4,500, which come in several batches each.
+const large = ['seed', '--preset', 'grandchat', '--users', '4500', '--messages', '400'];
+const usersAndRooms = 4_504;
+const allMembers = 10_100;
 
-/** Ends the process by a signal while members and messages are still to come. */
-async function interrupted(cli: TestCli, running: TestProcess, signal: NodeJS.Signals) {
+/** Ends the process by a signal while members are still to come. */
+async function interrupted(t: ExecutionContext, cli: TestCli, signal: NodeJS.Signals): Promise<Ended> {
   const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
   try {
-    const isHalfway = async () => ((await chat.db.sql('imports').first()) as {position: number} | undefined)?.position;
-    await until(async () => ((await isHalfway()) ?? 0) > 20_004, 'rooms, and the first members', 50_000);
-    running.child.kill(signal);
-    return await running.ended;
+    const cheap = await makeDear(chat.db, 'members', 100_000);
+    const ended = await endedBehind(chat.db, startProcess(t, cli, large), usersAndRooms, signal);
+    await cheap();
+    return ended;
   } finally {
     await chat.close();
   }
@@ -48,20 +50,20 @@ async function eventsOf(cli: TestCli): Promise<unknown[]> {
 for (const database of databases) {
   test(`${database}: the command of a seed that was killed goes on with it, to the same as one run`, async t => {
     const cli = await testCli(t, database);
-    await interrupted(cli, startProcess(t, cli, large), 'SIGKILL');
-    const {messages} = await countsOf(cli);
-    t.true(messages < 5_000, 'killed before its end');
+    await interrupted(t, cli, 'SIGKILL');
+    const {members} = await countsOf(cli);
+    t.true(members >= 100 && members < allMembers, `killed among members, behind ${members}`);
 
     const other = await cli(['seed', '--random', '2']);
     t.is(other.code, 4);
     t.regex(
       other.stderr,
-      /Go on with: chatctl seed --preset grandchat --users 20000 --rooms 4 --messages 5000 --random 1; or .*--append/,
+      /Go on with: chatctl seed --preset grandchat --users 4500 --rooms 4 --messages 400 --random 1; or .*--append/,
     );
     const again = await cli([...large, '--json']);
     t.is(again.code, 0, again.stderr);
-    t.regex(again.stderr, /goes on with a seed that was interrupted: \d{5,} row\(s\) are in/);
-    t.is(again.at('messages'), 5_000);
+    t.regex(again.stderr, /goes on with a seed that was interrupted: \d{4,} row\(s\) are in/);
+    t.is(again.at('messages'), 400);
     t.is((again.at('rooms') as unknown[]).length, 4);
     t.deepEqual(await eventsOf(cli), Array(4).fill('members_changed'));
 
@@ -74,20 +76,21 @@ for (const database of databases) {
 
 test('Ctrl-C ends the batch of a seed, says how it goes on, and exits 130', async t => {
   const cli = await testCli(t, 'sqlite');
-  const stopped = await interrupted(cli, startProcess(t, cli, large), 'SIGINT');
+  const stopped = await interrupted(t, cli, 'SIGINT');
   t.is(stopped.code, 130, stopped.stderr);
   t.regex(stopped.stderr, /the same command goes on with it/);
-  const {messages} = await countsOf(cli);
+  const {members} = await countsOf(cli);
+  t.true(members >= 100 && members < allMembers, `stopped among members, behind ${members}`);
   const dry = await cli([...large, '--dry-run', '--json']);
   t.is(dry.code, 0, dry.stderr);
-  t.is(dry.at('dry_run.rows.messages.inserted'), 5_000 - messages);
+  t.is(dry.at('dry_run.rows.members.inserted'), allMembers - members);
   t.is((await cli(large)).code, 0);
-  t.like(await countsOf(cli), {users: 20_000, messages: 5_000});
+  t.deepEqual(await countsOf(cli), {users: 4_500, members: allMembers, messages: 400});
 });
 
 test('a seed does not go on where what it has made is gone', async t => {
   const cli = await testCli(t, 'sqlite');
-  await interrupted(cli, startProcess(t, cli, large), 'SIGINT');
+  await interrupted(t, cli, 'SIGINT');
   t.is((await cli(['room', 'delete', 'design', '--confirm', 'design'])).code, 0);
   const again = await cli(large);
   t.is(again.code, 4, again.stderr);
@@ -103,13 +106,18 @@ async function newcomer(t: ExecutionContext): Promise<TestCli> {
 test('dev stops at once while it seeds, and its next start goes on', async t => {
   const cli = await newcomer(t);
   await cli(['migrate', 'up']);
-  const first = startProcess(t, cli, ['dev', '--json', '--seed', 'grandchat']);
-  const stopped = await interrupted(cli, first, 'SIGTERM');
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  t.teardown(() => chat.close());
+  const cheap = await makeDear(chat.db, 'messages', 2_000_000);
+  const begun = ['dev', '--json', '--seed', 'small'];
+  const stopped = await endedBehind(chat.db, startProcess(t, cli, begun), 20 + 5 + 48, 'SIGTERM');
   t.is(stopped.code, 143, stopped.stderr);
   t.notRegex(stopped.stdout, /"ready"/);
-  const second = startProcess(t, cli, ['dev', '--json', '--seed', 'grandchat']);
+  t.true((await countsOf(cli)).messages < 200, 'behind the batch that was under way');
+  await cheap();
+  const second = startProcess(t, cli, begun);
   await second.line('"ready"');
-  t.like(await countsOf(cli), {messages: 4_000});
+  t.like(await countsOf(cli), {messages: 200});
   second.child.kill('SIGINT');
   t.regex((await second.ended).stderr, /goes on with a seed/);
 });

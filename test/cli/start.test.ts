@@ -23,7 +23,7 @@ function loaded(cli: TestCli, args: string[]): Set<string> {
   return new Set(urls.flatMap(url => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []));
 }
 
-const heavy = ['knex', 'pg', 'sqlite3', 'zod', 'koa', 'inquirer', 'ws', 'undici', 'pino', 'jsonwebtoken'];
+const heavy = 'knex pg sqlite3 zod koa inquirer ws undici pino jsonwebtoken jose'.split(' ');
 
 const allowed: [string, string[], string[]][] = [
   ['help', ['--help'], []],
@@ -33,6 +33,8 @@ const allowed: [string, string[], string[]][] = [
   ['completion of words', ['__complete', 'room', ''], []],
   ['completion of names', ['__complete', 'room', 'show', 'g'], ['sqlite3', 'zod']],
   ['the settings', ['config', 'show'], ['zod']],
+  ['a token', ['token', 'jwt', 'alice'], ['zod', 'jsonwebtoken']],
+  ['the steps of a smoke run', ['smoke', '--list'], ['zod', 'jsonwebtoken']],
   ['a list of rooms', ['room', 'list'], ['knex', 'sqlite3', 'zod']],
 ];
 
@@ -90,4 +92,11 @@ test('commands are done within 0.5 s of work, completion and help within 0.2 s, 
     t.log(`${args.join(' ')}: ${Math.round(took)} ms, Node alone ${Math.round(node)} ms`);
     t.true(took < ms * slower, args.join(' '));
   }
+});
+
+test('what takes a while to load says at a terminal what it does, and in a script nothing', async t => {
+  const cli = await seededCli(t);
+  t.regex((await cli(['doctor', '--only', 'node'], {tty: true})).stderr, /^Checking …\n/);
+  t.is((await cli(['doctor', '--only', 'node', '-q'], {tty: true})).stderr, '');
+  t.is((await cli(['doctor', '--only', 'node'])).stderr, '');
 });

@@ -1,7 +1,7 @@
 // Where commands run: containers, pipes that close, small and dumb terminals, other scripts than Latin.
 import {execFile, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {chmodSync, mkdirSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
@@ -97,4 +97,33 @@ test('at 40 columns, on a dumb terminal, names in Chinese, Arabic and emoji stan
     flags.split('\n').every(line => line.length <= 40),
     flags,
   );
+});
+
+test('what a shell puts in place of <(…) is imported, and kept place of in the working folder', async t => {
+  const cli = await seededCli(t);
+  t.is((await cli(['export', 'backup.ndjson'])).code, 0);
+  const chatctl = started.map(word => `'${word}'`).join(' ');
+  const inBash = async (line: string) => {
+    const env = {PATH: process.env['PATH'], ...cli.env};
+    return (await run('bash', ['--norc', '-c', line], {cwd: cli.cwd, env})).stdout;
+  };
+  t.regex(await inBash(`${chatctl} import <(cat backup.ndjson) --mode upsert --confirm chat.db`), /^6\t0\t6\t/);
+  t.regex(await inBash(`${chatctl} member import general <(printf 'user\\ncarol\\n')`), /^1\t1\t0\t0\t3\t/);
+  await t.throwsAsync(inBash(`${chatctl} member import general <(printf 'user\\n"dave')`), {
+    message: /CSV cannot be read/,
+  });
+  t.true(existsSync(join(cli.cwd, 'stdin.checkpoint.json')));
+});
+
+test('an export needs a place for its file, whatever --force says', async t => {
+  const cli = await seededCli(t);
+  for (const [file, says] of [
+    ['.', /"\." is there, and is no file/],
+    [join('nowhere', 'backup.ndjson'), /cannot be written \(ENOENT\)/],
+  ] as const) {
+    const {code, stdout, stderr} = await cli(['export', file, '--force']);
+    t.true(code === 2 || code === 4, stderr);
+    t.is(stdout, '');
+    t.regex(stderr, says);
+  }
 });

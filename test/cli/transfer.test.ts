@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {readFileSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {gunzipSync} from 'node:zlib';
@@ -344,4 +344,17 @@ test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and
   const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
   t.is((await to(words)).code, 0);
   t.is(await hashOf(to), await hashOf(from));
+});
+
+test('Ctrl-C in an export leaves no half of a file, and exits 130', async t => {
+  const cli = await testCli(t, 'sqlite');
+  t.is((await cli(['seed', '--users', '20000', '--messages', '1000'])).code, 0);
+  const part = join(cli.cwd, 'backup.ndjson.part');
+  const running = startProcess(t, cli, ['export', 'backup.ndjson']);
+  await until(() => existsSync(part), 'the first bytes');
+  running.child.kill('SIGINT');
+  const stopped = await running.ended;
+  t.is(stopped.code, 130, stopped.stderr);
+  t.regex(stopped.stderr, /Stopped\. No file was written\./);
+  t.deepEqual(readdirSync(cli.cwd), []);
 });

@@ -39,6 +39,13 @@ const mistakes: Record<string, [string[], RegExp]> = {
   'an unusable user id': [['token', 'jwt', 'a#b'], /user "a#b"/],
   'an empty room name': [['room', 'create', ' '], /name must not be blank/],
   'a database that is none': [['room', 'list', '--db', 'mysql://x'], /DATABASE_URL/],
+  'a database that a script forgot to name': [['room', 'list', '--db', ''], /'--db <url>' argument '' .*not be empty/],
+  'a project file that a script forgot to name': [['room', 'list', '--config', ' '], /must not be empty/],
+  'a GrandChat elsewhere than in PostgreSQL': [
+    ['import', 'grandchat', 'sqlite:old.db', '--yes'],
+    /postgres:\/\/user@host\/database\.\n?.*GRANDCHAT_DATABASE_URL/,
+  ],
+  'a GrandChat whose address is none': [['import', 'grandchat', 'old-host', '--yes'], /GRANDCHAT_DATABASE_URL/],
 };
 
 for (const [title, [args, pattern]] of Object.entries(mistakes)) {

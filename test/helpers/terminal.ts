@@ -5,17 +5,17 @@ import type {TestCli} from './cli.ts';
 
 /** Whether a real pseudo-terminal can be had here; Python's library makes one. */
 export const hasTerminal = spawnSync('python3', ['-c', 'import pty']).status === 0;
+if (!hasTerminal) process.stderr.write('\n!!! SKIPPED, because there is no python3 here: the tests at a terminal.\n\n');
 
-// Standard input and error are the terminal; standard output is a pipe, so that data and questions can be told apart.
 const driver = `
 import json, os, pty, select, subprocess, sys, time
-steps, command = json.loads(sys.argv[1]), sys.argv[2:]
+steps, all, command = json.loads(sys.argv[1]), sys.argv[2] == 'all', sys.argv[3:]
 master, slave = pty.openpty()
-child = subprocess.Popen(command, stdin=slave, stderr=slave, stdout=subprocess.PIPE, start_new_session=True,
-  preexec_fn=lambda: __import__('fcntl').ioctl(0, __import__('termios').TIOCSCTTY, 0))
+child = subprocess.Popen(command, stdin=slave, stderr=slave, stdout=slave if all else subprocess.PIPE,
+  start_new_session=True, preexec_fn=lambda: __import__('fcntl').ioctl(0, __import__('termios').TIOCSCTTY, 0))
 os.close(slave)
-shown, seen, data, deadline = '', 0, b'', time.time() + 25
-streams = [master, child.stdout.fileno()]
+shown, seen, data, deadline = '', 0, b'', time.time() + 100
+streams = [master] if all else [master, child.stdout.fileno()]
 while streams and time.time() < deadline:
   ready, _, _ = select.select(streams, [], [], 0.2)
   for fd in ready:
@@ -40,17 +40,39 @@ export interface TerminalEnd {
   stdout: string;
 }
 
-/** Runs at a real terminal; when a text shows, its answer is typed. */
-export async function atTerminal(cli: TestCli, args: string[], answers: [string, string][]): Promise<TerminalEnd> {
+/** Runs at a real terminal; when a text shows, its answer is typed. Its data goes to a pipe, apart from the questions. */
+export function atTerminal(cli: TestCli, args: string[], answers: [string, string][]): Promise<TerminalEnd> {
   const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
-  const command = [process.execPath, program, ...args];
-  const child = spawn('python3', ['-c', driver, JSON.stringify(answers), ...command], {
-    cwd: cli.cwd,
-    env: {PATH: process.env['PATH'], TERM: 'xterm', ...cli.env},
+  const env = {PATH: process.env['PATH'], TERM: 'xterm', ...cli.env};
+  return drive([process.execPath, program, ...args], {cwd: cli.cwd, env, answers, output: 'errors'});
+}
+
+/** A person at a shell: keys are typed once the text before them shows. All that the shell writes is shown. */
+export function inTerminal(
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  command: string[],
+  keys: [string, string][],
+): Promise<TerminalEnd> {
+  return drive(command, {cwd, env, answers: keys, output: 'all'});
+}
+
+interface Drive {
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  answers: [string, string][];
+  /** What the terminal shows besides what is typed. */
+  output: 'errors' | 'all';
+}
+
+async function drive(command: string[], {cwd, env, answers, output}: Drive): Promise<TerminalEnd> {
+  const child = spawn('python3', ['-c', driver, JSON.stringify(answers), output, ...command], {
+    cwd,
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  let end = '';
+  child.stdout.on('data', (chunk: Buffer) => (end += chunk.toString()));
   await once(child, 'close');
-  return JSON.parse(output) as TerminalEnd;
+  return JSON.parse(end) as TerminalEnd;
 }

@@ -13,6 +13,8 @@ export function printCompletion(cli: Cli, shell: Shell): Promise<void> {
 interface Node {
   path: string;
   children: {name: string; summary: string}[];
+  /** A word of one's own may stand where its children do: the file of `import`. */
+  takesWord: boolean;
   flags: {name: string; takesValue: boolean; description: string}[];
 }
 
@@ -20,6 +22,7 @@ function nodesOf(command: Command, words: readonly string[] = []): Node[] {
   const node: Node = {
     path: words.join(' '),
     children: command.commands.map(child => ({name: child.name(), summary: child.description()})),
+    takesWord: command.registeredArguments.length > 0,
     flags: command.options.map(option => ({
       name: option.long ?? option.short ?? '',
       takesValue: option.required || option.optional,
@@ -35,11 +38,13 @@ const scripts: Record<Shell, (nodes: readonly Node[]) => string> = {bash, zsh, f
 const names = (node: Node) => node.children.map(child => child.name).join(' ');
 const flags = (node: Node) => node.flags.map(flag => flag.name).join(' ');
 
-/** `case` lines of bash and zsh: which words may follow these. */
+const orOwn = (node: Node) => (node.takesWord ? ' or_own=1' : '');
+
+/** `case` lines of bash: which words may follow these. */
 function cases(nodes: readonly Node[]): string {
   return nodes
     .filter(node => node.children.length > 0)
-    .map(node => `    '${node.path}') words='${names(node)}' ;;`)
+    .map(node => `    '${node.path}') words='${names(node)}'${orOwn(node)} ;;`)
     .join('\n');
 }
 
@@ -55,7 +60,7 @@ function bash(nodes: readonly Node[]): string {
   const [top] = nodes;
   return `# Completion of chatctl for bash. To load it: source <(chatctl completion bash)
 _chatctl() {
-  local IFS=$' \\t\\n' cur words='' line="\${COMP_LINE:0:COMP_POINT}" each
+  local IFS=$' \\t\\n' cur words='' or_own='' line="\${COMP_LINE:0:COMP_POINT}" each
   local before="\${COMP_WORDS[*]:1:COMP_CWORD-1}"
   cur="\${COMP_WORDS[COMP_CWORD]}"
   COMPREPLY=()
@@ -70,42 +75,69 @@ ${flagCases(nodes)}
   fi
   if [[ -n $words ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
-    return
+    if [[ -z $or_own || \${#COMPREPLY[@]} -gt 0 ]]; then return; fi
   fi
-  # A name may hold spaces, and bash cuts words at colons, so that only what follows the last one is put in.
-  local typed="\${line##*[[:space:]]}" cut=''
-  [[ $typed == *:* ]] && cut="\${typed%"\${typed##*:}"}"
+  # Bash cuts words at : and = and leaves their quotes, so that the whole line is asked about, and only what follows the
+  # last of these is put in. A word goes back to the last space that is not escaped.
+  local typed="\${line##*[[:space:]]}" head cut=''
+  while head="\${line%"$typed"}"; [[ $head == *\\\\[[:space:]] ]]; do
+    typed="\${head: -1}$typed" head="\${head%?}"
+    typed="\${head##*[[:space:]]}$typed"
+  done
+  [[ $cur != [\\"\\']* && $typed == *[:=]* ]] && cut="\${typed%"\${typed##*[:=]}"}"
   while IFS= read -r each; do
-    printf -v each '%q' "$each"
+    # Within quotes readline puts it in as it is.
+    [[ $cur == [\\"\\']* ]] || printf -v each '%q' "$each"
     COMPREPLY+=("\${each#"$cut"}")
-  done < <("\${COMP_WORDS[0]}" __complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" "\${typed}" 2>/dev/null)
+  done < <("\${COMP_WORDS[0]}" __complete-line "$line" 2>/dev/null)
   if [[ \${#COMPREPLY[@]} -eq 0 ]]; then compopt -o default 2>/dev/null; fi
 }
 complete -F _chatctl chatctl
 `;
 }
 
+/** Words with what they mean, as `_describe` of zsh takes them. */
+function inZsh(described: readonly (readonly [word: string, meaning: string])[]): string {
+  return described.map(each => `'${each.join(':').replaceAll("'", String.raw`'\''`)}'`).join(' ');
+}
+
+const flagsInZsh = (node: Node) => inZsh(node.flags.map(({name, description}) => [name, description]));
+
 function zsh(nodes: readonly Node[]): string {
   const [top] = nodes;
+  const commands = nodes
+    .filter(node => node.children.length > 0)
+    .map(
+      node =>
+        `    '${node.path}') described=(${inZsh(node.children.map(each => [each.name, each.summary]))})${orOwn(node)} ;;`,
+    );
+  const own = nodes
+    .filter(node => node.path !== '' && node.flags.length > 0)
+    .map(node => `      '${node.path}'|'${node.path} '*) described=(${flagsInZsh(node)} $described) ;;`);
   return `#compdef chatctl
 # Completion of chatctl for zsh. To load it: source <(chatctl completion zsh)
 _chatctl() {
-  local words_before="\${(j: :)words[2,CURRENT-1]}" words_found='' cur="\${words[CURRENT]}"
-  local -a found
-  case "$words_before" in
-${cases(nodes).replaceAll(' words=', ' words_found=')}
-  esac
-  if [[ $cur == -* ]]; then
-    words_found='${top ? flags(top) : ''} --help'
-    case "$words_before" in
-${flagCases(nodes).replaceAll(' words=', ' words_found=').replaceAll('$words"', '$words_found"')}
+  local before="\${(j: :)words[2,CURRENT-1]}" cur="\${words[CURRENT]}" typed="$PREFIX" or_own=''
+  local -a described found
+  if [[ $cur == --*=* ]]; then
+    compset -P '*='
+  elif [[ $cur == -* ]]; then
+    described=(${top ? flagsInZsh(top) : ''} '--help:show help')
+    case "$before" in
+${own.toReversed().join('\n')}
     esac
-  fi
-  if [[ -n $words_found ]]; then
-    found=(\${=words_found})
+    _describe -o option described
+    return
   else
-    found=("\${(@f)$(\${words[1]} __complete "\${(@Q)words[2,CURRENT-1]}" "\${(Q)cur}" 2>/dev/null)}")
+    case "$before" in
+${commands.join('\n')}
+    esac
+    if (( $#described )); then
+      _describe command described
+      if [[ -z $or_own ]]; then return; fi
+    fi
   fi
+  found=("\${(@f)$(\${words[1]} __complete "\${(@Q)words[2,CURRENT-1]}" "\${(Q)typed}" 2>/dev/null)}")
   # Names are found whatever their case.
   if [[ -n "\${found[1]}" ]]; then compadd -M 'm:{[:lower:][:upper:]}={[:upper:][:lower:]}' -- "\${found[@]}"; else _files; fi
 }
@@ -131,14 +163,11 @@ function fish(nodes: readonly Node[]): string {
   });
   return `# Completion of chatctl for fish. To load it: chatctl completion fish | source
 function __chatctl_names
-  set -l words (commandline -opc)
-  # The value of --flag=value is a word of its own there.
-  set -l begun (commandline -ct | string replace -r -- '^(--[^=]+)=' '$1\n' | string split '\n')
-  set -l found (chatctl __complete $words[2..-1] $begun 2>/dev/null)
+  set -l found (chatctl __complete-line (commandline -cp) 2>/dev/null)
   if test (count $found) -gt 0
     printf '%s\n' $found
   else
-    __fish_complete_path $begun[-1]
+    __fish_complete_path (commandline -ct | string replace -r -- '^--[^=]+=' '')
   end
 end
 complete -c chatctl -f -a '(__chatctl_names)'

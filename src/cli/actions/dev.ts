@@ -1,5 +1,5 @@
 import {relative} from 'node:path';
-import {apiMinter} from '../../auth.ts';
+import {apiMinter} from '../../keys.ts';
 import type {Config} from '../../config.ts';
 import type {UserId} from '../../core/ids.ts';
 import {putMember} from '../../core/members.ts';

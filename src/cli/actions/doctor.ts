@@ -2,7 +2,8 @@
 import {existsSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname} from 'node:path';
-import {configuredKeys, openRemoteKeys} from '../../auth.ts';
+import {openRemoteKeys} from '../../auth.ts';
+import {configuredKeys} from '../../keys.ts';
 import {
   centrifugoTokenSecret,
   configPath,

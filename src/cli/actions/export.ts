@@ -8,7 +8,9 @@ import {exportLines, type ExportWish} from '../../core/export.ts';
 import {kinds, type Kind} from '../../core/records.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {interruptOf} from '../interrupt.ts';
 import {createProgress} from '../progress.ts';
+import {mustBeWritable} from '../writable.ts';
 import {toMoment, toRoom} from './parse.ts';
 
 interface ExportOptions {
@@ -24,18 +26,17 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   const wish = await toWish(cli, options);
   const toFile = file !== undefined && file !== '-';
   const path = resolve(cli.io.cwd, file ?? '-');
-  if (toFile && existsSync(path) && !isPlace(path) && !options.force) {
-    throw new ChatError('file_exists', `The file ${file} exists.`, {
-      hint: 'Name another one, or write over it with --force.',
-    });
-  }
+  if (toFile) mustBeFree(file, path, options.force ?? false);
   if (!toFile && cli.io.stdout.isTTY && options.gzip) {
     throw new ChatError('invalid_input', 'Compressed data is nothing for a terminal.', {hint: 'Name a file.'});
   }
   const progress = createProgress(cli, {label: 'Exporting'});
   const sink = openSink(cli, toFile ? path : undefined, options.gzip ?? false);
+  // On its way to a pipe there is nothing to clear away, and a write that nobody takes holds up every signal but a plain one.
+  const interrupt = toFile && !isPlace(path) ? interruptOf(cli.io) : undefined;
   try {
     const end = await exportLines(await cli.chat(), cli.actor, wish, async (text, rows) => {
+      if (interrupt?.asked()) interrupt.exit();
       await sink.write(text);
       progress.add(rows);
     });
@@ -57,8 +58,24 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   } catch (error) {
     progress.done();
     sink.discard();
+    if (interrupt?.asked()) cli.note('Stopped. No file was written.');
     throw error;
+  } finally {
+    interrupt?.release();
   }
+}
+
+/** A file that is there is written over only by force, and a folder not at all. */
+function mustBeFree(file: string, path: string, force: boolean): void {
+  mustBeWritable(path);
+  if (!existsSync(path) || isPlace(path)) return;
+  if (!statSync(path).isFile()) {
+    throw new ChatError('file_exists', `"${file}" is there, and is no file.`, {hint: 'Name a file in it.'});
+  }
+  if (force) return;
+  throw new ChatError('file_exists', `The file ${file} exists.`, {
+    hint: 'Name another one, or write over it with --force.',
+  });
 }
 
 async function toWish(cli: Cli, {room, since, only}: ExportOptions): Promise<ExportWish> {

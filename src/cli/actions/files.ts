@@ -3,6 +3,7 @@ import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
 import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
+import {notWritable} from '../writable.ts';
 
 /** Writes all of them or, where one is there already, none. Answers their paths. Throws file_exists. */
 export function writeNewFiles(cli: Cli, folder: string, files: ReadonlyMap<string, string>): string[] {
@@ -25,12 +26,4 @@ function writeNew(path: string, text: string): void {
   } catch (cause) {
     throw notWritable(path, cause);
   }
-}
-
-export function notWritable(path: string, cause: unknown): ChatError {
-  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  return new ChatError('config_invalid', `The file ${path} cannot be written (${reason}).`, {
-    cause,
-    hint: 'Check the permissions of the folder.',
-  });
 }

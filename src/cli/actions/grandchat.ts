@@ -4,8 +4,11 @@ import {isProduction} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {isBlocked, openGrandChat, takeOver, type Takeover} from '../../core/grandchat.ts';
 import {kinds} from '../../core/records.ts';
+import type {Db} from '../../db/connect.ts';
+import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {interruptOf} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 
@@ -17,21 +20,37 @@ export async function importGrandChat(cli: Cli, url: string | undefined, options
   const started = performance.now();
   const chat = await cli.chat();
   const old = await openGrandChat(await toUrl(cli, url, options));
-  let progress: Progress | undefined;
   try {
     if (!cli.globals.dryRun) await agree(cli, old.target.label);
-    const takeover = await takeOver(chat, cli.actor, old, {
-      dryRun: cli.globals.dryRun ?? false,
+    const takeover = await takeOverUntilAsked(cli, chat, old);
+    tell(cli, takeover, Math.round(performance.now() - started) / 1_000);
+  } finally {
+    await old.close();
+  }
+}
+
+/** Takes over, until Ctrl-C ends it behind the batch that is under way. */
+async function takeOverUntilAsked(cli: Cli, chat: OpenChat, old: Db): Promise<Takeover> {
+  const dryRun = cli.globals.dryRun ?? false;
+  const interrupt = interruptOf(cli.io);
+  let progress: Progress | undefined;
+  try {
+    return await takeOver(chat, cli.actor, old, {
+      dryRun,
       onStart({users, rooms, members, messages}) {
         progress = createProgress(cli, {label: 'Taking over', total: users + rooms + members + messages});
       },
       onRows: count => progress?.add(count),
+      mustGoOn() {
+        if (!interrupt.asked()) return;
+        // The line is not told again, because there may be a password in it.
+        if (!dryRun) cli.note('Stopped. What is in stays; the same command goes on with it.');
+        interrupt.exit();
+      },
     });
-    progress?.done();
-    tell(cli, takeover, Math.round(performance.now() - started) / 1_000);
   } finally {
     progress?.done();
-    await old.close();
+    interrupt.release();
   }
 }
 

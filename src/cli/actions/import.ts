@@ -14,8 +14,17 @@ import {Exit, exits} from '../exit.ts';
 import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
-import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {
+  KeptRejects,
+  noRejects,
+  whereRejected,
+  withRejected,
+  type Rejected,
+  type RejectedInput,
+  type RejectsFile,
+} from '../rejects.ts';
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
+import {isStream} from '../rows.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
@@ -39,8 +48,7 @@ const State = z.object({
     existing: z.number(),
     rejected: z.number(),
   }),
-  /** The length of the rejects file before the last batch, and what the last batch adds to it. */
-  rejects: z.object({bytes: z.number(), text: z.string()}),
+  rejects: KeptRejects,
 });
 type State = z.output<typeof State>;
 
@@ -49,6 +57,7 @@ interface Reading {
   cli: Cli;
   head: HeadLine;
   state: State;
+  rejects: RejectsFile | undefined;
 }
 
 interface Running extends Reading {
@@ -59,7 +68,6 @@ interface Running extends Reading {
   position: number;
   inputHash: string;
   checkpoint: CheckpointFile;
-  rejects: RejectsFile | undefined;
   interrupt: Interrupt;
   progress: Progress;
   /** A rehearsal: nothing is written. */
@@ -72,7 +80,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   if (options.validateOnly) return validate(cli, file, options);
   const chat = await cli.chat();
   const dry = cli.globals.dryRun ?? false;
-  if (!dry && file !== '-') await mustBeWholeFile(cli.io, file);
+  if (!dry && !isStream(cli.io, file)) await mustBeWholeFile(cli.io, file);
   const {head, records} = await readExport(cli.io, file, true);
   const found = await findLoad(cli, chat, file, head, options, dry);
   if (!dry && found.position === 0) await agree(cli, chat, found.state.mode);
@@ -109,8 +117,9 @@ export async function importData(cli: Cli, given: string | undefined, options: I
 async function validate(cli: Cli, file: string, options: ImportOptions): Promise<void> {
   const started = performance.now();
   const {head, records} = await readExport(cli.io, file, true);
-  const reading: Reading = {cli, head, state: newState(options)};
-  const rejects = goOnRejecting(cli, options.rejects, {row: undefined}, reading.state.rejects);
+  const wish = {rejects: options.rejects, file};
+  const rejects = goOnRejecting(cli, wish, rejectedInput(head), {row: undefined}, noRejects);
+  const reading: Reading = {cli, head, state: newState(options), rejects};
   const progress = createProgress(cli, {label: 'Checking'});
   try {
     for await (const line of records) {
@@ -155,7 +164,7 @@ async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, 
   const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(options);
   mustBeAsBegun({mode: options.mode, event: options.event}, state, ['mode', 'event']);
-  const rejects = goOnRejecting(cli, options.rejects, place, state.rejects);
+  const rejects = goOnRejecting(cli, {rejects: options.rejects, file}, rejectedInput(head), place, state.rejects);
   // Of what an import refused, the rooms may be in since then.
   const ownRoomsOnly = head.kinds.includes('rooms') && !head.rejects;
   const load = await openLoad(chat, found.id, {kind: 'load', mode: state.mode, event: state.event, ownRoomsOnly});
@@ -164,7 +173,7 @@ async function findLoad(cli: Cli, chat: OpenChat, file: string, head: HeadLine, 
 
 function newState({mode = 'insert', event = 'summary'}: ImportOptions): State {
   const counts = {read: 0, added: 0, updated: 0, existing: 0, rejected: 0};
-  return {mode, event, counts, rejects: {bytes: 0, text: ''}};
+  return {mode, event, counts, rejects: noRejects};
 }
 
 /** Of rooms that were refused, members and messages wait for the room itself: here others may have their ids. */
@@ -225,13 +234,9 @@ async function loadPart(running: Running, part: readonly RecordLine[], inputHash
   if (!dry) writeCheckpoint(running);
 }
 
-function moved({state, head}: Reading, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
-  const {counts, rejects} = state;
-  const text = rejectsText(
-    {format: 'ndjson', header: [JSON.stringify({...head, rejects: true})], delimiter: ''},
-    rejected,
-    counts.rejected === 0,
-  );
+function moved(reading: Reading, read: number, outcome: LoadOutcome, rejected: readonly Rejected[]): State {
+  const {state, head, rejects} = reading;
+  const {counts} = state;
   return {
     ...state,
     counts: {
@@ -241,8 +246,13 @@ function moved({state, head}: Reading, read: number, outcome: LoadOutcome, rejec
       existing: counts.existing + outcome.existing,
       rejected: counts.rejected + rejected.length,
     },
-    rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text},
+    rejects: withRejected(state.rejects, rejects, rejectedInput(head), rejected),
   };
+}
+
+/** Rejected lines are an export again, marked as rejects. */
+function rejectedInput(head: HeadLine): RejectedInput {
+  return {format: 'ndjson', header: [JSON.stringify({...head, rejects: true})], delimiter: ''};
 }
 
 /** Entries of one kind as a batch. */
@@ -293,7 +303,8 @@ function tellEnd({cli, state}: Reading, started: number, options: ImportOptions,
     json: () => end,
   });
   if (counts.rejected === 0) return;
-  const where = options.rejects === undefined ? 'See them with --rejects <file>.' : `They are in ${options.rejects}.`;
-  cli.note(`${counts.rejected} line(s) were rejected. ${where}`);
+  cli.note(
+    `${counts.rejected} line(s) were rejected. ${whereRejected(options.rejects, counts.rejected, state.rejects)}`,
+  );
   throw new Exit(exits.partial);
 }

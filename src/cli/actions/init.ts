@@ -7,7 +7,8 @@ import {centrifugoConfig} from '../../core/centrifugo-config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
-import {fileExists, notWritable} from './files.ts';
+import {notWritable} from '../writable.ts';
+import {fileExists} from './files.ts';
 
 type How = 'docker' | 'url' | 'none';
 

@@ -1,6 +1,6 @@
 // Follows what is delivered to a user: connects, waits until the subscription stands, runs the command of --exec, and
 // ends when what was asked for has come, or has not.
-import {apiMinter} from '../../auth.ts';
+import {apiMinter} from '../../keys.ts';
 import {centrifugoTokenSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';

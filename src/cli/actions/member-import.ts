@@ -13,7 +13,7 @@ import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
-import {rejectsText, type Rejected, type RejectsFile} from '../rejects.ts';
+import {KeptRejects, noRejects, whereRejected, withRejected, type Rejected, type RejectsFile} from '../rejects.ts';
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
 import {commandLine} from '../words.ts';
@@ -37,8 +37,7 @@ const State = z.object({
   room: z.number(),
   event: z.enum(['none', 'summary', 'each']),
   counts: Counts,
-  /** The length of the rejects file before the last batch, and what the last batch adds to it. */
-  rejects: z.object({bytes: z.number(), text: z.string()}),
+  rejects: KeptRejects,
 });
 type State = z.output<typeof State>;
 
@@ -68,7 +67,7 @@ export async function importMembers(
   const path = await cli.ask.text(file, '<file>', 'Which file?');
   const input = await readRows(bytesOf(cli.io, path), options.format);
   mustHaveUsers(input, options.map ?? {});
-  const found = await findImport(cli, room, path, options);
+  const found = await findImport(cli, room, path, input, options);
   const running: Running = {
     ...found,
     cli,
@@ -98,19 +97,23 @@ export async function importMembers(
   await tellEnd(running, started);
 }
 
-async function findImport(cli: Cli, room: Room, path: string, options: MemberImportOptions) {
+async function findImport(cli: Cli, room: Room, path: string, input: InputRows, options: MemberImportOptions) {
   const dry = cli.globals.dryRun ?? false;
   const wish = {file: path, into: String(room.id), resume: options.resume ?? false, dry, unit: 'row'} as const;
   const place = await findPlace(cli, wish);
   const {row, ...found} = place;
   const state = row ? State.parse(JSON.parse(row.state)) : newState(room, options);
   mustBeAsBegun({event: options.event}, state, ['event']);
-  return {...found, state, rejects: goOnRejecting(cli, options.rejects, place, state.rejects)};
+  return {
+    ...found,
+    state,
+    rejects: goOnRejecting(cli, {rejects: options.rejects, file: path}, input, place, state.rejects),
+  };
 }
 
 function newState(room: Room, options: MemberImportOptions): State {
   const counts = {read: 0, added: 0, existing: 0, rejected: 0};
-  return {room: room.id, event: options.event ?? 'summary', counts, rejects: {bytes: 0, text: ''}};
+  return {room: room.id, event: options.event ?? 'summary', counts, rejects: noRejects};
 }
 
 async function readAll(running: Running, input: InputRows): Promise<void> {
@@ -153,7 +156,6 @@ async function importBatch(
     });
     const rejected = [...bad, ...refused];
     const {counts, rejects} = running.state;
-    const text = rejectsText(input, rejected, counts.rejected === 0);
     running.state = {
       ...running.state,
       counts: {
@@ -162,7 +164,7 @@ async function importBatch(
         existing: counts.existing + outcome.existing,
         rejected: counts.rejected + rejected.length,
       },
-      rejects: {bytes: rejects.bytes + Buffer.byteLength(rejects.text), text},
+      rejects: withRejected(rejects, running.rejects, input, rejected),
     };
     tellRejected(cli, rejected, counts.rejected);
     return {id: running.id, position: before + batch.length, inputHash, state: JSON.stringify(running.state)};
@@ -292,7 +294,8 @@ async function tellEnd({cli, chat, room, state, options}: Running, started: numb
     json: () => end,
   });
   if (counts.rejected === 0) return;
-  const where = options.rejects === undefined ? 'See them with --rejects <file>.' : `They are in ${options.rejects}.`;
-  cli.note(`${counts.rejected} row(s) were rejected. ${where}`);
+  cli.note(
+    `${counts.rejected} row(s) were rejected. ${whereRejected(options.rejects, counts.rejected, state.rejects)}`,
+  );
   throw new Exit(exits.partial);
 }

@@ -8,9 +8,8 @@ import {StepFailure} from '../smoke/failure.ts';
 import {playOf} from '../smoke/play.ts';
 import {documentOf, prepareReports, writeReports, type Report} from '../smoke/reports/write.ts';
 import {readScenario} from '../smoke/scenario.ts';
-import {createStage, type OpenStage} from '../smoke/stage.ts';
+import type {OpenStage} from '../smoke/stage.ts';
 import type {Run, Step, StepResult} from '../smoke/step.ts';
-import {targetOf} from '../smoke/target.ts';
 import {walk} from '../smoke/walk.ts';
 import {inCell} from '../text.ts';
 
@@ -116,6 +115,9 @@ interface How {
 async function runAll(cli: Cli, name: string, steps: readonly Step[], how: How): Promise<Run> {
   const startedAt = new Date();
   const started = performance.now();
+  // What runs it, a whole server with --spawn, takes longer to load than the steps take to list.
+  if (how.spawn) cli.note('Starting a server for it …');
+  const [{createStage}, {targetOf}] = await Promise.all([import('../smoke/stage.ts'), import('../smoke/target.ts')]);
   const target = await targetOf(cli, how.spawn);
   try {
     const stage = createStage(target, cli.io);

@@ -43,6 +43,7 @@ export function declareDelivery(program: Command): void {
     features: ['realtime-url', 'yes', 'fields'],
     examples: ['doctor --only database,delivery', 'doctor --fix --only node,files,config,database'],
     exits: '8 a check failed',
+    says: 'Checking …',
     load: async () => (await import('../actions/doctor.ts')).doctor,
   })
     .helpGroup('Start and run')

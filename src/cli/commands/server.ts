@@ -8,7 +8,8 @@ export function declareServer(program: Command): void {
     usage: 'dev',
     summary: 'The whole chat for development: server, demo users with tokens, a room',
     examples: ['dev', 'dev --users alice,bob,carol'],
-    exits: '4 another server runs on this database',
+    exits: '4 another server runs on this database, 143',
+    says: 'Starting …',
     load: async () => (await import('../actions/dev.ts')).dev,
   })
     .option('--port <port>', 'port of the API, instead of PORT')
@@ -21,6 +22,7 @@ export function declareServer(program: Command): void {
     summary: 'Run the API server and the delivery',
     examples: ['serve --migrate'],
     exits: '4 migrations are pending, 143',
+    says: 'Starting …',
     load: async () => (await import('../actions/serve.ts')).serve,
   })
     .option('--host <address>', 'where to listen, instead of HOST')

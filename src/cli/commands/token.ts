@@ -53,7 +53,7 @@ export function declareToken(program: Command): void {
     examples: ['token verify --file token.txt --for connection'],
     features: ['realtime-url', 'api-url'],
     exits: '6 the token is not valid',
-    load: async () => (await act()).verifyToken,
+    load: async () => (await import('../actions/token-verify.ts')).verifyToken,
   })
     .option('--file <path>', 'read the token from a file, - for standard input')
     .addOption(new Option('--for <kind>', 'which kind it should be').choices(['api', 'connection', 'subscription']))

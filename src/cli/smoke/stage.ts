@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {callApi} from '../../api.ts';
-import {apiMinter} from '../../auth.ts';
+import {apiMinter} from '../../keys.ts';
 import {mintApiToken} from '../../core/tokens.ts';
 import {toUser} from '../actions/parse.ts';
 import type {Io} from '../io.ts';
