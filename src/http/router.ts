@@ -58,9 +58,9 @@ async function answer(
   let end = () => {};
   try {
     const {status, body, headers} = await route.run(ctx, options, actor, params, async () => {
-      end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
-      // A user who is new here gets a row.
+      // A user who is new here gets a row. Those who come together are looked up together, which needs no turn.
       if (claims.kind === 'user') await provisionUser(options.chat, claims.id, claims.username);
+      end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
     });
     ctx.status = status;
     ctx.set(headers ?? {});
