@@ -87,7 +87,9 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
       ? [`the flood: ${Math.round(asked / options.seconds)} requests/s instead of ${tenfold}`]
       : []),
     ...(during.failed > 0 ? ['clients that behave were refused'] : []),
-    ...(share('500') + share('no answer') > 0 ? ['the flood saw failures'] : []),
+    ...['500', 'no answer']
+      .filter(status => share(status) > 0)
+      .map(status => `flood: ${share(status)} times ${status}`),
     ...(memoryAtMost > 2 * memoryBefore + 50 + options.floodConnections * connectionMb ? ['memory'] : []),
     ...(after.p99 > 2 * before.p99 + 10 || after.failed > 0 ? ['not normal afterwards'] : []),
   ];
