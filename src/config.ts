@@ -4,6 +4,7 @@ import {existsSync, readFileSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
 import {inspect, parseEnv} from 'node:util';
 import {z} from 'zod';
+import {connectionLimits} from './core/centrifugo-config.ts';
 import {ChatError} from './core/errors.ts';
 import {algorithms} from './core/keys.ts';
 import {sampleSecrets, weaknessOf} from './core/secrets.ts';
@@ -162,13 +163,18 @@ export const settings = {
   MAX_IN_FLIGHT: {schema: amount, fallback: '1000', meaning: 'requests under way at once; more are answered 503'},
   REALTIME_MAX_CONNECTIONS: {
     schema: amount,
-    fallback: '10000',
-    meaning: 'connections to the embedded endpoint at once; more are answered 503',
+    fallback: String(connectionLimits.connectionLimit),
+    meaning: 'real-time connections at once, of the embedded endpoint or by `centrifugo config` of a node',
   },
   REALTIME_MAX_USER_CONNECTIONS: {
     schema: amount,
-    fallback: '100',
-    meaning: 'connections of one user to the embedded endpoint at once; more are closed with 3504',
+    fallback: String(connectionLimits.userConnectionLimit),
+    meaning: 'those of one user; more are closed with 3504',
+  },
+  REALTIME_MAX_ADDRESS_CONNECTIONS: {
+    schema: amount,
+    fallback: '1000',
+    meaning: 'those of one address to the embedded endpoint; more are answered 429',
   },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),

@@ -19,7 +19,7 @@ import {claimFile, type Claims} from './delivery/claims.ts';
 import {startRelay, type Relay} from './delivery/relay.ts';
 import {claimShare} from './delivery/share.ts';
 import {httpApp} from './http/koa.ts';
-import {createLimits} from './http/limits.ts';
+import {clientAddress, createLimits} from './http/limits.ts';
 import {httpServer, serverLimits} from './http/server.ts';
 import {listen, onFreePort} from './listen.ts';
 import {onceAMinute, type Logger} from './log.ts';
@@ -183,6 +183,8 @@ async function openBroker(config: Config, options: ServeOptions, tokenSecret: st
       version,
       connectionLimit: config.REALTIME_MAX_CONNECTIONS,
       userConnectionLimit: config.REALTIME_MAX_USER_CONNECTIONS,
+      addressConnectionLimit: config.REALTIME_MAX_ADDRESS_CONNECTIONS,
+      addressOf: request => clientAddress(request, config.TRUST_PROXY),
       log: (message, error) => options.log.error({err: error}, message),
       onFull: onceAMinute(() =>
         options.log.warn({max_connections: config.REALTIME_MAX_CONNECTIONS}, 'too many real-time connections: refused'),

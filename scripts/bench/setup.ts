@@ -39,6 +39,8 @@ export async function startBenchServer(env: Partial<Record<SettingName, string>>
       ...secrets,
       PORT: '0',
       REALTIME_PORT: '0',
+      // The load has one address.
+      REALTIME_MAX_ADDRESS_CONNECTIONS: '1000000',
       LOG_LEVEL: 'info',
       METRICS_KEY: metricsKey,
       CHATCTL_CONFIG: '',

@@ -1,36 +1,43 @@
-// A process of its own that asks as fast as answers come: node … flood.ts <url> <room> <connections> <users>. It ends with
-// its parent and tells the answers by status when it is told to stop.
-import {Pool} from 'undici';
+// A process of its own that asks so many times a second, whether what it asked before is answered or not, or without a
+// rate as fast as answers come: node … flood.ts <url> <room> <users> <most at once> [requests/s]. It ends with its parent
+// and tells when it is told to stop how much it asked, and the answers by status.
+import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {userToken} from './harness.ts';
 
-const [url = '', room = '', connections = '', users = ''] = process.argv.slice(2);
-const pool = new Pool(url, {connections: Number(connections), headersTimeout: 10_000});
+const [url = '', room = '', users = '', most = '', rate] = process.argv.slice(2);
+const tickMs = 10;
+const path = `/api/rooms/${room}/messages/`;
+const requests = Array.from({length: Number(users)}, (_, n) => userToken(`flood${n}`)).flatMap(token => [
+  requestText('POST', path, token, '{"content":"flood"}'),
+  requestText('GET', path, token),
+]);
 const statuses: Record<string, number> = {};
-let stopping = false;
+const idle: Wire[] = [];
+const underWay = new Set<Promise<void>>();
+let asked = 0;
 
-async function ask(n: number): Promise<void> {
-  const authorization = `Bearer ${userToken(`flood${n % Number(users)}`)}`;
-  for (let turn = 0; !stopping; turn++) {
-    const posts = (turn + n) % 2 === 0;
-    const status = await pool
-      .request({
-        path: `/api/rooms/${room}/messages/`,
-        method: posts ? 'POST' : 'GET',
-        headers: {authorization, ...(posts && {'content-type': 'application/json'})},
-        ...(posts && {body: '{"content":"flood"}'}),
-      })
-      .then(async ({statusCode, body}) => {
-        await body.dump();
-        return String(statusCode);
-      })
-      .catch(() => 'no answer');
-    statuses[status] = (statuses[status] ?? 0) + 1;
+async function ask(request: string): Promise<void> {
+  let status = 'no answer';
+  try {
+    const wire = idle.pop() ?? (await connectWire(url));
+    status = String(await wire.send(request));
+    idle.push(wire);
+  } catch {
+    // It is counted, and its connection is gone.
   }
+  statuses[status] = (statuses[status] ?? 0) + 1;
 }
 
-const all = Promise.all(Array.from({length: Number(connections)}, (_, n) => ask(n)));
+const began = performance.now();
+const ticking = setInterval(() => {
+  const due = rate === undefined ? Infinity : (Number(rate) * (performance.now() - began)) / 1_000;
+  while (asked < due && underWay.size < Number(most)) {
+    const asking = ask(requests[asked++ % requests.length] ?? '').finally(() => underWay.delete(asking));
+    underWay.add(asking);
+  }
+}, tickMs);
 process.on('message', () => {
-  stopping = true;
-  void all.then(() => process.send?.(statuses, () => process.disconnect()));
+  clearInterval(ticking);
+  void Promise.all(underWay).then(() => process.send?.({asked, statuses}, () => process.disconnect()));
 });
 process.on('disconnect', () => process.exit());

@@ -3,6 +3,9 @@ export interface CentrifugoSettings {
   port: number;
   /** Browser origins that may connect. */
   allowedOrigins: readonly string[];
+  /** Connections at once, of all on a node and of a user. */
+  connectionLimit?: number;
+  userConnectionLimit?: number;
   /** Takes the server API, health and metrics off the port that clients reach. */
   internalPort?: number;
   /** Streams lie in this Redis, where they outlive a restart and other nodes see them; without it in memory. */
@@ -10,6 +13,9 @@ export interface CentrifugoSettings {
   /** Makes the file a secret itself; without them they come by the environment. */
   secrets?: {token: string; apiKey: string};
 }
+
+/** As many connections at once as those of chatctl's own endpoint are, unless it is said otherwise. */
+export const connectionLimits = {connectionLimit: 10_000, userConnectionLimit: 100} as const;
 
 /** Secrets come by the environment, so that the file can be kept with the code: Centrifugo's name, and ours. */
 export const centrifugoSecrets = {
@@ -20,9 +26,15 @@ export const centrifugoSecrets = {
 /** A Centrifugo v6 configuration file; `centrifugo checkconfig --strict` accepts it. */
 export function centrifugoConfig(settings: CentrifugoSettings): object {
   const {port, allowedOrigins, internalPort, redisUrl, secrets} = settings;
+  const {connectionLimit, userConnectionLimit} = {...connectionLimits, ...settings};
   return {
     http_server: {port, ...(internalPort !== undefined && {internal_port: internalPort})},
-    client: {allowed_origins: allowedOrigins, ...(secrets && {token: {hmac_secret_key: secrets.token}})},
+    client: {
+      allowed_origins: allowedOrigins,
+      connection_limit: connectionLimit,
+      user_connection_limit: userConnectionLimit,
+      ...(secrets && {token: {hmac_secret_key: secrets.token}}),
+    },
     ...(secrets && {http_api: {key: secrets.apiKey}}),
     ...(redisUrl !== undefined && {engine: {type: 'redis', redis: {address: redisUrl}}}),
     channel: {

@@ -45,14 +45,14 @@ export interface State {
   /** The path's pattern once a route was found, for logs and metrics. */
   route?: string;
   actor?: Actor;
-  /** What a rate limit refused. */
+  /** That the caller has come too often or with too much, and is to come later. */
   limited?: Limited;
   /** Waits for something that is no work of this server. Rejects with overloaded when there is too much of it afterwards. */
   withoutPlace?: <T>(wait: () => Promise<T>) => Promise<T>;
 }
 
 export interface Limited {
-  /** The end of the window, as `performance.now()` tells time. */
+  /** Until when the same request is refused, as `performance.now()` tells time. */
   until: number;
   /** The refusal with the times as they are now. */
   tell(): {headers: Record<string, string>; error: ChatError};

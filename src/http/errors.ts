@@ -20,7 +20,7 @@ export const statuses: Record<ErrorKind, {status: number; title: string}> = {
   unavailable: {status: 503, title: 'Unavailable'},
 };
 
-const retryAfterSeconds = 1;
+export const retryAfterSeconds = 1;
 
 /** Outermost of all, so that errors of other middleware are told the same way. */
 export function problems(log: Logger): Middleware {

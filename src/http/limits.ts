@@ -2,6 +2,7 @@
 // header fields. In memory they are this process's own; in the database all servers share them, and while it cannot be
 // asked each counts for itself.
 import {hash} from 'node:crypto';
+import type {IncomingMessage} from 'node:http';
 import {isIPv4, isIPv6} from 'node:net';
 import {RateLimiterMemory, RateLimiterPostgres, RateLimiterRes, type RateLimiterAbstract} from 'rate-limiter-flexible';
 import type {Actor, Chat} from '../core/chat.ts';
@@ -125,6 +126,12 @@ function headersOf(counted: readonly Counted[], left: (state: RateLimiterRes) =>
     'RateLimit-Policy': list(({name, limit}) => `"${name}";q=${limit.requests};w=${limit.seconds}`),
     RateLimit: list(({name, state}) => `"${name}";r=${state.remainingPoints};t=${left(state)}`),
   };
+}
+
+/** The address that a request came from, as koa tells it: the one that the outermost of so many proxies saw. */
+export function clientAddress({headers, socket}: IncomingMessage, proxies: number): string {
+  const hops = proxies > 0 ? String(headers['x-forwarded-for'] ?? '').split(/\s*,\s*/) : [];
+  return addressOf(hops.slice(-proxies)[0] || (socket.remoteAddress ?? ''));
 }
 
 /** The address to count by. A network of IPv6 is given out as a whole (/64), and has addresses without end. */

@@ -1,16 +1,19 @@
 // Too much at once is refused at the door, with 503 and before anything was done for it, so that what was let in is
 // answered in good time. The signal is how many requests are under way; while a turn of the event loop takes long, fewer
-// are let in, because what waits then waits where it cannot be counted. One caller has half of the places at most.
+// are let in, because what waits then waits where it cannot be counted. One caller has half of the places at most, and
+// the last eighth is for who has none: a few who send much do not shut out those who ask now and then.
 //
 // A request whose body is still to come has no place meanwhile: it costs a connection and no work, and a few clients that
 // send theirs byte by byte would shut everybody out. It counts as its caller's all the same.
 import {ChatError} from '../core/errors.ts';
-import type {Context, Middleware} from './context.ts';
+import type {Context, Limited, Middleware} from './context.ts';
+import {retryAfterSeconds} from './errors.ts';
 
 /** What is asked for by those who decide whether this process is to live. */
 const vital = new Set(['/healthz', '/healthz/', '/readyz', '/readyz/', '/metrics', '/metrics/']);
 const slowTurnMs = 100;
 const strainedShare = 1 / 8;
+const keptShare = 1 / 8;
 /** How much the newest turn counts in the mean. */
 const newest = 0.2;
 
@@ -34,12 +37,17 @@ export function shedLoad(maxInFlight: number): Middleware {
     return turnMs > slowTurnMs ? Math.ceil(maxInFlight * strainedShare) : maxInFlight;
   }
 
+  /** For a caller who has so many already. */
+  function placesFor(own: number): number {
+    return own === 0 ? maxInFlight : places() - Math.floor(places() * keptShare);
+  }
+
   /** Throws overloaded when there is none. */
-  function takePlace(): {take(): void; leave(): void} {
+  function takePlace(own: number): {take(): void; leave(): void} {
     let taken = false;
     const place = {
       take() {
-        if (inFlight >= places()) throw overloaded();
+        if (inFlight >= placesFor(own)) throw overloaded();
         inFlight += 1;
         taken = true;
       },
@@ -57,8 +65,11 @@ export function shedLoad(maxInFlight: number): Middleware {
     measureTurn();
     const caller = callerOf(ctx);
     const own = held.get(caller) ?? 0;
+    // Who has others under way and was refused has a second to wait for them.
+    if (own > 0) ctx.state.limited = laterFor(retryAfterSeconds);
     if (own >= Math.ceil(places() / 2)) throw overloaded();
-    const place = takePlace();
+    const place = takePlace(own);
+    delete ctx.state.limited;
     held.set(caller, own + 1);
     ctx.state.withoutPlace = async wait => {
       place.leave();
@@ -81,6 +92,11 @@ export function shedLoad(maxInFlight: number): Middleware {
 function callerOf(ctx: Context): string {
   // The scheme can be written in many ways, and the token in one.
   return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;
+}
+
+function laterFor(seconds: number): Limited {
+  const refusal = {headers: {'Retry-After': String(seconds)}, error: overloaded()};
+  return {until: performance.now() + seconds * 1_000, tell: () => refusal};
 }
 
 function overloaded(): ChatError {

@@ -1,8 +1,9 @@
-// Who goes on asking for what a rate limit has just refused is refused again from memory, before anything else is done:
-// the answer is the same until the window ends, but for its times and its request id. It is also given after a short hold,
-// so that a client that asks as fast as it is answered asks a few times a second, and leaves the processor to the others.
+// Who was told to come later, by a rate limit or because too much is under way here, and comes sooner for the same thing
+// is refused again from memory, before anything else is done: the answer is the first one but for its times and its
+// request id. It is also given after a short hold, so that a client that asks as fast as it is answered asks a few times
+// a second, and leaves the processor to the others.
 //
-// Such answers are counted by the metrics and have no line of their own in the log: the first of each window has one.
+// Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
 import type {OutgoingHttpHeaders, ServerResponse} from 'node:http';
 import type {Context, HttpMetrics, Limited, Middleware} from './context.ts';
@@ -50,8 +51,9 @@ export function refuseAgain(metrics: HttpMetrics | undefined): Middleware {
       const {headers: times, error} = limited.tell();
       const body = problemText(error, requestId);
       const own = {...times, 'X-Request-Id': requestId, 'Content-Length': String(Buffer.byteLength(body))};
-      res.writeHead(statuses.limited.status, {...headers, ...own}).end(body);
-      metrics?.request(route ?? 'none', method, 429, (performance.now() - asked) / 1_000);
+      const {status} = statuses[error.kind];
+      res.writeHead(status, {...headers, ...own}).end(body);
+      metrics?.request(route ?? 'none', method, status, (performance.now() - asked) / 1_000);
     });
   }
 

@@ -62,8 +62,9 @@ async function answer(
   let end = () => {};
   try {
     const {status, body, headers} = await route.run(ctx, options, actor, params, async () => {
-      end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
+      // Those who come together are looked up together, which needs no turn.
       if (!route.findsCaller) await provision();
+      end = await turns.begin(actor.kind === 'user' ? `user ${actor.id}` : `service ${actor.name}`, ctx.res);
     });
     ctx.status = status;
     ctx.set(headers ?? {});

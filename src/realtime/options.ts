@@ -1,4 +1,5 @@
 // The endpoint's settings, named after Centrifugo's own and with its defaults.
+import type {IncomingMessage} from 'node:http';
 
 /** What a channel namespace allows. All flags are off unless they are set. */
 export interface Namespace {
@@ -61,6 +62,10 @@ export interface EndpointOptions {
   /** Connections at once, of a user and of all; 0 for any number. */
   userConnectionLimit?: number;
   connectionLimit?: number;
+  /** Of an address, which `addressOf` tells; 0 for any number. */
+  addressConnectionLimit?: number;
+  /** What connections are counted by: behind a proxy not the socket's. */
+  addressOf?: (request: IncomingMessage) => string;
   /** How long a stream outlives its last use. */
   historyMetaTtlMs?: number;
   historyMaxPublicationLimit?: number;
@@ -104,6 +109,8 @@ export function withDefaults(options: EndpointOptions): Settings {
     queueMaxSize: 1_048_576,
     userConnectionLimit: 0,
     connectionLimit: 0,
+    addressConnectionLimit: 0,
+    addressOf: request => request.socket.remoteAddress ?? '',
     historyMetaTtlMs: 720 * 3_600_000,
     historyMaxPublicationLimit: 300,
     recoveryMaxPublicationLimit: 300,

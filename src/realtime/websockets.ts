@@ -35,7 +35,8 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     handleProtocols: (offered: Set<string>) => subprotocols.find(name => offered.has(name)) ?? false,
   };
   const acceptor = new WebSocketServer(options);
-  const {connectionLimit} = settings;
+  const {connectionLimit, addressConnectionLimit, addressOf} = settings;
+  const byAddress = new Map<string, number>();
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     const {path, query} = targetOf(request);
@@ -48,9 +49,19 @@ export function acceptWebSockets(server: Server, hub: Hub, verify: VerifyToken):
     }
     if (!isAllowedOrigin(request.headers.origin, settings.allowedOrigins))
       return refuse(socket, '403 Forbidden', 'Forbidden\n');
+    const address = addressOf(request);
+    const ofAddress = byAddress.get(address) ?? 0;
+    if (addressConnectionLimit > 0 && ofAddress >= addressConnectionLimit)
+      return refuse(socket, '429 Too Many Requests', 'too many connections from your address\n');
     acceptor.handleUpgrade(request, socket, head, webSocket => {
       sockets.add(webSocket);
-      webSocket.on('close', () => sockets.delete(webSocket));
+      byAddress.set(address, ofAddress + 1);
+      webSocket.on('close', () => {
+        sockets.delete(webSocket);
+        const left = (byAddress.get(address) ?? 1) - 1;
+        if (left > 0) byAddress.set(address, left);
+        else byAddress.delete(address);
+      });
       const binary = [query.get('format'), query.get('cf_protocol')].includes('protobuf');
       const transport = transportOf(webSocket, query.get('cf_ws_frame_ping_pong') === 'true');
       const connection = openConnection(hub, verify, transport);

@@ -12,7 +12,12 @@ interface ConfigOptions {
 export async function printConfig(cli: Cli, options: ConfigOptions): Promise<void> {
   const config = await cli.config();
   const port = config.CENTRIFUGO_API_URL === undefined ? config.REALTIME_PORT : portOf(config.CENTRIFUGO_API_URL);
-  const document = centrifugoConfig({port, allowedOrigins: config.REALTIME_ORIGINS});
+  const document = centrifugoConfig({
+    port,
+    allowedOrigins: config.REALTIME_ORIGINS,
+    connectionLimit: config.REALTIME_MAX_CONNECTIONS,
+    userConnectionLimit: config.REALTIME_MAX_USER_CONNECTIONS,
+  });
   const text = options.format === 'yaml' ? yaml(document) : `${JSON.stringify(document, null, 2)}\n`;
   for (const [theirs, ours] of Object.entries(centrifugoSecrets)) cli.note(`Give Centrifugo ${theirs} = our ${ours}.`);
   if (options.out === undefined || options.out === '-') return void cli.io.stdout.write(text);
