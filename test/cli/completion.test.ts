@@ -64,6 +64,7 @@ test('--db on the line is the database that names come from', async t => {
   const {DATABASE_URL = ''} = cli.env;
   cli.env['DATABASE_URL'] = 'sqlite:elsewhere.db';
   t.deepEqual(await offered(cli, '--db', DATABASE_URL, 'room', 'show', 'ot'), ['other']);
+  t.deepEqual(await offered(cli, `--db=${DATABASE_URL}`, 'room', 'show', 'ot'), ['other']);
 });
 
 /** Presses the tab key in a real bash behind a line. */
