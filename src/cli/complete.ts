@@ -106,5 +106,6 @@ async function named(wanted: Wanted & {kind: 'rooms' | 'users'}, words: readonly
 
 function valueOf(words: readonly string[], flag: string): string | undefined {
   const at = words.indexOf(flag);
-  return at < 0 ? undefined : words[at + 1];
+  if (at >= 0) return words[at + 1];
+  return words.find(each => each.startsWith(`${flag}=`))?.slice(flag.length + 1);
 }

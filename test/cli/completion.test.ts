@@ -64,6 +64,7 @@ test('--db on the line is the database that names come from', async t => {
   const {DATABASE_URL = ''} = cli.env;
   cli.env['DATABASE_URL'] = 'sqlite:elsewhere.db';
   t.deepEqual(await offered(cli, '--db', DATABASE_URL, 'room', 'show', 'ot'), ['other']);
+  t.deepEqual(await offered(cli, `--db=${DATABASE_URL}`, 'room', 'show', 'ot'), ['other']);
 });
 
 /** Presses the tab key in a real bash behind a line. */
@@ -118,7 +119,7 @@ function withCommand(cli: TestCli): NodeJS.ProcessEnv {
 
 async function withOddNames(t: ExecutionContext): Promise<TestCli> {
   const cli = await withNames(t, 'sqlite');
-  for (const name of [`it's "q"`, 'a$b;c', 'x:y']) await cli(['room', 'create', name]);
+  for (const name of [`it's "q"`, 'a$b;c', 'x:y']) await cli(['room', 'create', name, '--member', 'k=v:w']);
   return cli;
 }
 
@@ -139,21 +140,31 @@ inShell('fish', 'fish is told what commands mean, and every name that begins so'
   t.deepEqual(await words('chatctl room create x --member al'), ['albert', 'alice']);
 });
 
-/** How a shell is started in which the script is loaded, and which says when it waits. */
+/** How a shell is started in which the script is loaded. Each prompt has its number, since shells show one again and again. */
 const startsOf = {
   bash: {
-    files: {'.bashrc': "PS1='ready> '\nsource completion.bash\n"},
+    files: {'.bashrc': `PROMPT_COMMAND='PS1="ready $((++n))> "'\nsource completion.bash\n`},
     command: ['bash', '--rcfile', '.bashrc', '-i'],
   },
   zsh: {
-    files: {'.zshrc': "autoload -Uz compinit && compinit -u -D\nPS1='ready> '\nsource completion.zsh\n"},
+    files: {
+      '.zshrc': 'autoload -Uz compinit && compinit -u -D\nprecmd() { PS1="ready $((++n))> " }\nsource completion.zsh\n',
+    },
     command: ['zsh', '-i'],
   },
   fish: {
-    files: {'start.fish': "function fish_prompt; echo -n 'ready> '; end\nsource completion.fish\n"},
+    files: {
+      'start.fish': `set -g n 1
+function number_prompts --on-event fish_postexec; set -g n (math $n + 1); end
+function fish_prompt; echo -n "ready $n> "; end
+source completion.fish
+`,
+    },
     command: ['fish', '--no-config', '--interactive', '--init-command', 'source start.fish'],
   },
 };
+
+const prompt = (number: number) => `ready ${number}> `;
 
 /** What such a shell shows while these keys are pressed, each once the text before them shows; the command tells its words. */
 async function pressing(cli: TestCli, shell: keyof typeof startsOf, keys: [string, string][]): Promise<string> {
@@ -166,7 +177,8 @@ printf 'got '; printf '<%s>' "$@"; echo
   const script = (await cli(['completion', shell])).stdout;
   for (const [name, text] of Object.entries({...files, chatctl: tells, [`completion.${shell}`]: script}))
     writeFileSync(join(cli.cwd, name), text);
-  return (await inTerminal(cli.cwd, env, command, [...keys, ['ready> ', 'exit\r']])).shown;
+  const entered = keys.filter(([, key]) => key.endsWith('\r')).length;
+  return (await inTerminal(cli.cwd, env, command, [...keys, [prompt(entered + 1), 'exit\r']])).shown;
 }
 
 const cutLine = '\u0015';
@@ -184,13 +196,15 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
       [String.raw`chatctl room show gen\ `]: '<room><show><gen 2: 会議>',
       'chatctl room show "gen 2:': '<room><show><gen 2: 会議>',
       [String.raw`chatctl member add gen\ 2:\ 会議 ali`]: '<member><add><gen 2: 会議><alice>',
+      'chatctl member remove other k=v': '<member><remove><other><k=v:w>',
+      'chatctl room create x --member=k=': '<room><create><x><--member=k=v:w>',
       'chatctl import ch': '<import><chatctl>',
       'chatctl import gr': '<import><grandchat>',
     };
     const shown = await pressing(
       cli,
       shell,
-      Object.keys(lines).map(line => ['ready> ', `${line}\t\r`]),
+      Object.keys(lines).map((line, at) => [prompt(at + 1), `${line}\t\r`]),
     );
     const got = [...shown.matchAll(/^got (.*?)\r?$/gm)].map(([, words]) => words);
     t.deepEqual(got, Object.values(lines), shown);
@@ -200,7 +214,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
 atShell('zsh', 'the tab key lists names whatever their case, and what commands and flags mean', async t => {
   const cli = await withNames(t, 'sqlite');
   const shown = await pressing(cli, 'zsh', [
-    ['ready> ', 'chatctl room show gen\t'],
+    [prompt(1), 'chatctl room show gen\t'],
     ['会議', `${cutLine}chatctl room \t`],
     ['last message', `${cutLine}chatctl room create x --\t`],
     ['show help', `${cutLine}\r`],

@@ -131,7 +131,7 @@ for (const database of databases) {
     const chat = await chatOf(cli);
     t.teardown(() => chat.close());
     // Few rows must be dear, or they are in before the kill.
-    const cheap = await makeDear(chat.db, 'members', size < 10_000 ? 1_000_000 : 1);
+    const cheap = await makeDear(chat.db, 'members', size < 10_000 ? 1_000_000 : 50_000);
     let behind = false;
     for (let kill = 0; kill < kills; kill++) {
       const running = startProcess(t, cli, [...command, '--batch', batch, '--resume']);

@@ -84,6 +84,7 @@ ${flagCases(nodes)}
     typed="\${head: -1}$typed" head="\${head%?}"
     typed="\${head##*[[:space:]]}$typed"
   done
+  [[ $typed == --*=* ]] && typed="\${typed#*=}"
   [[ $cur != [\\"\\']* && $typed == *[:=]* ]] && cut="\${typed%"\${typed##*[:=]}"}"
   while IFS= read -r each; do
     # Within quotes readline puts it in as it is.
@@ -120,7 +121,7 @@ _chatctl() {
   local before="\${(j: :)words[2,CURRENT-1]}" cur="\${words[CURRENT]}" typed="$PREFIX" or_own=''
   local -a described found
   if [[ $cur == --*=* ]]; then
-    compset -P '*='
+    compset -P 1 '*='
   elif [[ $cur == -* ]]; then
     described=(${top ? flagsInZsh(top) : ''} '--help:show help')
     case "$before" in
