@@ -170,21 +170,53 @@ export async function findMembersVersion(q: Queryable, room: RoomId): Promise<nu
   return row?.members_version;
 }
 
+/** Receivers with the `members_version` that they stand for. */
+export interface ReceiversAt {
+  membersVersion: number;
+  receivers: Receiver[];
+}
+
+interface ReceiverRow {
+  room_id: RoomId;
+  members_version: number;
+  user_id: UserId | null;
+  joined_version: number | null;
+}
+
+const receiverRows = `select r.id as room_id, r.members_version, m.user_id, m.joined_version
+  from rooms r left join members m on m.room_id = r.id`;
+
 /** All receivers and their version in one statement, so in one snapshot. For a room whose members never rest. */
-export async function listAllReceivers(
+export async function listAllReceivers(q: Queryable, room: RoomId): Promise<ReceiversAt> {
+  const found = await rows<ReceiverRow>(q, `${receiverRows} where r.id = ?`, [room]);
+  return receiversByRoom(found).get(room) ?? {membersVersion: 0, receivers: []};
+}
+
+/** The same for those of these rooms that have so many members at most. */
+export async function listReceiversOfSmall(
   q: Queryable,
-  room: RoomId,
-): Promise<{membersVersion: number; receivers: Receiver[]}> {
-  const found = await rows<{members_version: number; user_id: UserId | null; joined_version: number | null}>(
-    q,
-    `select r.members_version, m.user_id, m.joined_version
-     from rooms r left join members m on m.room_id = r.id where r.id = ?`,
-    [room],
-  );
-  const receivers = found.flatMap(row =>
-    row.user_id === null ? [] : [{userId: row.user_id, joinedVersion: row.joined_version ?? 0}],
-  );
-  return {membersVersion: found[0]?.members_version ?? 0, receivers};
+  rooms: readonly RoomId[],
+  maxMembers: number,
+): Promise<Map<RoomId, ReceiversAt>> {
+  const {text, bindings} = among(q.dialect, 'bigint', rooms);
+  // Not by the room's own count, which an import raises at its end only.
+  const counted = 'select count(*) from (select 1 from members f where f.room_id = r.id limit ?) as counted';
+  const found = await rows<ReceiverRow>(q, `${receiverRows} where r.id ${text} and (${counted}) <= ?`, [
+    ...bindings,
+    maxMembers + 1,
+    maxMembers,
+  ]);
+  return receiversByRoom(found);
+}
+
+function receiversByRoom(found: readonly ReceiverRow[]): Map<RoomId, ReceiversAt> {
+  const byRoom = new Map<RoomId, ReceiversAt>();
+  for (const row of found) {
+    const room = byRoom.get(row.room_id) ?? {membersVersion: row.members_version, receivers: []};
+    byRoom.set(row.room_id, room);
+    if (row.user_id !== null) room.receivers.push({userId: row.user_id, joinedVersion: row.joined_version ?? 0});
+  }
+  return byRoom;
 }
 
 export interface Membership {

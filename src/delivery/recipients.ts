@@ -2,19 +2,28 @@
 //
 // The receivers of a room are kept in memory with the `members_version` they stand for. Events of a room come in
 // order, and one that changes the members says whom it added and removed, so that the kept set follows by that
-// difference and a post into a room of 100,000 reads no member row. A room that is not kept is read page by page; the
-// read counts only when `members_version` is the same after it as before. When the room is further than the event by
-// then, `joined_version` tells who came later and is left out.
+// difference and a post into a room of 100,000 reads no member row. Small rooms that are not kept are read many at once,
+// because a server that starts has none. A large one is read page by page; the read counts only when `members_version` is
+// the same after it as before. When the room is further than the event by then, `joined_version` tells who came later
+// and is left out.
 import type {RoomId, UserId} from '../core/ids.ts';
 import {personalChannel} from '../core/tokens.ts';
 import type {Queryable} from '../db/connect.ts';
-import {findMembersVersion, listAllReceivers, listReceivers, type Receiver} from '../db/members.ts';
+import {
+  findMembersVersion,
+  listAllReceivers,
+  listReceivers,
+  listReceiversOfSmall,
+  type Receiver,
+} from '../db/members.ts';
 import type {OutboxRow} from '../db/outbox.ts';
 
 /** Ids kept at most, over all rooms; the rooms used longest ago go first. */
 const maxKeptReceivers = 1_000_000;
 const pageSize = 500;
 const pagedTries = 3;
+const smallRoom = 100;
+const roomsTogether = 100;
 
 interface Kept {
   membersVersion: number;
@@ -25,6 +34,8 @@ interface Kept {
 }
 
 export interface Recipients {
+  /** Reads those of the rows' rooms that are small and not kept yet, together. */
+  prepare(rows: readonly OutboxRow[]): Promise<void>;
   /** Channels of the members at the event's version, without those the event removed. */
   membersOf(row: OutboxRow): Promise<readonly string[]>;
   forget(room: RoomId): void;
@@ -49,13 +60,23 @@ export function createRecipients(q: Queryable): Recipients {
     }
   }
 
+  async function prepare(rows: readonly OutboxRow[]): Promise<void> {
+    const missing = [...new Set(rows.map(row => row.roomId))].filter(room => !kept.has(room));
+    // One is read as it is.
+    if (missing.length < 2) return;
+    for (let start = 0; start < missing.length; start += roomsTogether) {
+      const found = await listReceiversOfSmall(q, missing.slice(start, start + roomsTogether), smallRoom);
+      for (const [room, {membersVersion, receivers}] of found) keep(room, toKept(membersVersion, receivers));
+    }
+  }
+
   async function membersOf(row: OutboxRow): Promise<readonly string[]> {
     const entry = followed(kept.get(row.roomId), row) ?? (await read(q, row.roomId));
     keep(row.roomId, entry);
     return channelsAt(entry, row);
   }
 
-  return {membersOf, forget};
+  return {prepare, membersOf, forget};
 }
 
 /** The kept set brought to the event's version by what the event says, or undefined when that cannot be. */

@@ -177,7 +177,9 @@ export function startRelay(options: RelayOptions): Relay {
     const small: {row: OutboxRow; broadcasts: Broadcast[]}[] = [];
     const ends = wave.filter(isDisconnection);
     if (ends.length > 0) await settle(ends, await disconnectUsers(db, broker, ends), done, failed);
-    for (const row of wave.filter(each => !isDisconnection(each))) {
+    const events = wave.filter(each => !isDisconnection(each));
+    await recipients.prepare(events);
+    for (const row of events) {
       const broadcasts = await broadcastsOf(row, recipients, broker.channelsPerRequest);
       const receivers = broadcasts.reduce((sum, each) => sum + each.channels.length, 0);
       if (receivers <= bigRoom) small.push({row, broadcasts});
