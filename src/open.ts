@@ -52,12 +52,23 @@ export async function openChat(config: Config, options: OpenOptions = {}): Promi
   }
 }
 
+/** Under load many are asked for in the same millisecond, and a text takes longer to write than to look at. */
+function timestamps(now: () => Date): Chat['now'] {
+  let last = {ms: 0, text: timestamp(new Date(0))};
+  return () => {
+    const date = now();
+    const ms = date.getTime();
+    if (ms !== last.ms) last = {ms, text: timestamp(date)};
+    return last.text;
+  };
+}
+
 function chatOver(db: Db, databaseId: string, config: Config, now: () => Date): OpenChat {
   let wake: Chat['wakeRelay'] | undefined;
   return {
     db,
     databaseId,
-    now: () => timestamp(now()),
+    now: timestamps(now),
     wakeRelay: rooms => wake?.(rooms),
     roomCreation: config.ROOM_CREATION,
     onOutbox(listener) {

@@ -61,7 +61,7 @@ export function mustBeUser(actor: Actor, what: Action): UserId {
   });
 }
 
-export function mustBeOpen(room: Room): void {
+export function mustBeOpen(room: Pick<Room, 'id' | 'archivedAt'>): void {
   if (room.archivedAt === null) return;
   throw new ChatError('room_archived', `Room ${room.id} is archived.`, {hint: 'Unarchive it first.'});
 }

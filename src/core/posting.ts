@@ -13,7 +13,7 @@ import {
   type Author,
 } from '../db/posting.ts';
 import type {Message, NewMessage} from '../db/messages.ts';
-import {findBareRooms, lockRooms, type Room} from '../db/rooms.ts';
+import {findBareRooms, lockRooms, type LockedRoom} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen, rightTo} from './access.ts';
 import {auditAll} from './audit.ts';
@@ -43,7 +43,7 @@ interface Accepted {
   row: NewMessage;
   author: Author | null;
   /** The room right after this post. */
-  room: Room;
+  room: LockedRoom;
 }
 
 /** A post's decision: an outcome already, the place of an accepted one, or that of the one it repeats. */
@@ -77,8 +77,8 @@ export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wai
 async function findHeld(
   tx: Tx,
   ids: readonly RoomId[],
-  locked: ReadonlyMap<RoomId, Room>,
-): Promise<ReadonlyMap<RoomId, Room>> {
+  locked: ReadonlyMap<RoomId, LockedRoom>,
+): Promise<ReadonlyMap<RoomId, LockedRoom>> {
   const others = ids.filter(id => !locked.has(id));
   return findBareRooms(tx, tx.dialect.rowLocks ? others : []);
 }
@@ -108,7 +108,7 @@ function clientKey(room: RoomId, author: UserId | null, clientId: string): strin
 function decide(
   chat: Chat,
   post: Post,
-  room: Room | undefined,
+  room: LockedRoom | undefined,
   authors: ReadonlyMap<string, Author>,
   known: Known,
   accepted: Accepted[],
@@ -133,7 +133,7 @@ function decide(
 }
 
 /** Moves the room on by one post. */
-function accept(chat: Chat, room: Room, author: Author | null, {actor, input}: Post): Accepted {
+function accept(chat: Chat, room: LockedRoom, author: Author | null, {actor, input}: Post): Accepted {
   room.lastSeq += 1;
   room.version += 1;
   room.bumpedAt = notBefore(room.bumpedAt, chat.now());

@@ -1,11 +1,11 @@
 // Events for the members of a room. They are built and stored in the transaction of the change, so that there is
 // never a change without its event nor an event without its change; delivery/relay brings them to the broker.
 import type {Message} from '../db/messages.ts';
-import {insertOutbox} from '../db/outbox.ts';
+import {insertOutbox, insertOutboxForIds, type NewOutboxRow} from '../db/outbox.ts';
 import type {Room} from '../db/rooms.ts';
 import type {Piece} from '../db/rows.ts';
 import type {Tx} from '../db/transaction.ts';
-import type {Chat} from './chat.ts';
+import type {Chat, StoredEvent} from './chat.ts';
 import type {Role, UserId} from './ids.ts';
 import {
   presentMembership,
@@ -35,7 +35,7 @@ export type EventType = keyof EventBodies;
 export interface Publication {
   type: EventType;
   /** The room as it is after the change; its version is the event's. */
-  room: Room;
+  room: Pick<Room, 'id' | 'version' | 'membersVersion' | 'memberCount'>;
   idempotencyKey: string;
   body: object;
   /** Receivers who are no longer members. */
@@ -46,7 +46,7 @@ export interface Publication {
 
 type Person = {id: UserId; username: string};
 
-export function messageAdded(room: Room, message: Message): Publication {
+export function messageAdded(room: Publication['room'], message: Message): Publication {
   return {type: 'message_added', room, idempotencyKey: `message_${message.id}`, body: presentMessage(message)};
 }
 
@@ -111,27 +111,37 @@ export async function broadcastAll(
   publications: readonly Publication[],
   others: readonly Piece[] = [],
 ): Promise<void> {
+  const events = outboxRows(chat, publications);
+  // The ids are asked for only where they are told: for each post they would be read for nothing.
+  if (chat.onEvent) tell(chat.onEvent, publications, await insertOutboxForIds(tx, events, others));
+  else await insertOutbox(tx, events, others);
+  tx.afterCommit(() => chat.wakeRelay(publications.map(each => each.room.id)));
+}
+
+function outboxRows(chat: Chat, publications: readonly Publication[]): NewOutboxRow[] {
   const createdAt = chat.now();
-  const ids = await insertOutbox(
-    tx,
-    publications.map(({type, room, idempotencyKey, body, alsoTo, added}) => ({
-      roomId: room.id,
-      type,
-      idempotencyKey: `${chat.databaseId}_${idempotencyKey}`,
-      body: JSON.stringify({type, body}),
-      version: room.version,
-      membersVersion: room.membersVersion,
-      alsoTo: alsoTo ?? [],
-      added: added ?? [],
-      createdAt,
-    })),
-    others,
-  );
+  return publications.map(({type, room, idempotencyKey, body, alsoTo, added}) => ({
+    roomId: room.id,
+    type,
+    idempotencyKey: `${chat.databaseId}_${idempotencyKey}`,
+    body: JSON.stringify({type, body}),
+    version: room.version,
+    membersVersion: room.membersVersion,
+    alsoTo: alsoTo ?? [],
+    added: added ?? [],
+    createdAt,
+  }));
+}
+
+function tell(
+  onEvent: (event: StoredEvent) => void,
+  publications: readonly Publication[],
+  ids: readonly number[],
+): void {
   for (const [i, {type, room, alsoTo, body}] of publications.entries()) {
     const receivers = room.memberCount + (alsoTo?.length ?? 0);
-    chat.onEvent?.({outboxId: ids[i] ?? 0, type, receivers, body});
+    onEvent({outboxId: ids[i] ?? 0, type, receivers, body});
   }
-  tx.afterCommit(() => chat.wakeRelay(publications.map(each => each.room.id)));
 }
 
 const youPlace = '"you":null}}';

@@ -73,14 +73,35 @@ function json(ids: readonly UserId[]): string | null {
   return ids.length === 0 ? null : JSON.stringify(ids);
 }
 
-/** Answers the ids in the order of the rows. Writes of other tables may be made with it. */
+/** Writes of other tables may be made with it. */
 export async function insertOutbox(
   tx: Tx,
   events: readonly NewOutboxRow[],
   others: readonly Piece[] = [],
+): Promise<void> {
+  await rowsBeside(tx, others, outboxInsert(tx, events));
+}
+
+/** The same, with the ids in the order of the rows. */
+export async function insertOutboxForIds(
+  tx: Tx,
+  events: readonly NewOutboxRow[],
+  others: readonly Piece[],
 ): Promise<number[]> {
+  const {text, bindings} = outboxInsert(tx, events);
+  const last = {text: `${text} returning id, idempotency_key`, bindings};
+  const made = await rowsBeside<{id: number; idempotency_key: string}>(tx, others, last);
+  const ids = new Map(made.map(row => [row.idempotency_key, row.id]));
+  return events.map(row => {
+    const id = ids.get(row.idempotencyKey);
+    if (id === undefined) throw new Error('insert into the outbox gave no row');
+    return id;
+  });
+}
+
+function outboxInsert({dialect}: Tx, events: readonly NewOutboxRow[]): Piece {
   const {text, bindings} = table(
-    tx.dialect,
+    dialect,
     ['int', 'bigint', 'text', 'text', 'text', 'bigint', 'bigint', 'text', 'text', 'timestamptz'],
     events.map(row => [
       partitionOf(row.roomId),
@@ -95,17 +116,11 @@ export async function insertOutbox(
       row.createdAt,
     ]),
   );
-  const made = await rowsBeside<{id: number; idempotency_key: string}>(tx, others, {
+  return {
     text: `insert into outbox (partition, room_id, type, idempotency_key, body, version, members_version, also_to, added, created_at)
-     select * from ${text} returning id, idempotency_key`,
+     select * from ${text}`,
     bindings,
-  });
-  const ids = new Map(made.map(row => [row.idempotency_key, row.id]));
-  return events.map(row => {
-    const id = ids.get(row.idempotencyKey);
-    if (id === undefined) throw new Error('insert into the outbox gave no row');
-    return id;
-  });
+  };
 }
 
 /** What still waits in these partitions, oldest first, without the rooms that are being left alone for now. */

@@ -121,28 +121,55 @@ export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefin
 }
 
 /** Many rooms by id, without their last messages. */
-export function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
-  return bareRooms(q, ids, '');
+export async function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
+  if (ids.length === 0) return new Map();
+  const {text, bindings} = among(q.dialect, 'bigint', ids);
+  const found = await rows<RoomFields>(
+    q,
+    `select ${fieldNames.join(', ')} from rooms where id ${text} and deleted_at is null`,
+    bindings,
+  );
+  return new Map(found.map(row => [row.id, toBareRoom(row)]));
 }
+
+/** What posting reads and moves on. */
+export type LockedRoom = Pick<
+  Room,
+  'id' | 'version' | 'membersVersion' | 'memberCount' | 'lastSeq' | 'bumpedAt' | 'archivedAt'
+>;
+type LockedRow = Pick<
+  RoomFields,
+  'id' | 'version' | 'members_version' | 'member_count' | 'last_seq' | 'bumped_at' | 'archived_at'
+>;
 
 /**
  * Locks rooms in the order of their ids, in a statement of its own: what else the caller looks at must be read by one that
  * began after the lock was there. Answers the rooms as they are under the lock; without `wait` those that somebody else
  * holds are left out.
  */
-export function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): Promise<Map<RoomId, Room>> {
-  return bareRooms(tx, ids, tx.dialect.rowLocks ? ` order by id for update${wait ? '' : ' skip locked'}` : '');
-}
-
-async function bareRooms(q: Queryable, ids: readonly RoomId[], order: string): Promise<Map<RoomId, Room>> {
+export async function lockRooms(tx: Tx, ids: readonly RoomId[], wait: boolean): Promise<Map<RoomId, LockedRoom>> {
   if (ids.length === 0) return new Map();
-  const {text, bindings} = among(q.dialect, 'bigint', ids);
-  const found = await rows<RoomFields>(
-    q,
-    `select ${fieldNames.join(', ')} from rooms where id ${text} and deleted_at is null${order}`,
+  const {text, bindings} = among(tx.dialect, 'bigint', ids);
+  const lock = tx.dialect.rowLocks ? ` order by id for update${wait ? '' : ' skip locked'}` : '';
+  const found = await rows<LockedRow>(
+    tx,
+    `select id, version, members_version, member_count, last_seq, bumped_at, archived_at
+     from rooms where id ${text} and deleted_at is null${lock}`,
     bindings,
   );
-  return new Map(found.map(row => [row.id, toBareRoom(row)]));
+  return new Map(found.map(row => [row.id, toLockedRoom(row)]));
+}
+
+function toLockedRoom(row: LockedRow): LockedRoom {
+  return {
+    id: row.id,
+    version: row.version,
+    membersVersion: row.members_version,
+    memberCount: row.member_count,
+    lastSeq: row.last_seq,
+    bumpedAt: row.bumped_at,
+    archivedAt: row.archived_at,
+  };
 }
 
 export async function findRoomIdByKey(q: Queryable, key: string): Promise<RoomId | undefined> {
