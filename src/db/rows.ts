@@ -18,17 +18,31 @@ export async function rows<Row>(q: Queryable, text: string, bindings: readonly B
 /** Statements of a connection run in the order of the calls: a lock before what needs it, the end after everything. */
 function ask<Row>({lists}: Dialect, connection: object, text: string, bindings: readonly Binding[]): Promise<Row[]> {
   if (lists === 'arrays') return runPrepared(connection as PostgresConnection, text, bindings);
-  return askInTurn(connection as SqliteConnection, text, bindings as readonly Value[]);
+  return askInTurn(connection as SqliteConnection, {text, bindings});
 }
 
-/** The last statement given to each connection. SQLite's driver may otherwise run the later of two first. */
-const turns = new WeakMap<object, Promise<unknown>>();
+/** The last statements that a connection was given. SQLite's driver may otherwise run the later of two first. */
+interface Turn {
+  before: Promise<unknown>;
+  end: Promise<unknown>;
+  /** Statements of one group need nothing of each other, and none of them waits for another. */
+  group: unknown;
+}
+const turns = new WeakMap<object, Turn>();
 
-function askInTurn<Row>(connection: SqliteConnection, text: string, bindings: readonly Value[]): Promise<Row[]> {
-  const ask = () => connection.ask(text, bindings);
-  const turn = (turns.get(connection) ?? Promise.resolve()).then(ask, ask);
-  turns.set(connection, turn);
-  return turn as Promise<Row[]>;
+function askInTurn<Row>(
+  connection: SqliteConnection,
+  {text, bindings}: Piece,
+  group: unknown = text.startsWith('select') ? 'reads' : {},
+): Promise<Row[]> {
+  const last = turns.get(connection);
+  const beside = last?.group === group ? last : undefined;
+  const before = beside?.before ?? last?.end ?? Promise.resolve();
+  const ask = () => connection.ask(text, bindings as readonly Value[]);
+  const asked = before.then(ask);
+  const end = Promise.allSettled([beside?.end, asked]);
+  turns.set(connection, {before, end, group});
+  return asked as Promise<Row[]>;
 }
 
 interface PostgresConnection {
@@ -77,7 +91,7 @@ function prepared(text: string): Prepared {
 /** A piece of SQL with what it binds. */
 export interface Piece {
   text: string;
-  bindings: Binding[];
+  bindings: readonly Binding[];
 }
 
 /**
@@ -85,13 +99,17 @@ export interface Piece {
  * last of them.
  */
 export async function rowsBeside<Row>(q: Queryable, others: readonly Piece[], last: Piece): Promise<Row[]> {
-  if (!q.dialect.writesTogether) {
-    for (const {text, bindings} of others) await rows(q, text, bindings);
-    return rows<Row>(q, last.text, last.bindings);
-  }
+  if (!q.dialect.writesTogether) return besideInSqlite(q, [...others, last]);
   const names = others.map(({text}, i) => `write${i} as (${text})`);
   const text = names.length > 0 ? `with ${names.join(', ')} ${last.text}` : last.text;
   return rows<Row>(q, text, [...others.flatMap(each => each.bindings), ...last.bindings]);
+}
+
+async function besideInSqlite<Row>({connection}: Queryable, pieces: readonly Piece[]): Promise<Row[]> {
+  if (!connection) throw new Error('writes that are made together need a transaction');
+  const group = {};
+  const made = await Promise.all(pieces.map(piece => askInTurn<Row>(connection as SqliteConnection, piece, group)));
+  return made.at(-1) ?? [];
 }
 
 export type ColumnType = 'bigint' | 'int' | 'text' | 'timestamptz';

@@ -10,6 +10,7 @@ import type {OpenChat} from '../../src/open.ts';
 import {apiToken} from '../helpers/chat.ts';
 import {databases, type Database} from '../helpers/database.ts';
 import {startApi, testRoom} from '../helpers/http.ts';
+import {watchStatements} from '../helpers/statements.ts';
 import {until} from '../helpers/until.ts';
 
 const connections = 2;
@@ -64,9 +65,9 @@ async function standingApi(t: ExecutionContext, database: Database, maxInFlight 
 /** Fails when a membership of the user is read; counts those of others. */
 function mustNotRead(t: ExecutionContext, {db}: OpenChat, user: string): () => number {
   let others = 0;
-  db.sql.on('query', ({sql, bindings}: {sql: string; bindings: readonly unknown[]}) => {
-    if (!/from members/.test(sql)) return;
-    t.false(bindings.includes(user), sql);
+  watchStatements(db.sql, (text, bindings) => {
+    if (!/from members/.test(text)) return;
+    t.false(bindings.includes(user), text);
     others += 1;
   });
   return () => others;
