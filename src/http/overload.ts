@@ -65,11 +65,12 @@ export function shedLoad(maxInFlight: number): Middleware {
     measureTurn();
     const caller = callerOf(ctx);
     const own = held.get(caller) ?? 0;
-    // Who has others under way and was refused has a second to wait for them.
-    if (own > 0) ctx.state.limited = laterFor(retryAfterSeconds);
-    if (own >= Math.ceil(places() / 2)) throw overloaded();
+    if (own >= Math.ceil(places() / 2) || inFlight >= placesFor(own)) {
+      // Who has others under way has a second to wait for them.
+      if (own > 0) ctx.state.limited = laterFor(retryAfterSeconds);
+      throw overloaded();
+    }
     const place = takePlace(own);
-    delete ctx.state.limited;
     held.set(caller, own + 1);
     ctx.state.withoutPlace = async wait => {
       place.leave();

@@ -32,6 +32,14 @@ export function refuseAgain(metrics: HttpMetrics | undefined): Middleware {
     if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
   }
 
+  /** Those that came first are mostly over first; while there are none a request costs nothing here. */
+  function forget(now: number): void {
+    for (const [key, {limited}] of kept) {
+      if (now < limited.until) return;
+      kept.delete(key);
+    }
+  }
+
   function hold(answer: ServerResponse, give: () => void): void {
     if (held >= maxHeld) return give();
     held += 1;
@@ -58,9 +66,11 @@ export function refuseAgain(metrics: HttpMetrics | undefined): Middleware {
   }
 
   return async function refuseAtOnce(ctx, next) {
+    const now = performance.now();
+    forget(now);
     const key = kept.size > 0 && keyOf(ctx);
     const known = key ? kept.get(key) : undefined;
-    if (known && performance.now() < known.limited.until) return refuse(ctx, known);
+    if (known && now < known.limited.until) return refuse(ctx, known);
     await next();
     const {limited, route} = ctx.state;
     if (limited) keep(key || keyOf(ctx), {limited, headers: lasting(ctx), route});
