@@ -1,5 +1,6 @@
 import {execFileSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {once} from 'node:events';
+import {createReadStream, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {gunzipSync} from 'node:zlib';
@@ -12,6 +13,7 @@ import {openChat} from '../../src/open.ts';
 import {operator} from '../helpers/chat.ts';
 import {startProcess, testCli, type TestCli} from '../helpers/cli.ts';
 import {databases} from '../helpers/database.ts';
+import {makeDear} from '../helpers/halfway.ts';
 import {until} from '../helpers/until.ts';
 
 /** A chat with everything an export has to carry. */
@@ -334,10 +336,14 @@ test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and
   const file = join(to.cwd, 'backup.ndjson');
   writeFileSync(file, readFileSync(join(from.cwd, 'backup.ndjson')));
   const args = ['import', 'backup.ndjson', '--yes', '--event', 'none', '--batch', '10', '--rejects', 'my bad.ndjson'];
+  const chat = await openChat(loadConfig({env: to.env, cwd: to.cwd}));
+  t.teardown(() => chat.close());
+  const cheap = await makeDear(chat.db, 'messages', 1_000_000);
   const running = startProcess(t, to, args);
   await until(() => /"rows":[1-9]/.test(readOr(`${file}.checkpoint.json`)), 'the first batch', 25_000);
   running.child.kill('SIGINT');
   const {code, stderr} = await running.ended;
+  await cheap();
   t.is(code, 130, stderr);
   const [, line = ''] = /Go on with: .*?chatctl\.js (.*)/.exec(stderr) ?? [];
   t.is(line, "import backup.ndjson --mode insert --event none --batch 10 --rejects 'my bad.ndjson' --resume");
@@ -346,13 +352,18 @@ test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and
   t.is(await hashOf(to), await hashOf(from));
 });
 
-test('Ctrl-C in an export leaves no half of a file, and exits 130', async t => {
+pipes('Ctrl-C in an export leaves no half of a file, and exits 130', async t => {
   const cli = await testCli(t, 'sqlite');
   t.is((await cli(['seed', '--users', '20000', '--messages', '1000'])).code, 0);
+  // A pipe in the place of the half file: what it does not hold keeps the export waiting.
   const part = join(cli.cwd, 'backup.ndjson.part');
+  execFileSync('mkfifo', [part]);
   const running = startProcess(t, cli, ['export', 'backup.ndjson']);
-  await until(() => existsSync(part), 'the first bytes');
+  const reader = createReadStream(part);
+  await once(reader, 'data');
+  reader.pause();
   running.child.kill('SIGINT');
+  reader.resume();
   const stopped = await running.ended;
   t.is(stopped.code, 130, stopped.stderr);
   t.regex(stopped.stderr, /Stopped\. No file was written\./);
