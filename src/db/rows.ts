@@ -40,10 +40,14 @@ function askInTurn<Row>(
   const before = beside?.before ?? last?.end ?? Promise.resolve();
   const ask = () => connection.ask(text, bindings as readonly Value[]);
   const asked = before.then(ask);
-  const end = Promise.allSettled([beside?.end, asked]);
+  // Of the rows nothing is kept: those of all reads there ever were would hang on the last one.
+  const done = asked.then(nothing, nothing);
+  const end = beside ? Promise.all([beside.end, done]).then(nothing) : done;
   turns.set(connection, {before, end, group});
   return asked as Promise<Row[]>;
 }
+
+function nothing(): void {}
 
 interface PostgresConnection {
   connection: {stream: Socket};

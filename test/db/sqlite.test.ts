@@ -4,6 +4,8 @@ import {once} from 'node:events';
 import {chmodSync, mkdirSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {promisify} from 'node:util';
+import {setFlagsFromString} from 'node:v8';
+import {runInNewContext} from 'node:vm';
 import test, {type ExecutionContext} from 'ava';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
@@ -189,4 +191,20 @@ test('a folder in which no lock can be made is not taken for another server', as
     code: 'database_unavailable',
     message: /The lock file .* cannot be written \(ENOTDIR\)/,
   });
+});
+
+test('what was read is not kept, however often the reading connection is asked', async t => {
+  const {db} = await openTestChat(t, 'sqlite');
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heap = () => {
+    collect();
+    return process.memoryUsage().heapUsed / 1_048_576;
+  };
+  const read = () => rows(db, 'select hex(randomblob(50000)) as text');
+  await read();
+  const before = heap();
+  for (let i = 0; i < 1_500; i++) await read();
+  const after = heap();
+  t.true(after - before < 70, `${before} MB and then ${after} MB, where 1,500 texts have 143`);
 });
