@@ -24,6 +24,9 @@ const unwritableCodes = new Set([
   '53100',
 ]);
 
+/** What pg says, without a code, of a connection that broke: to who waited, and to who asks it next. */
+const brokenConnection = /Connection terminated|is not queryable/;
+
 /** Undefined for what is no failure of the database. */
 export function databaseError(cause: unknown): ChatError | undefined {
   if (!(cause instanceof Error)) return undefined;
@@ -35,7 +38,7 @@ export function databaseError(cause: unknown): ChatError | undefined {
       hint: 'Look at the owner and the permissions of the file and its folder, and at the space on its disk.',
     });
   }
-  if (awayCodes.has(code) || cause.name === 'KnexTimeoutError' || /Connection terminated/.test(cause.message)) {
+  if (awayCodes.has(code) || cause.name === 'KnexTimeoutError' || brokenConnection.test(cause.message)) {
     return new ChatError('database_unavailable', 'The database cannot be reached; try again.', {cause});
   }
   return undefined;
