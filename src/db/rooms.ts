@@ -73,17 +73,11 @@ export function toRoom(row: RoomRow): Room {
 /** The room without a look at its last message. */
 function toBareRoom(row: RoomFields): Room {
   return {
-    id: row.id,
+    ...toLockedRoom(row),
     key: row.key,
     name: row.name,
     visibility: row.visibility,
-    version: row.version,
-    membersVersion: row.members_version,
-    memberCount: row.member_count,
-    lastSeq: row.last_seq,
     createdAt: row.created_at,
-    bumpedAt: row.bumped_at,
-    archivedAt: row.archived_at,
     deletedAt: row.deleted_at,
     lastMessage: null,
   };

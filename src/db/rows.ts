@@ -23,24 +23,19 @@ function ask<Row>({lists}: Dialect, connection: object, text: string, bindings: 
 
 /** The last statements that a connection was given. SQLite's driver may otherwise run the later of two first. */
 interface Turn {
-  before: Promise<unknown>;
-  end: Promise<unknown>;
+  before: Promise<void>;
+  end: Promise<void>;
   /** Statements of one group need nothing of each other, and none of them waits for another. */
-  group: unknown;
+  group: object | undefined;
 }
 const turns = new WeakMap<object, Turn>();
 
-function askInTurn<Row>(
-  connection: SqliteConnection,
-  {text, bindings}: Piece,
-  group: unknown = text.startsWith('select') ? 'reads' : {},
-): Promise<Row[]> {
+function askInTurn<Row>(connection: SqliteConnection, {text, bindings}: Piece, group?: object): Promise<Row[]> {
   const last = turns.get(connection);
-  const beside = last?.group === group ? last : undefined;
+  const beside = group && last?.group === group ? last : undefined;
   const before = beside?.before ?? last?.end ?? Promise.resolve();
-  const ask = () => connection.ask(text, bindings as readonly Value[]);
-  const asked = before.then(ask);
-  // Of the rows nothing is kept: those of all reads there ever were would hang on the last one.
+  const asked = before.then(() => connection.ask(text, bindings as readonly Value[]));
+  // Of the rows nothing is kept: those of everything that was ever asked would hang on the last one.
   const done = asked.then(nothing, nothing);
   const end = beside ? Promise.all([beside.end, done]).then(nothing) : done;
   turns.set(connection, {before, end, group});
