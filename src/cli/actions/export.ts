@@ -101,9 +101,10 @@ interface Sink {
 
 /** Where the lines go, no faster than it takes them. A file has its name once it is whole; a device or a pipe keeps its place. */
 function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
-  const part = path !== undefined && isPlace(path) ? path : `${path}.part`;
+  const inPlace = path === undefined || isPlace(path);
+  const part = `${path}.part`;
   const into = new PassThrough();
-  const target = path === undefined ? cli.io.stdout : createWriteStream(part, {mode: 0o600});
+  const target = path === undefined ? cli.io.stdout : createWriteStream(inPlace ? path : part, {mode: 0o600});
   const steps: (Readable | Writable)[] = [into, ...(gzip ? [createGzip()] : []), target];
   // Standard output is not ours to close.
   const arrived = pipeline(steps as [Readable, Writable], {end: path !== undefined}).catch((cause: unknown) => {
@@ -119,11 +120,11 @@ function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
     async close() {
       into.end();
       await arrived;
-      if (path !== undefined && part !== path) renameSync(part, path);
+      if (!inPlace) renameSync(part, path);
     },
     discard() {
       into.destroy();
-      if (path !== undefined && part !== path) rmSync(part, {force: true});
+      if (!inPlace) rmSync(part, {force: true});
     },
   };
 }
