@@ -36,8 +36,14 @@ export async function mustLockRoom(tx: Tx, actor: Actor, id: RoomId): Promise<Se
 async function seen(q: Queryable, actor: Actor, id: RoomId, room: Room | undefined, action: Action): Promise<SeenRoom> {
   // Also looked for in a room that is not there, which would otherwise be told sooner than one that is hidden.
   const member = actor.kind === 'user' ? await findMember(q, id, actor.id) : undefined;
-  if (!room || rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
+  if (!room) throw roomNotFound(id);
+  mustBeShown(actor, id, member?.role, action);
   return {room, member};
+}
+
+/** For a room that is there, whose membership was read with it. */
+export function mustBeShown(actor: Actor, id: RoomId, role: Role | undefined, action: Action): void {
+  if (rightTo(action, actor, role) !== 'yes') throw roomNotFound(id);
 }
 
 export function mustAdministerRoom(actor: Actor, {member}: SeenRoom, what: Action): void {

@@ -1,7 +1,12 @@
 // Lookups that come in one turn of the event loop, or while one is under way, are made together. There is no timer and
 // nothing is kept: every answer was read after it was asked for.
 
-const maxTogether = 500;
+export interface Bounds {
+  /** Of keys. */
+  maxTogether: number;
+  /** Lookups that are under way at once. */
+  atOnce: number;
+}
 
 interface Waiting<K, V> {
   key: K;
@@ -10,29 +15,38 @@ interface Waiting<K, V> {
 }
 
 /** `load` answers what it found by key. When it fails, all who asked for it together are told. */
-export function combined<K, V>(load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>) {
-  let waiting: Waiting<K, V>[] = [];
-  let running = false;
+export function combined<K, V>(
+  load: (keys: readonly [K, ...K[]]) => Promise<ReadonlyMap<K, V>>,
+  {maxTogether, atOnce}: Bounds = {maxTogether: 500, atOnce: 1},
+) {
+  const waiting: Waiting<K, V>[] = [];
+  let scheduled = false;
+  let running = 0;
 
   async function run(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, maxTogether);
-      waiting = waiting.slice(maxTogether);
+    scheduled = false;
+    running += 1;
+    for (let batch = take(); batch.length > 0; batch = take()) {
       try {
-        const found = await load([...new Set(batch.map(each => each.key))]);
+        const keys = new Set(batch.map(each => each.key));
+        const found = await load([...keys] as [K, ...K[]]);
         for (const {key, resolve} of batch) resolve(found.get(key));
       } catch (error) {
         for (const {reject} of batch) reject(error);
       }
     }
-    running = false;
+    running -= 1;
+  }
+
+  function take(): Waiting<K, V>[] {
+    return waiting.splice(0, maxTogether);
   }
 
   return function lookUp(key: K): Promise<V | undefined> {
     return new Promise((resolve, reject) => {
       waiting.push({key, resolve, reject});
-      if (running) return;
-      running = true;
+      if (scheduled || running >= atOnce) return;
+      scheduled = true;
       // Requests that arrived together are read one after another before this runs.
       setImmediate(() => void run());
     });

@@ -1,7 +1,7 @@
 import {
   findMessage,
   findRoomIdOfMessage,
-  listMessages as listRows,
+  listMessagesAbove,
   searchMessages as searchRows,
   updateDeleted,
   type Message,
@@ -13,8 +13,7 @@ import {mustBeManager, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
-import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
-import type {Page} from './pages.ts';
+import type {MessageId, RoomId} from './ids.ts';
 import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
@@ -57,47 +56,6 @@ async function entomb(chat: Chat, tx: Tx, room: Room, message: Message): Promise
   return tombstone;
 }
 
-/** Which messages: a page by number, or those before, after or around a message. Newest first in each case. */
-export type MessageRange = {limit: number} & (
-  {page: number} | {before: MessageId} | {after: MessageId} | {around: MessageId}
-);
-
-/** Only messages of this author, or since this time. A filtered list goes on by `before`, not by page. */
-export interface MessageFilter {
-  author?: UserId | undefined;
-  since?: Timestamp | undefined;
-}
-
-/** Costs the same at any depth: seqs are dense, so that a page's place is computed and not counted off. */
-export async function listMessages(
-  chat: Chat,
-  actor: Actor,
-  roomId: RoomId,
-  range: MessageRange,
-  filter: MessageFilter = {},
-): Promise<Page<Message>> {
-  const {room} = await mustSeeRoom(chat.db, actor, roomId, 'read messages');
-  const items = await itemsOf(chat, roomId, room.lastSeq, range, filter);
-  const newest = items[0];
-  const oldest = items.at(-1);
-  const older = oldest !== undefined && oldest.seq > 1;
-  const newer = newest !== undefined && newest.seq < room.lastSeq;
-  if ('page' in range) {
-    return {
-      count: room.lastSeq,
-      items,
-      next: older ? {page: String(range.page + 1)} : null,
-      previous: range.page > 1 ? {page: String(range.page - 1)} : null,
-    };
-  }
-  return {
-    count: room.lastSeq,
-    items,
-    next: older ? {before: String(oldest.id)} : null,
-    previous: newer ? {after: String(newest.id)} : null,
-  };
-}
-
 /** The messages behind this seq, oldest first: how one follows a room. */
 export async function listMessagesSince(
   chat: Chat,
@@ -107,7 +65,7 @@ export async function listMessagesSince(
   limit: number,
 ): Promise<Message[]> {
   await mustSeeRoom(chat.db, actor, roomId);
-  return listRows(chat.db, roomId, {above: seq, limit, order: 'oldest'});
+  return listMessagesAbove(chat.db, roomId, seq, limit);
 }
 
 /** Messages of all rooms that hold this text, newest first; case counts for nothing in the letters of ASCII. */
@@ -119,31 +77,6 @@ export function searchMessages(
 ): Promise<Message[]> {
   mustBeManager(actor, 'search the messages of all rooms');
   return searchRows(chat.db, text, filter);
-}
-
-async function itemsOf(
-  chat: Chat,
-  room: RoomId,
-  lastSeq: number,
-  range: MessageRange,
-  filter: MessageFilter,
-): Promise<Message[]> {
-  const {limit} = range;
-  const below = (seq: number) => listRows(chat.db, room, {below: seq, limit, order: 'newest'}, filter);
-  if ('page' in range) return below(Math.max(lastSeq + 1 - (range.page - 1) * limit, 1));
-  if ('before' in range) return below(await mustHaveSeq(chat, room, range.before));
-  if ('after' in range) {
-    const above = await mustHaveSeq(chat, room, range.after);
-    return (await listRows(chat.db, room, {above, limit, order: 'oldest'}, filter)).toReversed();
-  }
-  const middle = await mustHaveSeq(chat, room, range.around);
-  return below(Math.min(middle + Math.floor(limit / 2), lastSeq) + 1);
-}
-
-async function mustHaveSeq(chat: Chat, room: RoomId, id: MessageId): Promise<number> {
-  const message = await findMessage(chat.db, room, id);
-  if (message) return message.seq;
-  throw new ChatError('invalid_cursor', `There is no message ${id} in room ${room} to list from.`);
 }
 
 function messageNotFound(id: MessageId): ChatError {

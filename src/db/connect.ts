@@ -19,8 +19,9 @@ export interface Dialect {
   lists: 'arrays' | 'json';
   /** Several writes can be one statement. */
   writesTogether: boolean;
-  /** The aggregate that makes a JSON list of a column. */
+  /** The aggregate that makes a JSON list of a column, and the function that makes one of a row's values. */
   jsonList: 'json_group_array' | 'json_agg';
+  jsonRow: 'json_array' | 'json_build_array';
   /** Ids can be had before their rows are written. */
   sequences: boolean;
   /** Behind a column: it is compared by its bytes, and `lower` folds the letters of ASCII only. */
@@ -59,6 +60,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     lists: 'json',
     writesTogether: false,
     jsonList: 'json_group_array',
+    jsonRow: 'json_array',
     sequences: false,
     byBytes: '',
   },
@@ -68,6 +70,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     lists: 'arrays',
     writesTogether: true,
     jsonList: 'json_agg',
+    jsonRow: 'json_build_array',
     sequences: true,
     byBytes: ' collate "C"',
   },

@@ -1,6 +1,8 @@
-import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
+import type {MessageId, Role, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
-import {among, andGiven, rows, type Binding} from './rows.ts';
+import {jsonList, parseList} from './json-lists.ts';
+import {among, andGiven, rows, table, type Binding} from './rows.ts';
+import {toRfc3339} from './times.ts';
 import type {Tx} from './transaction.ts';
 import {likePattern} from './users.ts';
 
@@ -100,32 +102,141 @@ export async function updateDeleted(tx: Tx, room: RoomId, id: MessageId, now: Ti
   await rows(tx, `update messages set content = '', deleted_at = ? where room_id = ? and id = ?`, [now, room, id]);
 }
 
-/** Which part of a room's history: seqs are dense, so every page costs the same however deep it lies. */
-export interface SeqRange {
-  above?: number;
-  below?: number;
-  limit: number;
-  order: 'newest' | 'oldest';
+/** Beside the place: only messages of this author, or since this time. */
+export interface MessageFilter {
+  author?: UserId | undefined;
+  since?: Timestamp | undefined;
 }
 
-export async function listMessages(
-  q: Queryable,
-  room: RoomId,
-  range: SeqRange,
-  filter: {author?: UserId | undefined; since?: Timestamp | undefined} = {},
-): Promise<Message[]> {
-  const {text, bindings} = andGiven(
-    ['m.seq > ?', range.above],
-    ['m.seq < ?', range.below],
-    ['m.author_key = ?', filter.author],
-    ['m.created_at >= ?', filter.since],
-  );
+/** Messages behind this seq, oldest first. Seqs are dense, so that it costs the same however deep it lies. */
+export async function listMessagesAbove(q: Queryable, room: RoomId, seq: number, limit: number): Promise<Message[]> {
   const found = await rows<MessageRow>(
     q,
-    `select ${columns} ${from} where m.room_id = ?${text} order by m.seq ${range.order === 'newest' ? 'desc' : 'asc'} limit ?`,
-    [room, ...bindings, range.limit],
+    `select ${columns} ${from} where m.room_id = ? and m.seq > ? order by m.seq limit ?`,
+    [room, seq, limit],
   );
   return found.map(toMessage);
+}
+
+/** Where a page of a room's history lies, and whose it is to be. */
+export interface PageOfMessages {
+  room: RoomId;
+  /** Whose membership is looked for, if anybody's. */
+  reader: UserId | null;
+  /** Only a member gets messages. */
+  membersOnly: boolean;
+  /** The place to count from: that of a message of the room, or of its newest. */
+  from: MessageId | 'newest';
+  /** Only messages older than so many places above that one, or only those newer than it, the nearest. */
+  side: {below: number} | 'above';
+  limit: number;
+}
+
+export interface MessagesSeen {
+  lastSeq: number;
+  /** The reader's, if they are a member. */
+  role: Role | null;
+  /** The reader is a member and deactivated. */
+  deactivated: boolean;
+  /** None: the message to count from is not in this room. */
+  place: number | null;
+  /** The newest first. */
+  messages: Message[];
+}
+
+/** Pages that are alike in this can be read by one statement. */
+export function likenessOf({membersOnly, from: start, side, limit}: PageOfMessages): string {
+  return [membersOnly, start === 'newest', side === 'above', limit].join();
+}
+
+/**
+ * The rooms as their readers may see them, each with a page of its messages, in one statement; nothing where there is no
+ * such room. The pages are alike, and there is at least one.
+ */
+export async function findPagesOfMessages(
+  q: Queryable,
+  pages: readonly [PageOfMessages, ...PageOfMessages[]],
+  filter: MessageFilter = {},
+): Promise<Map<PageOfMessages, MessagesSeen>> {
+  const [{membersOnly, from: start, side, limit}] = pages;
+  const above = side === 'above';
+  const place =
+    start === 'newest' ? 'r.last_seq' : '(select c.seq from messages c where c.room_id = r.id and c.id = column4)';
+  const {text: further, bindings} = andGiven(['m.author_key = ?', filter.author], ['m.created_at >= ?', filter.since]);
+  const wanted = table(q.dialect, ['int', 'bigint', 'text', 'bigint', 'bigint'], pages.map(toValues));
+  const found = await rows<PageRow>(
+    q,
+    `select column1 as n, r.last_seq, mine.role, reader.deactivated_at, ${place} as place,
+       (select ${jsonList(q.dialect, ...pageColumns)} from (
+          select m.id, m.seq, m.version, m.user_id, u.username, m.content, m.client_id, m.created_at, m.deleted_at ${from}
+          where m.room_id = r.id and m.seq ${above ? '>' : '< column5 +'} ${place}
+            ${membersOnly ? 'and mine.role is not null' : ''}${further}
+          order by m.seq ${above ? 'asc' : 'desc'} limit ?) as page) as messages
+     from ${wanted.text} left join rooms r on r.id = column2 and r.deleted_at is null
+       left join members mine on mine.room_id = r.id and mine.user_id = column3
+       left join users reader on reader.id = mine.user_id`,
+    [...bindings, limit, ...wanted.bindings],
+  );
+  return new Map(
+    found.flatMap(row => {
+      const page = pages[row.n];
+      const seen = page && toMessagesSeen(page, row);
+      return seen ? [[page, seen]] : [];
+    }),
+  );
+}
+
+function toValues({room, reader, from: start, side}: PageOfMessages, n: number) {
+  return [n, room, reader, start === 'newest' ? null : start, side === 'above' ? null : side.below];
+}
+
+function toMessagesSeen({room, side}: PageOfMessages, row: PageRow): MessagesSeen | undefined {
+  if (row.last_seq === null) return undefined;
+  const messages = parseList<PageValues>(row.messages).map(values => toPageMessage(room, values));
+  return {
+    lastSeq: row.last_seq,
+    role: row.role,
+    deactivated: row.deactivated_at !== null,
+    place: row.place,
+    messages: side === 'above' ? messages.toReversed() : messages,
+  };
+}
+
+interface PageRow {
+  n: number;
+  last_seq: number | null;
+  role: Role | null;
+  deactivated_at: Timestamp | null;
+  place: number | null;
+  messages: string | null;
+}
+
+const pageColumns = 'id seq version user_id username content client_id created_at deleted_at'.split(' ');
+type PageValues = [
+  id: MessageId,
+  seq: number,
+  version: number,
+  user: UserId | null,
+  username: string | null,
+  content: string,
+  clientId: string | null,
+  createdAt: string,
+  deletedAt: string | null,
+];
+
+function toPageMessage(roomId: RoomId, values: PageValues): Message {
+  const [id, seq, version, user, username, content, clientId, createdAt, deletedAt] = values;
+  return {
+    id,
+    roomId,
+    seq,
+    version,
+    user: user === null ? null : {id: user, username: username ?? user},
+    content,
+    clientId,
+    createdAt: toRfc3339(createdAt),
+    deletedAt: deletedAt === null ? null : toRfc3339(deletedAt),
+  };
 }
 
 export interface SearchFilter {

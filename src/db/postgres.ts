@@ -1,5 +1,6 @@
 import type {Knex} from 'knex';
 import pg from 'pg';
+import {toRfc3339} from './times.ts';
 
 const int8 = 20;
 const timestamptz = 1184;
@@ -12,10 +13,3 @@ export const postgresTypes: Knex.PgCustomTypesConfig = {
     return pg.types.getTypeParser(oid, format === 'binary' ? 'binary' : 'text');
   },
 };
-
-/** Sessions are in UTC: `2026-11-25 03:24:57.12+00`. A date takes four times as long, in lists a tenth of the whole. */
-function toRfc3339(text: string): string {
-  const [, date, time, fraction = ''] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/.exec(text) ?? [];
-  if (date === undefined || time === undefined) return new Date(text).toISOString();
-  return `${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z`;
-}

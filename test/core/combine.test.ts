@@ -27,3 +27,34 @@ test('a lookup that fails fails for those who were in it, and the next one goes 
   broken = false;
   t.is(await lookUp('a'), 'a');
 });
+
+test('no more lookups than are allowed are under way, of no more keys each', async t => {
+  const ends: (() => void)[] = [];
+  const calls: number[][] = [];
+  const lookUp = combined(
+    async (keys: readonly number[]) => {
+      calls.push([...keys]);
+      await new Promise<void>(resolve => ends.push(resolve));
+      return new Map(keys.map(key => [key, key]));
+    },
+    {maxTogether: 2, atOnce: 2},
+  );
+  const turn = () => new Promise(resolve => setImmediate(resolve));
+  const asked = [1, 2, 3].map(lookUp);
+  await turn();
+  t.deepEqual(calls, [[1, 2]]);
+  asked.push(lookUp(4));
+  await turn();
+  t.deepEqual(calls, [
+    [1, 2],
+    [3, 4],
+  ]);
+  asked.push(lookUp(5));
+  await turn();
+  t.is(calls.length, 2);
+  ends[0]?.();
+  await turn();
+  t.deepEqual(calls[2], [5]);
+  for (const end of ends) end();
+  t.deepEqual(await Promise.all(asked), [1, 2, 3, 4, 5]);
+});

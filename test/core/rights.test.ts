@@ -9,6 +9,7 @@ import type {MessageId, RoomId, UserId} from '../../src/core/ids.ts';
 import * as importsOf from '../../src/core/imports.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import * as members from '../../src/core/members.ts';
+import {listMessages} from '../../src/core/message-pages.ts';
 import * as messages from '../../src/core/messages.ts';
 import * as outbox from '../../src/core/outbox.ts';
 import {mustBeManager, mustBeUser} from '../../src/core/access.ts';
@@ -38,7 +39,7 @@ const newRoom = (more: object = {}) => parse(CreateRoom, {name: 'x', ...more});
 
 const uses: Record<Action, (world: World) => unknown> = {
   'see a room': ({chat, actor, room}) => rooms.getRoom(chat, actor, room),
-  'read messages': ({chat, actor, room}) => messages.listMessages(chat, actor, room, {page: 1, limit: 1}),
+  'read messages': ({chat, actor, room}) => listMessages(chat, actor, room, {page: 1, limit: 1}),
   'list members': ({chat, actor, room}) => members.listMembers(chat, actor, room, page),
   'post a message': ({chat, actor, room}) => postMessage(chat, actor, room, text()),
   'post as somebody else': ({chat, actor, room}) => postMessage(chat, actor, room, text({user_id: 'lee'})),

@@ -2,7 +2,7 @@
 import {createRequire} from 'node:module';
 import test from 'ava';
 import {joinRoom} from '../../src/core/members.ts';
-import {listMessages} from '../../src/core/messages.ts';
+import {listMessages} from '../../src/core/message-pages.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import {createRoom} from '../../src/core/rooms.ts';

@@ -1,8 +1,9 @@
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId} from '../../core/ids.ts';
+import {listMessages as readPage} from '../../core/message-pages.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
-import type {Message} from '../../db/messages.ts';
+import type {Message, MessageFilter} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
 import {eventJson, forEach, mustAllBeOk, tellEvents, toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
 
@@ -56,7 +57,7 @@ async function read(cli: Cli, room: Message['roomId'], options: MessageListOptio
   while (items.length < wanted) {
     const limit = Math.min(wanted - items.length, 100);
     const place = before === undefined ? {page: 1} : {before};
-    const page = await messages.listMessages(chat, cli.actor, room, {limit, ...place}, filter);
+    const page = await readPage(chat, cli.actor, room, {limit, ...place}, filter);
     items.push(...page.items);
     before = page.items.at(-1)?.id;
     if (page.items.length < limit) return {items, next: null};
@@ -71,14 +72,14 @@ async function readNewer(
   room: Message['roomId'],
   from: MessageId,
   wanted: number,
-  filter: messages.MessageFilter,
+  filter: MessageFilter,
 ): Promise<{items: Message[]; next: string | null}> {
   const chat = await cli.chat();
   const pages: Message[][] = [];
   let after = from;
   for (let found = 0; found < wanted;) {
     const limit = Math.min(wanted - found, 100);
-    const {items} = await messages.listMessages(chat, cli.actor, room, {limit, after}, filter);
+    const {items} = await readPage(chat, cli.actor, room, {limit, after}, filter);
     pages.unshift(items);
     after = items[0]?.id ?? after;
     found += items.length;

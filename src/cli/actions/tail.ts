@@ -1,6 +1,7 @@
 // Follows what is stored, by looking again and again: it works beside any server and without one.
 import {setTimeout as delay} from 'node:timers/promises';
-import {listMessages, listMessagesSince} from '../../core/messages.ts';
+import {listMessages} from '../../core/message-pages.ts';
+import {listMessagesSince} from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {Cli} from '../context.ts';

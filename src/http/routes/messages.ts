@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
 import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, PostMessage} from '../../core/input.ts';
+import {listMessages, type MessageRange} from '../../core/message-pages.ts';
 import * as messages from '../../core/messages.ts';
 import {postMessage} from '../../core/post-queue.ts';
 import {presentMessage} from '../../core/present.ts';
@@ -25,11 +26,12 @@ export const messageRoutes: Route[] = [
     rights: ['read messages'],
     summary: 'History, newest first, by page or from a message on',
     query: listQuery,
+    findsCaller: true,
     answers: {200: schemas.pageOf(schemas.Message, 'Message')},
     refusals: [404],
     async handle({chat, actor, query, roomId, options}) {
       const id = roomId();
-      const page = await messages.listMessages(chat, actor, id, rangeOf(query));
+      const page = await listMessages(chat, actor, id, rangeOf(query));
       const own = path.replace('{room}', String(id));
       return {status: 200, body: presentPage(options.publicUrl(), own, query, page, each => presentMessage(each))};
     },
@@ -77,7 +79,7 @@ export const messageRoutes: Route[] = [
   }),
 ];
 
-function rangeOf({page, limit, before, after, around}: z.output<typeof listQuery>): messages.MessageRange {
+function rangeOf({page, limit, before, after, around}: z.output<typeof listQuery>): MessageRange {
   const given = [page, before, after, around].filter(each => each !== undefined);
   if (given.length > 1) {
     throw new ChatError('invalid_input', 'Only one of page, before, after and around says where to list from.');

@@ -1,0 +1,89 @@
+// Pages of a room's history. Those that are asked for together, and are alike, are read together: by one statement each would
+// wait for a turn of the event loop, one after another at SQLite's one reading connection.
+import {
+  findPagesOfMessages,
+  likenessOf,
+  type Message,
+  type MessageFilter,
+  type MessagesSeen,
+  type PageOfMessages,
+} from '../db/messages.ts';
+import {mustBeShown, rightTo} from './access.ts';
+import type {Actor, Chat} from './chat.ts';
+import {combined} from './combine.ts';
+import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
+import type {MessageId, RoomId} from './ids.ts';
+import type {Page} from './pages.ts';
+
+/** Which messages: a page by number, or those before, after or around a message. Newest first in each case. */
+export type MessageRange = {limit: number} & (
+  {page: number} | {before: MessageId} | {after: MessageId} | {around: MessageId}
+);
+
+/**
+ * Costs the same at any depth: seqs are dense, so that a page's place is computed and not counted off. A filtered list goes
+ * on by `before`, not by page. Throws room_not_found, user_deactivated and invalid_cursor.
+ */
+export async function listMessages(
+  chat: Chat,
+  actor: Actor,
+  roomId: RoomId,
+  range: MessageRange,
+  filter: MessageFilter = {},
+): Promise<Page<Message>> {
+  const place = placeOf(range);
+  const whose = {
+    reader: actor.kind === 'user' ? actor.id : null,
+    membersOnly: rightTo('read messages', actor) !== 'yes',
+  };
+  const seen = await readPage(chat, {room: roomId, limit: range.limit, ...whose, ...place}, filter);
+  if (!seen) throw roomNotFound(roomId);
+  mustBeShown(actor, roomId, seen.role ?? undefined, 'read messages');
+  if (seen.deactivated && actor.kind === 'user') throw userDeactivated(actor.id);
+  const {lastSeq, messages: items} = seen;
+  if (seen.place === null) {
+    throw new ChatError('invalid_cursor', `There is no message ${place.from} in room ${roomId} to list from.`);
+  }
+  const newest = items[0];
+  const oldest = items.at(-1);
+  const older = oldest !== undefined && oldest.seq > 1;
+  const newer = newest !== undefined && newest.seq < lastSeq;
+  if ('page' in range) {
+    return {
+      count: lastSeq,
+      items,
+      next: older ? {page: String(range.page + 1)} : null,
+      previous: range.page > 1 ? {page: String(range.page - 1)} : null,
+    };
+  }
+  return {
+    count: lastSeq,
+    items,
+    next: older ? {before: String(oldest.id)} : null,
+    previous: newer ? {after: String(newest.id)} : null,
+  };
+}
+
+function placeOf(range: MessageRange): Pick<PageOfMessages, 'from' | 'side'> {
+  const {limit} = range;
+  if ('page' in range) return {from: 'newest', side: {below: 1 - (range.page - 1) * limit}};
+  if ('before' in range) return {from: range.before, side: {below: 0}};
+  if ('after' in range) return {from: range.after, side: 'above'};
+  return {from: range.around, side: {below: Math.floor(limit / 2) + 1}};
+}
+
+type Read = (page: PageOfMessages) => Promise<MessagesSeen | undefined>;
+/** A statement of so many full pages keeps SQLite's reading connection for some milliseconds. */
+const bounds = {maxTogether: 16, atOnce: 2};
+const reads = new WeakMap<Chat, Map<string, Read>>();
+
+async function readPage(chat: Chat, page: PageOfMessages, filter: MessageFilter): Promise<MessagesSeen | undefined> {
+  if (filter.author !== undefined || filter.since !== undefined) {
+    return (await findPagesOfMessages(chat.db, [page], filter)).get(page);
+  }
+  const likeness = likenessOf(page);
+  const ofChat = reads.get(chat) ?? new Map<string, Read>();
+  const read = ofChat.get(likeness) ?? combined(pages => findPagesOfMessages(chat.db, pages), bounds);
+  reads.set(chat, ofChat.set(likeness, read));
+  return read(page);
+}
