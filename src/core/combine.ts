@@ -8,6 +8,9 @@ export interface Bounds {
   atOnce: number;
 }
 
+/** For pages: a statement of so many full ones keeps SQLite's reading connection for some milliseconds. */
+export const fewAtOnce: Bounds = {maxTogether: 16, atOnce: 2};
+
 interface Waiting<K, V> {
   key: K;
   resolve: (value: V | undefined) => void;

@@ -10,7 +10,7 @@ import {
 } from '../db/messages.ts';
 import {mustBeShown, rightTo} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
-import {combined} from './combine.ts';
+import {combined, fewAtOnce} from './combine.ts';
 import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
 import type {MessageId, RoomId} from './ids.ts';
 import type {Page} from './pages.ts';
@@ -73,8 +73,6 @@ function placeOf(range: MessageRange): Pick<PageOfMessages, 'from' | 'side'> {
 }
 
 type Read = (page: PageOfMessages) => Promise<MessagesSeen | undefined>;
-/** A statement of so many full pages keeps SQLite's reading connection for some milliseconds. */
-const bounds = {maxTogether: 16, atOnce: 2};
 const reads = new WeakMap<Chat, Map<string, Read>>();
 
 async function readPage(chat: Chat, page: PageOfMessages, filter: MessageFilter): Promise<MessagesSeen | undefined> {
@@ -83,7 +81,7 @@ async function readPage(chat: Chat, page: PageOfMessages, filter: MessageFilter)
   }
   const likeness = likenessOf(page);
   const ofChat = reads.get(chat) ?? new Map<string, Read>();
-  const read = ofChat.get(likeness) ?? combined(pages => findPagesOfMessages(chat.db, pages), bounds);
+  const read = ofChat.get(likeness) ?? combined(pages => findPagesOfMessages(chat.db, pages), fewAtOnce);
   reads.set(chat, ofChat.set(likeness, read));
   return read(page);
 }

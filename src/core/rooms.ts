@@ -3,6 +3,7 @@ import {
   countRooms,
   listRooms as listRows,
   listRoomStatesOf,
+  type OwnRoomStates,
   searchRooms as searchRows,
   type FoundRoom,
   type RoomFilter,
@@ -32,6 +33,7 @@ import {
 } from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
+import {combined, fewAtOnce} from './combine.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
@@ -91,9 +93,22 @@ export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promi
 /** The caller's rooms, newest bump first, each as its JSON text. */
 export async function listOwnRooms(chat: Chat, actor: Actor, request: PageRequest): Promise<Page<string>> {
   const user = mustBeUser(actor, 'have rooms');
-  const {count, rooms} = await listRoomStatesOf(chat.db, user, offsetOf(request), countLimit);
+  const {count, rooms} = (await readStates(chat, user, request)) ?? {count: 0, rooms: []};
   const page = numberedPage(request, rooms, count);
   return {...page, items: await ownRoomTexts(chat, user, page.items)};
+}
+
+type ReadStates = (user: UserId) => Promise<OwnRoomStates | undefined>;
+const firstPages = new WeakMap<Chat, Map<number, ReadStates>>();
+
+/** First pages of one size that are asked for together are read together. */
+async function readStates(chat: Chat, user: UserId, request: PageRequest): Promise<OwnRoomStates | undefined> {
+  const load = (users: readonly UserId[]) => listRoomStatesOf(chat.db, users, offsetOf(request), countLimit);
+  if (request.page > 1) return (await load([user])).get(user);
+  const ofChat = firstPages.get(chat) ?? new Map<number, ReadStates>();
+  const read = ofChat.get(request.limit) ?? combined(load, fewAtOnce);
+  firstPages.set(chat, ofChat.set(request.limit, read));
+  return read(user);
 }
 
 export async function listRooms(

@@ -18,6 +18,7 @@ import {inTransaction} from '../../src/db/transaction.ts';
 import {openChat, type OpenChat} from '../../src/open.ts';
 import {openTestChat, operator, testConfig, testUser, userId} from '../helpers/chat.ts';
 import {databases, migratedDatabase, type Database} from '../helpers/database.ts';
+import {watchStatements} from '../helpers/statements.ts';
 
 type Alice = Awaited<ReturnType<typeof testUser>>;
 
@@ -228,5 +229,33 @@ for (const database of databases) {
       t.deepEqual(await page(4), {count: 5, next: null, previous: {page: '3'}, ids: []});
     }
     t.is((await listOwnRooms(here, await testUser(here, 'nobody'), {page: 1, limit: 2})).count, 0);
+  });
+
+  test(`${database}: lists that are asked for at once are each user's own, and read by one statement`, async t => {
+    const {here} = await openTwice(t, database);
+    const users = await Promise.all(['alice', 'bob', 'carol', 'nobody'].map(id => testUser(here, id)));
+    for (const members of [['alice', 'bob'], ['bob'], ['alice', 'carol'], ['bob', 'carol']]) {
+      await createRoom(here, operator, parse(CreateRoom, {name: members.join(), members}));
+    }
+    const list = (user: Alice, limit: number) => listOwnRooms(here, user, {page: 1, limit});
+    const alone = [];
+    for (const user of users) alone.push(await list(user, 2), await list(user, 100));
+    let statements = 0;
+    watchStatements(here.db.sql, () => (statements += 1));
+    t.deepEqual(await Promise.all(users.flatMap(user => [list(user, 2), list(user, 100)])), alone);
+    t.is(statements, 2);
+    t.deepEqual(
+      alone.map(({count, items}) => [count, items.length]),
+      [
+        [2, 2],
+        [2, 2],
+        [3, 2],
+        [3, 3],
+        [2, 2],
+        [2, 2],
+        [0, 0],
+        [0, 0],
+      ],
+    );
   });
 }
