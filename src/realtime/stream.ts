@@ -3,6 +3,7 @@
 // A stream has a random epoch and a top offset that rises by one per publication. Its list is cleared some time after
 // the last publication; top and epoch stay much longer, so that a client which missed what was cleared is told so.
 // A channel that is read for the first time gets a stream as well. Everything lives in memory and ends with the process.
+import {rememberResults} from './results.ts';
 
 /** The person behind a client's publication, join or presence. */
 export interface ClientInfo {
@@ -42,9 +43,6 @@ export interface Stream {
   versionEpoch: string;
 }
 
-/** Results of publications under a key are remembered for this long, as Centrifugo does. */
-const idempotencyTtlMs = 300_000;
-const maxIdempotencyKeys = 500_000;
 /** Streams looked at in one sweep. */
 const sweepSize = 1_000;
 
@@ -65,7 +63,7 @@ export interface Streams {
 export function createStreams(now: () => number, metaTtlMs: number, isWatched: (channel: string) => boolean): Streams {
   const streams = new Map<string, Stream>();
   let sweeper = streams.entries();
-  const results = new Map<string, {result: Partial<Position>; expiresAt: number}>();
+  const results = rememberResults(now);
 
   function get(channel: string): Stream {
     let stream = streams.get(channel);
@@ -91,21 +89,11 @@ export function createStreams(now: () => number, metaTtlMs: number, isWatched: (
     clear(channel) {
       get(channel).list = [];
     },
-    remembered(channel, key) {
-      const found = results.get(`${channel}_${key}`);
-      return found && found.expiresAt > now() ? found.result : undefined;
-    },
-    remember(channel, key, result) {
-      results.delete(`${channel}_${key}`);
-      results.set(`${channel}_${key}`, {result, expiresAt: now() + idempotencyTtlMs});
-    },
+    remembered: (channel, key) => results.of(key, channel, streams.get(channel)),
+    remember: (channel, key, result) => results.add(key, channel, streams.get(channel), result),
     sweep() {
       const time = now();
-      // All keys live equally long, so that the oldest come first.
-      for (const [key, {expiresAt}] of results) {
-        if (expiresAt > time && results.size <= maxIdempotencyKeys) break;
-        results.delete(key);
-      }
+      results.sweep();
       for (let looked = 0; looked < sweepSize; looked++) {
         const {value, done} = sweeper.next();
         if (done) {

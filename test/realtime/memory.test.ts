@@ -45,6 +45,41 @@ test('no more keys are remembered than half a million', t => {
   t.deepEqual(streams.remembered('a:100', 'k'), {});
 });
 
+test('a key that comes again counts five minutes in each channel', t => {
+  const {now, pass} = clock();
+  const streams = createStreams(now, day, () => false);
+  const publish = (channel: string) => {
+    const before = streams.remembered(channel, 'k');
+    if (before) return before;
+    const position = streams.append(channel, {data: '1'}, {size: 10, ttlMs: day});
+    streams.remember(channel, 'k', position);
+    return position;
+  };
+  const first = publish('a');
+  pass(4 * minute);
+  t.like(publish('b'), {offset: 1});
+  t.deepEqual(publish('a'), first);
+  pass(minute);
+  t.like(publish('a'), {offset: 2});
+  t.like(publish('b'), {offset: 1});
+  pass(4 * minute);
+  streams.sweep();
+  t.like(publish('b'), {offset: 2});
+  t.like(publish('a'), {offset: 2});
+  pass(4 * minute);
+  t.like(publish('c'), {offset: 1});
+  t.like(publish('a'), {offset: 3});
+});
+
+test('what went into no stream is remembered without a place in one', t => {
+  const streams = createStreams(Date.now, day, () => false);
+  streams.append('a', {data: '1'}, {size: 10, ttlMs: day});
+  streams.remember('a', 'k', {});
+  streams.remember('b', 'k', {});
+  t.deepEqual([streams.remembered('a', 'k'), streams.remembered('b', 'k')], [{}, {}]);
+  t.is(streams.remembered('c', 'k'), undefined);
+});
+
 test('a stream is forgotten when nobody used it for its time, and begins anew', async t => {
   const {now, pass} = clock();
   const {endpoint, ...backend} = await startEmbedded(t, {}, {now, historyMetaTtlMs: day});
