@@ -54,8 +54,9 @@ export interface State {
 export interface Limited {
   /** Until when the same request is refused, as `performance.now()` tells time. */
   until: number;
-  /** The refusal with the times as they are now. */
-  tell(): {headers: Record<string, string>; error: ChatError};
+  error: ChatError;
+  /** The refusal's headers and words with the times as they are now. */
+  tell(): {headers: Record<string, string>; detail: string};
 }
 
 export type Context = Koa.ParameterizedContext<State>;

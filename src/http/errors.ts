@@ -50,14 +50,14 @@ function writeProblem(ctx: Context, error: ChatError): void {
 
 export const problemType = 'application/problem+json';
 
-/** The body of the refusal. */
-export function problemText(error: ChatError, requestId: string): string {
+/** The body of the refusal; `detail` where it is told again, with times that have moved on. */
+export function problemText(error: ChatError, requestId: string, detail = error.message): string {
   const {status, title} = statuses[error.kind];
   return JSON.stringify({
     type: `urn:chatctl:problem:${error.code}`,
     title,
     status,
-    detail: error.message,
+    detail,
     code: error.code,
     ...(error.fields.length > 0 && {errors: error.fields}),
     request_id: requestId,

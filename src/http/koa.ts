@@ -1,4 +1,5 @@
 // The REST server: middleware in the order in which a request meets it.
+import type {RequestListener} from 'node:http';
 import Koa from 'koa';
 import type {HttpOptions, State} from './context.ts';
 import {problems} from './errors.ts';
@@ -34,12 +35,13 @@ export const openRoutes: readonly OpenRoute[] = [
   ...docsRoutes(base => openApiDocument([...routes, ...openRoutes], base)),
 ];
 
-export function httpApp(options: HttpOptions): Koa<State> {
+export function httpApp(options: HttpOptions): RequestListener {
   const {log, metrics, corsOrigins, trustProxy, maxInFlight} = options;
   const app = new Koa<State>({proxy: trustProxy > 0, maxIpsCount: trustProxy});
   // What happens below `problems` is told there. What reaches koa is a connection that broke.
   app.on('error', (error: unknown) => log.debug({err: error}, 'connection failed'));
-  app.use(refuseAgain(metrics));
+  const {refuses, remember} = refuseAgain(metrics, trustProxy);
+  app.use(remember);
   app.use(accessLog(log, metrics));
   app.use(problems(log));
   app.use(browserRules());
@@ -48,5 +50,8 @@ export function httpApp(options: HttpOptions): Koa<State> {
   app.use(shedLoad(maxInFlight));
   const table = metrics ? [...routes, ...openRoutes, metricsRoute(metrics)] : [...routes, ...openRoutes];
   for (const middleware of serveRoutes(table, options)) app.use(middleware);
-  return app;
+  const answer = app.callback();
+  return (request, response) => {
+    if (!refuses(request, response)) void answer(request, response);
+  };
 }

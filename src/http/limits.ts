@@ -110,14 +110,15 @@ function tell(ctx: Context, counted: readonly Counted[]): void {
   const {name, limit, state} = longest;
   const tellAgain = () => {
     const seconds = left(state);
-    const message = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
+    const detail = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
     // Without those that were not over: their counts and windows have moved on.
     const headers = {...headersOf(over, left), 'Retry-After': String(seconds)};
-    return {headers, error: new ChatError('rate_limited', message)};
+    return {headers, detail};
   };
-  ctx.state.limited = {until: countedAt + state.msBeforeNext, tell: tellAgain};
+  const error = new ChatError('rate_limited', tellAgain().detail);
+  ctx.state.limited = {until: countedAt + state.msBeforeNext, error, tell: tellAgain};
   ctx.set('Retry-After', String(left(state)));
-  throw tellAgain().error;
+  throw error;
 }
 
 function headersOf(counted: readonly Counted[], left: (state: RateLimiterRes) => number): Record<string, string> {

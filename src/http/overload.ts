@@ -67,8 +67,9 @@ export function shedLoad(maxInFlight: number): Middleware {
     const own = held.get(caller) ?? 0;
     if (own >= Math.ceil(places() / 2) || inFlight >= placesFor(own)) {
       // Who has others under way has a second to wait for them.
-      if (own > 0) ctx.state.limited = laterFor(retryAfterSeconds);
-      throw overloaded();
+      const error = overloaded();
+      if (own > 0) ctx.state.limited = laterFor(retryAfterSeconds, error);
+      throw error;
     }
     const place = takePlace(own);
     held.set(caller, own + 1);
@@ -95,9 +96,9 @@ function callerOf(ctx: Context): string {
   return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;
 }
 
-function laterFor(seconds: number): Limited {
-  const refusal = {headers: {'Retry-After': String(seconds)}, error: overloaded()};
-  return {until: performance.now() + seconds * 1_000, tell: () => refusal};
+function laterFor(seconds: number, error: ChatError): Limited {
+  const refusal = {headers: {'Retry-After': String(seconds)}, detail: error.message};
+  return {until: performance.now() + seconds * 1_000, error, tell: () => refusal};
 }
 
 function overloaded(): ChatError {

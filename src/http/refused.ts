@@ -5,9 +5,10 @@
 //
 // Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
-import type {OutgoingHttpHeaders, ServerResponse} from 'node:http';
-import type {Context, HttpMetrics, Limited, Middleware} from './context.ts';
+import type {IncomingMessage, OutgoingHttpHeaders, ServerResponse} from 'node:http';
+import type {HttpMetrics, Limited, Middleware} from './context.ts';
 import {problemText, statuses} from './errors.ts';
+import {clientAddress} from './limits.ts';
 
 export const holdMs = 200;
 /** Answers held back at once; more are given at once. */
@@ -21,7 +22,14 @@ interface Refusal {
   route: string | undefined;
 }
 
-export function refuseAgain(metrics: HttpMetrics | undefined): Middleware {
+export interface RefusesAgain {
+  /** Whether the request was refused; it never meets koa, whose part of such an answer would be a quarter of it. */
+  refuses(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Outermost of the middleware: keeps what was refused. */
+  remember: Middleware;
+}
+
+export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number): RefusesAgain {
   const kept = new Map<string, Refusal>();
   let held = 0;
 
@@ -50,43 +58,47 @@ export function refuseAgain(metrics: HttpMetrics | undefined): Middleware {
     });
   }
 
-  function refuse(ctx: Context, {limited, headers, route}: Refusal): void {
-    ctx.respond = false;
-    const {res, method} = ctx;
+  function refuse(response: ServerResponse, method: string, {limited, headers, route}: Refusal): void {
     const asked = performance.now();
-    hold(res, () => {
+    hold(response, () => {
       const requestId = randomUUID();
-      const {headers: times, error} = limited.tell();
-      const body = problemText(error, requestId);
-      const own = {...times, 'X-Request-Id': requestId, 'Content-Length': String(Buffer.byteLength(body))};
-      const {status} = statuses[error.kind];
-      res.writeHead(status, {...headers, ...own}).end(body);
+      const told = limited.tell();
+      const body = problemText(limited.error, requestId, told.detail);
+      const own = {...told.headers, 'X-Request-Id': requestId, 'Content-Length': String(Buffer.byteLength(body))};
+      const {status} = statuses[limited.error.kind];
+      response.writeHead(status, {...headers, ...own}).end(body);
       metrics?.request(route ?? 'none', method, status, (performance.now() - asked) / 1_000);
     });
   }
 
-  return async function refuseAtOnce(ctx, next) {
-    const now = performance.now();
-    forget(now);
-    const key = kept.size > 0 && keyOf(ctx);
-    const known = key ? kept.get(key) : undefined;
-    if (known && now < known.limited.until) return refuse(ctx, known);
-    await next();
-    const {limited, route} = ctx.state;
-    if (limited) keep(key || keyOf(ctx), {limited, headers: lasting(ctx), route});
+  /** Everything that the limits, and the headers of an answer, go by. */
+  function keyOf(request: IncomingMessage): string {
+    const {method, url = '', headers} = request;
+    const [path] = url.split('?', 1);
+    const address = clientAddress(request, trustProxy);
+    return hash('sha256', JSON.stringify([method, path, address, headers.authorization, headers.origin]), 'base64url');
+  }
+
+  return {
+    refuses(request, response) {
+      const now = performance.now();
+      forget(now);
+      const known = kept.size > 0 ? kept.get(keyOf(request)) : undefined;
+      if (!known || now >= known.limited.until) return false;
+      refuse(response, request.method ?? '', known);
+      return true;
+    },
+    async remember(ctx, next) {
+      await next();
+      const {limited, route} = ctx.state;
+      if (limited) keep(keyOf(ctx.req), {limited, headers: lasting(ctx.res), route});
+    },
   };
 }
 
 const momentary = new Set(['x-request-id', 'ratelimit', 'ratelimit-policy', 'retry-after', 'content-length']);
 
 /** The headers that every answer to this request would have. */
-function lasting({res}: Context): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(res.getHeaders()).filter(([name]) => !momentary.has(name)));
-}
-
-/** Everything that the limits, and the headers of an answer, go by. */
-function keyOf({req, ip}: Context): string {
-  const {method, url = '', headers} = req;
-  const [path] = url.split('?', 1);
-  return hash('sha256', JSON.stringify([method, path, ip, headers.authorization, headers.origin]), 'base64url');
+function lasting(response: ServerResponse): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(response.getHeaders()).filter(([name]) => !momentary.has(name)));
 }

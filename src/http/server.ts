@@ -1,12 +1,17 @@
 // The HTTP server around the app: limits of time, headers and connections, and what Node's parser refuses, told as
 // problems like everything else.
 import {randomUUID} from 'node:crypto';
-import {createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type {Duplex} from 'node:stream';
-import type Koa from 'koa';
 import {ChatError, type ErrorCode} from '../core/errors.ts';
 import {onceAMinute, type Logger} from '../log.ts';
-import type {State} from './context.ts';
 import {problemText, problemType, statuses} from './errors.ts';
 
 export interface ServerLimits {
@@ -31,8 +36,7 @@ export const serverLimits: ServerLimits = {
 const maxHeaderSize = 16 * 1_024;
 
 /** The server, which does not listen yet. */
-export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = serverLimits): Server {
-  const answer = app.callback();
+export function httpServer(answer: RequestListener, log: Logger, limits: ServerLimits = serverLimits): Server {
   const server = createServer({
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -47,7 +51,7 @@ export function httpServer(app: Koa<State>, log: Logger, limits: ServerLimits = 
   const current = new WeakMap<Duplex, ServerResponse>();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response);
-    void answer(request, response);
+    answer(request, response);
   };
   server.on('request', serve);
   // An expectation that Node does not know would get an empty 417; it may be ignored.
