@@ -6,8 +6,8 @@
 import {
   findAuthorsAndIds,
   findByClientIds,
-  insertMessages,
   memberKey,
+  messagesInsert,
   postedRoomsUpdate,
   readMarkersUpdate,
   type Author,
@@ -64,7 +64,7 @@ export async function writePosts(chat: Chat, tx: Tx, posts: readonly Post[], wai
     if (held.has(post.roomId)) return {kind: 'locked'} as const;
     return decide(chat, post, rooms.get(post.roomId), authors, known, accepted);
   });
-  const messages = await store(chat, tx, accepted, ids);
+  const messages = store(chat, tx, accepted, ids);
   return decisions.map(decision => {
     if (decision.kind !== 'accepted') return decision;
     const message = messages[decision.at];
@@ -192,21 +192,11 @@ function clientIdReused(input: PostMessage): ChatError {
   });
 }
 
-async function store(
-  chat: Chat,
-  tx: Tx,
-  accepted: readonly Accepted[],
-  drawn: readonly MessageId[],
-): Promise<Message[]> {
+function store(chat: Chat, tx: Tx, accepted: readonly Accepted[], drawn: readonly MessageId[]): Message[] {
   if (accepted.length === 0) return [];
-  const {ids, write} = await insertMessages(
-    tx,
-    accepted.map(each => each.row),
-    drawn,
-  );
   const messages = accepted.map(({row, author}, i): Message => {
-    const id = ids[i];
-    if (id === undefined) throw new Error('insert of messages gave too few ids');
+    const id = drawn[i];
+    if (id === undefined) throw new Error('there are too few ids for the messages');
     return {...row, id, user: author, deletedAt: null};
   });
   const publications = accepted.flatMap(({room}, i): Publication[] => {
@@ -214,7 +204,7 @@ async function store(
     return message ? [messageAdded(room, message)] : [];
   });
   const others = [
-    ...write,
+    messagesInsert(tx, messages),
     postedRoomsUpdate(tx, lastOfEach(messages)),
     ...readMarkersUpdate(tx, readMarkers(messages)),
   ];

@@ -4,6 +4,7 @@ import type {Queryable} from './connect.ts';
 import type {NewMessage} from './messages.ts';
 import {nameKey} from './rooms.ts';
 import {among, rows, table, type ColumnType} from './rows.ts';
+import {withOwnIds} from './sequences.ts';
 import type {Tx} from './transaction.ts';
 
 export interface UserRecord {
@@ -126,7 +127,7 @@ function roomTable(tx: Tx, rooms: readonly RoomRecord[]) {
 export async function insertRooms(tx: Tx, rooms: readonly RoomRecord[]): Promise<void> {
   if (rooms.length === 0) return;
   const {text, bindings} = roomTable(tx, rooms);
-  await rows(tx, `insert into rooms (${roomColumns})${numbered(tx)} select * from ${text}`, bindings);
+  await rows(tx, `insert into rooms (${roomColumns})${withOwnIds(tx.dialect)} select * from ${text}`, bindings);
 }
 
 /** Brings rooms to what these say; versions and seqs do not go back. */
@@ -291,7 +292,7 @@ function messageTable(tx: Tx, messages: readonly MessageRecord[]) {
 export async function insertMessageRows(tx: Tx, messages: readonly MessageRecord[]): Promise<void> {
   if (messages.length === 0) return;
   const {text, bindings} = messageTable(tx, messages);
-  await rows(tx, `insert into messages (${messageColumns})${numbered(tx)} select * from ${text}`, bindings);
+  await rows(tx, `insert into messages (${messageColumns})${withOwnIds(tx.dialect)} select * from ${text}`, bindings);
 }
 
 export async function updateMessageRows(tx: Tx, messages: readonly MessageRecord[]): Promise<void> {
@@ -324,9 +325,4 @@ export async function updateLastMessages(
      from ${text} where rooms.id = column1 and column2 >= last_seq`,
     bindings,
   );
-}
-
-/** PostgreSQL takes an id of ours for its own numbering only when told so. */
-function numbered(tx: Tx): string {
-  return tx.dialect.sequences ? ' overriding system value' : '';
 }

@@ -2,8 +2,9 @@
 import type {MessageId, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import type {Member} from './members.ts';
-import {findMessagesAt, type Message, type NewMessage} from './messages.ts';
+import {findMessagesAt, type Message} from './messages.ts';
 import {rows, table, type ColumnType, type Piece} from './rows.ts';
+import {nextId, withOwnIds} from './sequences.ts';
 import type {Tx} from './transaction.ts';
 
 /** The members among these pairs, by `memberKey`. */
@@ -52,8 +53,8 @@ export interface Author {
 }
 
 /**
- * The same with what posting has to know of them, and an id for each of the pairs where the database gives ids out before
- * there are rows, in ascending order. A pair without a user is of a message that has no author.
+ * The same with what posting has to know of them, and a message's id for each of the pairs, in ascending order. A pair
+ * without a user is of a message that has no author.
  */
 export async function findAuthorsAndIds(
   tx: Queryable,
@@ -64,10 +65,9 @@ export async function findAuthorsAndIds(
     ['bigint', 'text'],
     pairs.map(({room, user}) => [room, user]),
   );
-  const id = tx.dialect.sequences ? `nextval(pg_get_serial_sequence('messages', 'id'))` : 'null';
   const found = await rows<AuthorRow>(
     tx,
-    `select ${id} as id, column1 as room_id, u.id as user_id, u.username, u.deactivated_at
+    `select ${nextId(tx.dialect, 'messages')} as id, column1 as room_id, u.id as user_id, u.username, u.deactivated_at
      from ${text} left join members m on m.room_id = column1 and m.user_id = column2
      left join users u on u.id = m.user_id and u.erased_at is null`,
     bindings,
@@ -77,30 +77,20 @@ export async function findAuthorsAndIds(
     if (user_id === null || username === null) continue;
     authors.set(memberKey(room_id, user_id), {id: user_id, username, deactivated: deactivated_at !== null});
   }
-  const ids = found.flatMap(row => (row.id === null ? [] : [row.id]));
-  return {authors, ids: ids.toSorted((a, b) => a - b)};
+  return {authors, ids: found.map(row => row.id).toSorted((a, b) => a - b)};
 }
 
 interface AuthorRow {
-  id: MessageId | null;
+  id: MessageId;
   room_id: RoomId;
   user_id: UserId | null;
   username: string | null;
   deactivated_at: Timestamp | null;
 }
 
-/** Messages with their ids, and the write that is still to be made where the ids were there before. */
-export async function insertMessages(
-  tx: Tx,
-  messages: readonly NewMessage[],
-  drawn: readonly MessageId[],
-): Promise<{ids: readonly MessageId[]; write: Piece[]}> {
-  if (!tx.dialect.sequences) return {ids: await insertNumbering(tx, messages), write: []};
-  return {ids: drawn, write: [numberedInsert(tx, messages, drawn)]};
-}
-
-const messageColumns = 'room_id, seq, version, user_id, author_key, content, client_id, created_at';
+const messageColumns = 'id, room_id, seq, version, user_id, author_key, content, client_id, created_at';
 const messageTypes: readonly ColumnType[] = [
+  'bigint',
   'bigint',
   'bigint',
   'bigint',
@@ -111,33 +101,23 @@ const messageTypes: readonly ColumnType[] = [
   'timestamptz',
 ];
 
-function messageValues(each: NewMessage) {
-  const {roomId, seq, version, userId, content, clientId, createdAt} = each;
-  return [roomId, seq, version, userId, userId ?? '', content, clientId, createdAt];
-}
-
-function numberedInsert({dialect}: Tx, messages: readonly NewMessage[], ids: readonly MessageId[]): Piece {
-  const values = messages.map((each, i) => [...messageValues(each), ids[i] ?? null]);
-  const {text, bindings} = table(dialect, [...messageTypes, 'bigint'], values);
-  return {
-    text: `insert into messages (${messageColumns}, id) overriding system value select * from ${text}`,
-    bindings,
-  };
-}
-
-async function insertNumbering(tx: Tx, messages: readonly NewMessage[]): Promise<MessageId[]> {
-  const {text, bindings} = table(tx.dialect, messageTypes, messages.map(messageValues));
-  const made = await rows<{id: MessageId; room_id: RoomId; seq: number}>(
-    tx,
-    `insert into messages (${messageColumns}) select * from ${text} returning id, room_id, seq`,
-    bindings,
+export function messagesInsert({dialect}: Tx, messages: readonly Message[]): Piece {
+  const {text, bindings} = table(
+    dialect,
+    messageTypes,
+    messages.map(({id, roomId, seq, version, user, content, clientId, createdAt}) => [
+      id,
+      roomId,
+      seq,
+      version,
+      user?.id ?? null,
+      user?.id ?? '',
+      content,
+      clientId,
+      createdAt,
+    ]),
   );
-  const ids = new Map(made.map(row => [`${row.room_id} ${row.seq}`, row.id]));
-  return messages.map(each => {
-    const id = ids.get(`${each.roomId} ${each.seq}`);
-    if (id === undefined) throw new Error(`insert of message ${each.seq} of room ${each.roomId} gave no row`);
-    return id;
-  });
+  return {text: `insert into messages (${messageColumns})${withOwnIds(dialect)} select * from ${text}`, bindings};
 }
 
 export interface PostedRoom {

@@ -1,5 +1,5 @@
 // Where the databases' own numbering of rooms and messages stands, for rows that bring their ids along.
-import type {Queryable} from './connect.ts';
+import type {Dialect, Queryable} from './connect.ts';
 import {rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
@@ -12,6 +12,17 @@ export async function lastId(q: Queryable, of: Numbered): Promise<number> {
     : 'select coalesce(max(seq), 0) as last from sqlite_sequence where name = ?';
   const [row] = await rows<{last: number}>(q, text, [of]);
   return row?.last ?? 0;
+}
+
+/** In the columns of a statement of a transaction that writes: for each of its rows an id that no other has. */
+export function nextId({sequences}: Dialect, of: Numbered): string {
+  if (sequences) return `nextval(pg_get_serial_sequence('${of}', 'id'))`;
+  return `coalesce((select seq from sqlite_sequence where name = '${of}'), 0) + row_number() over ()`;
+}
+
+/** In an insert behind the columns, of which the id is one. */
+export function withOwnIds({sequences}: Dialect): string {
+  return sequences ? ' overriding system value' : '';
 }
 
 /**
