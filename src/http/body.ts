@@ -18,8 +18,11 @@ const parsers = new Map(
 
 /** Reads the body, or throws what is wrong with it: never more than `limit` bytes are kept. */
 export async function readBody(ctx: Context, limit: number): Promise<unknown> {
-  if (!ctx.request.length && ctx.get('Transfer-Encoding') === '') throw bodyRequired();
+  // As koa reads it, and the parser with it, a length keeps its lowest 32 bits.
+  const length = Number(ctx.get('Content-Length'));
+  if (length === 0 && ctx.get('Transfer-Encoding') === '') throw bodyRequired();
   mustBeJson(ctx);
+  if (length > limit) ctx.throw(413);
   const chunks: Buffer[] = [];
   ctx.req.on('data', (chunk: Buffer) => chunks.push(chunk));
   try {
@@ -29,7 +32,9 @@ export async function readBody(ctx: Context, limit: number): Promise<unknown> {
     throw cause instanceof ChatError ? cause : bodyError(cause);
   }
   const {body, rawBody} = ctx.request as {body?: unknown; rawBody?: string};
-  if (!rawBody?.trim()) throw bodyRequired();
+  // The parser did not know the type after all: a parameter of it cannot be read.
+  if (rawBody === undefined) throw notJson();
+  if (rawBody.trim() === '') throw bodyRequired();
   if (rawBody.includes('\uFFFD')) mustBeUtf8(decompressed(Buffer.concat(chunks), ctx.get('Content-Encoding'), limit));
   mustBeShallow(body);
   return body;
@@ -41,10 +46,13 @@ function bodyRequired(): ChatError {
 
 function mustBeJson(ctx: Context): void {
   const [type = '', ...parameters] = ctx.get('Content-Type').toLowerCase().split(';');
-  const charset = parameters.map(each => each.trim()).find(each => each.startsWith('charset='));
-  const utf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (type.trim() === 'application/json' && utf8) return;
-  throw new ChatError(
+  const charsets = parameters.map(each => each.trim()).filter(each => each.startsWith('charset'));
+  const utf8 = charsets.every(each => /^charset="?utf-?8"?$/.test(each));
+  if (type.trim() !== 'application/json' || !utf8) throw notJson();
+}
+
+function notJson(): ChatError {
+  return new ChatError(
     'unsupported_media_type',
     'The body must be JSON in UTF-8: send `Content-Type: application/json`.',
   );

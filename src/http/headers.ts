@@ -1,4 +1,4 @@
-// Headers that tell browsers what they may do, and the one that a request must not have twice.
+// Headers that tell browsers what they may do, and those of a request that must mean one thing only.
 import {IncomingMessage, ServerResponse} from 'node:http';
 import {Socket} from 'node:net';
 import cors from '@koa/cors';
@@ -52,12 +52,24 @@ function allowedOrigin(origin: string, allowed: readonly string[]): string {
   return allowed.includes(origin) || allowed.includes(anyPort) ? origin : '';
 }
 
-/** Node keeps the first of several Host headers; a proxy in front may have gone by the last. HTTP/1.0 needs none. */
-export async function oneHost(ctx: Context, next: () => Promise<unknown>): Promise<void> {
-  const hosts = ctx.req.headersDistinct['host'] ?? [];
+/**
+ * Refuses what a proxy in front may have understood otherwise. Node keeps the first of several Host headers, and HTTP/1.0 needs
+ * none. A body in chunks is one of HTTP/1.1, and Node overlooks a coding that is named before them.
+ */
+export function mustBeUnambiguous(ctx: Context, next: () => Promise<unknown>): Promise<unknown> {
+  const {headersDistinct, httpVersion} = ctx.req;
+  const hosts = headersDistinct['host'] ?? [];
   if (hosts.length > 1) throw new ChatError('invalid_input', 'The request has more than one Host header.');
-  if (hosts.length === 0 && ctx.req.httpVersion !== '1.0') {
+  if (hosts.length === 0 && httpVersion !== '1.0') {
     throw new ChatError('invalid_input', 'The request has no Host header.');
   }
-  await next();
+  const coding = ctx.get('Transfer-Encoding');
+  if (coding !== '' && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
+    ctx.set('Connection', 'close');
+    throw new ChatError(
+      'malformed_request',
+      'A body in chunks needs `Transfer-Encoding: chunked` alone, and HTTP/1.1.',
+    );
+  }
+  return next();
 }

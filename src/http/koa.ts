@@ -3,7 +3,7 @@ import type {RequestListener} from 'node:http';
 import Koa from 'koa';
 import type {HttpOptions, State} from './context.ts';
 import {problems} from './errors.ts';
-import {browserRules, oneHost, originRules} from './headers.ts';
+import {browserRules, mustBeUnambiguous, originRules} from './headers.ts';
 import {accessLog} from './log.ts';
 import {openApiDocument} from './openapi.ts';
 import {shedLoad} from './overload.ts';
@@ -46,7 +46,7 @@ export function httpApp(options: HttpOptions): RequestListener {
   app.use(problems(log));
   app.use(browserRules());
   app.use(originRules(corsOrigins));
-  app.use(oneHost);
+  app.use(mustBeUnambiguous);
   app.use(shedLoad(maxInFlight));
   const table = metrics ? [...routes, ...openRoutes, metricsRoute(metrics)] : [...routes, ...openRoutes];
   for (const middleware of serveRoutes(table, options)) app.use(middleware);

@@ -48,9 +48,12 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
     requireHostHeader: false,
   });
   server.maxConnections = limits.maxConnections;
+  // Their bytes bound them. Otherwise Node hides those beyond the two thousandth, a second Host or Authorization with them.
+  server.maxHeadersCount = 0;
   const current = new WeakMap<Duplex, ServerResponse>();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response);
+    request.url = originForm(request.url ?? '/');
     answer(request, response);
   };
   server.on('request', serve);
@@ -61,12 +64,25 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
     log.debug({code: error.code, reason: error.message}, 'request could not be read');
     refuse(socket, current.get(socket), refusalOf(error));
   });
+  // Node would close the connection without a word.
+  server.on('connect', (_request, socket) => refuse(socket, undefined, new ChatError('malformed_request', noProxy)));
   const {maxConnections} = limits;
   server.on(
     'drop',
     onceAMinute(() => log.warn({max_connections: maxConnections}, 'too many connections: new ones are closed')),
   );
   return server;
+}
+
+const noProxy = 'CONNECT asks for a proxy, and this is none.';
+
+/**
+ * Path and query of a request's target. To a proxy clients send a whole URL, and some send a fragment too; koa hands both to a
+ * parser that throws at some of them and takes `//a@b/path#` for a host.
+ */
+function originForm(target: string): string {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/#.*$/, '');
+  return path.startsWith('/') || path === '*' ? path : `/${path}`;
 }
 
 const refusals: Record<string, [ErrorCode, string]> = {

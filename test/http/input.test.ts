@@ -79,6 +79,21 @@ const bodies: Record<string, Bad> = {
   'E30: a form': {body: 'content=x', headers: {'content-type': 'application/x-www-form-urlencoded'}, status: 415},
   'E30: JSON of another kind': {body: '{}', headers: {'content-type': 'application/vnd.api+json'}, status: 415},
   'E20: the charset utf-16': {body: '{}', headers: {'content-type': 'application/json; charset=utf-16'}, status: 415},
+  'E20: a charset behind that of UTF-8': {
+    body: '{}',
+    headers: {'content-type': 'application/json; charset=utf-8; charset=utf-16'},
+    status: 415,
+  },
+  'E20: a charset written with spaces': {
+    body: '{}',
+    headers: {'content-type': 'application/json; charset = utf-16'},
+    status: 415,
+  },
+  'E30: a Content-Type with a parameter that cannot be read': {
+    body: '{}',
+    headers: {'content-type': 'application/json; a="b'},
+    status: 415,
+  },
   'E20: a charset nobody knows': {
     body: '{}',
     headers: {'content-type': 'application/json; charset=klingon'},

@@ -31,6 +31,12 @@ const malformed: Record<string, {bytes: string; status?: number; code?: string}>
   },
   'E34, T28: two Content-Lengths': {bytes: `${post('Content-Length: 5', 'Content-Length: 6')}12345`},
   'E34, T28: a Transfer-Encoding nobody knows': {bytes: `${post('Transfer-Encoding: xchunked')}0\r\n\r\n`},
+  'E34, T28: another coding before the chunks': {
+    bytes: `${post(json, 'Transfer-Encoding: gzip, chunked')}2\r\n{}\r\n0\r\n\r\n`,
+  },
+  'E34, T28: chunks in HTTP/1.0, which has none': {
+    bytes: `${post(json, 'Transfer-Encoding: chunked').replace('HTTP/1.1', 'HTTP/1.0')}2\r\n{}\r\n0\r\n\r\n`,
+  },
   'T28: white space before the colon of a header': {bytes: get('Host: a', 'Content-Length : 5')},
   'T28: a header over two lines': {bytes: get('Host: a', 'X: 1', ' 2')},
   'T28: a bare line feed in a header': {bytes: get('Host: a', 'X: 1\nTransfer-Encoding: chunked')},
@@ -38,6 +44,20 @@ const malformed: Record<string, {bytes: string; status?: number; code?: string}>
   'E33: a Content-Length that is no number': {bytes: post('Content-Length: abc')},
   'E35: no Host': {bytes: get(), code: 'invalid_input'},
   'E35, T27: two Hosts': {bytes: get('Host: a', 'Host: b'), code: 'invalid_input'},
+  'E35, T27: a second Host behind 2,100 other headers': {
+    bytes: get('Host: a', ...Array.from({length: 2_100}, () => 'X:'), 'Host: b'),
+    code: 'invalid_input',
+  },
+  'E6: a Content-Length of 4 GiB, of which the lowest 32 bits are none': {
+    bytes: post(json, 'Content-Length: 4294967296'),
+    status: 413,
+    code: 'too_large',
+  },
+  'E6: a Content-Length that no number holds exactly': {
+    bytes: post(json, 'Content-Length: 9007199254740993'),
+    status: 413,
+    code: 'too_large',
+  },
   'E36: 20 KiB of headers': {
     bytes: get('Host: a', `X: ${'x'.repeat(20_000)}`),
     status: 431,
@@ -54,6 +74,7 @@ const malformed: Record<string, {bytes: string; status?: number; code?: string}>
     status: 405,
     code: 'method_not_allowed',
   },
+  'E37: the method CONNECT': {bytes: 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n'},
   'HTTP/9.9': {bytes: 'GET / HTTP/9.9\r\nHost: a\r\n\r\n'},
   'no HTTP at all': {bytes: '\u0016\u0003\u0001\u0002\u0000\u0001\r\n\r\n'},
 };
@@ -63,6 +84,31 @@ for (const [title, {bytes, status = 400, code = 'malformed_request'}] of Object.
     const api = await startApi(t, 'sqlite');
     mustBeProblem(t, await sendBytes(api, bytes.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')), status, code);
     t.is((await ask(api, undefined, 'GET', '/healthz')).status, 200);
+  });
+}
+
+const targets: Record<string, number> = {
+  'http://chat.example/healthz': 200,
+  'HTTPS://chat.example:443/healthz?x#y': 200,
+  '/healthz#/api/rooms/': 200,
+  'http://[/healthz': 200,
+  'http://chat.example': 404,
+  'http://a:b/c': 404,
+  '//a@[/#': 404,
+  '//a@[::1/healthz#': 404,
+  '//a@b/healthz#': 404,
+  '//': 404,
+  '/../healthz': 404,
+  '*': 404,
+};
+for (const [target, status] of Object.entries(targets)) {
+  test(`a request for ${target} is answered ${status}, by its path alone and whatever the rest of it holds`, async t => {
+    const api = await startApi(t, 'sqlite');
+    const bytes = get('Host: a', 'Connection: close').replace('/healthz', () => target);
+    const answer = await sendBytes(api, bytes);
+    if (status === 200) t.is(answer.status, 200, answer.text);
+    else mustBeProblem(t, answer, status, 'route_not_found');
+    t.notRegex(api.logged(), /"level":[56]0/);
   });
 }
 
