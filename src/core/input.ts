@@ -5,6 +5,7 @@ import {ChatError, errorCodes, type ErrorCode, type FieldError} from './errors.t
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 
 export const maxContentLength = 10_000;
+export const maxUsernameLength = 150;
 export const maxBulkMembers = 10_000;
 export const maxPageSize = 100;
 
@@ -69,10 +70,10 @@ export const RoomNameInput = trimmed(notBlank, oneLine, atMost(100)).meta({
   minLength: 1,
   maxLength: 100,
 });
-export const UsernameInput = trimmed(notBlank, oneLine, atMost(150)).meta({
+export const UsernameInput = trimmed(notBlank, oneLine, atMost(maxUsernameLength)).meta({
   example: 'Alice',
   minLength: 1,
-  maxLength: 150,
+  maxLength: maxUsernameLength,
 });
 export const ContentInput = trimmed(notBlank, wellFormed, atMost(maxContentLength)).meta({
   example: 'hello',

@@ -1,7 +1,7 @@
 // What a token with a right signature must claim to be let in. Times are seconds since 1970.
 import {ChatError} from './errors.ts';
 import type {UserId} from './ids.ts';
-import {UserIdInput} from './input.ts';
+import {maxUsernameLength, UserIdInput, UsernameInput} from './input.ts';
 import {invalidToken, type Fields} from './token-form.ts';
 
 export const clockToleranceSeconds = 5;
@@ -92,10 +92,14 @@ function hasScope(scope: unknown, wanted: string): boolean {
   return Array.isArray(scope) && scope.includes(wanted);
 }
 
+/** The first that could be given over REST too, cut where it is too long: a name is no reason to keep its owner out. */
 function nameIn(payload: Fields): string | undefined {
-  const name = [payload['preferred_username'], payload['name']].find(each => typeof each === 'string' && each.trim());
-  if (typeof name !== 'string' || !name.isWellFormed() || name.includes('\0')) return undefined;
-  return [...name.trim()].slice(0, 150).join('');
+  for (const claim of [payload['preferred_username'], payload['name']]) {
+    const cut = typeof claim === 'string' ? [...claim.trim()].slice(0, maxUsernameLength).join('') : undefined;
+    const name = UsernameInput.safeParse(cut);
+    if (name.success) return name.data;
+  }
+  return undefined;
 }
 
 export function expired(): ChatError {
