@@ -54,7 +54,7 @@ function linkLocal(config: Config): {allowLinkLocal: boolean} {
 }
 
 /** What somebody should know of these settings, a sentence each. */
-export function riskyAuth(config: Config): string[] {
+function riskyAuth(config: Config): string[] {
   const plain = (['JWT_JWKS_URL', 'AUTH_VERIFY_URL'] as const).filter(name => {
     const url = new URL(config[name] ?? 'http://localhost');
     return url.protocol === 'http:' && !isLoopbackHost(url.hostname);

@@ -1,4 +1,4 @@
-// Each risky setting that doctor looks for: it is found, with its repair, and its safe neighbour is not.
+// T24. Each risky setting that doctor looks for: it is found, with its repair, and its safe neighbour is not.
 import {chmodSync, mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
@@ -17,6 +17,7 @@ const safe: Partial<Record<SettingName, string>> = {
   PUBLIC_URL: 'https://chat.example',
   CORS_ORIGINS: 'https://app.example',
   HOST: '0.0.0.0',
+  TRUST_PROXY: '1',
 };
 
 type Env = Partial<Record<SettingName, string>>;
@@ -34,6 +35,23 @@ const risky: Record<string, [Env, RegExp]> = {
     {CENTRIFUGO_API_KEY: safe.JWT_SECRET ?? ''},
     /CENTRIFUGO_API_KEY is the same as JWT_SECRET/,
   ],
+  'a key that is another key too': [
+    {METRICS_KEY: safe.CENTRIFUGO_API_KEY ?? ''},
+    /METRICS_KEY is the same as CENTRIFUGO_API_KEY/,
+  ],
+  'a key that is an old secret too': [
+    {JWT_SECRET_PREVIOUS: safe.CENTRIFUGO_API_KEY ?? '', JWT_SECRET_PREVIOUS_UNTIL: '2026-12-01T00:00:00Z'},
+    /CENTRIFUGO_API_KEY is the same as JWT_SECRET_PREVIOUS/,
+  ],
+  'tokens that may live for ever': [{JWT_MAX_AGE: 'none'}, /JWT_MAX_AGE=none/],
+  'no rate limits': [{RATE_LIMITS: 'off'}, /RATE_LIMITS=off/],
+  'a proxy that is not trusted': [{TRUST_PROXY: '0'}, /TRUST_PROXY=0/],
+  'the way to metadata services': [{AUTH_ALLOW_LINK_LOCAL: 'true'}, /AUTH_ALLOW_LINK_LOCAL=true/],
+  'tokens asked about in plain http outside': [
+    {AUTH_VERIFY_URL: 'http://primary.example/auth/verify'},
+    /AUTH_VERIFY_URL is plain http/,
+  ],
+  'keys fetched in plain http outside': [{JWT_JWKS_URL: 'http://primary.example/jwks'}, /JWT_JWKS_URL is plain http/],
   'tokens without exp': [{JWT_REQUIRE_EXP: 'false'}, /without exp/],
   'no production at a public address': [
     {NODE_ENV: 'development', JWT_REQUIRE_EXP: 'true'},
@@ -60,7 +78,7 @@ for (const [what, [env, message]] of Object.entries(risky)) {
     const risks = risksOf(loadConfig({env: {...safe, ...env}, cwd: temporaryDir(t)}));
     t.is(risks.length, 1, JSON.stringify(risks));
     t.regex(risks[0]?.message ?? '', message);
-    t.true((risks[0]?.fix.length ?? 0) > 10);
+    t.regex(risks[0]?.fix ?? '', /plain http/.test(risks[0]?.message ?? '') ? /^Use https in / : /.{11}/);
   });
 }
 
@@ -69,6 +87,11 @@ const fine: Record<string, Env> = {
   'a database in the same network': {DATABASE_URL: 'postgres://chat@10.1.2.3/chat'},
   'a database outside by TLS': {DATABASE_URL: 'postgres://chat@db.example/chat?sslmode=verify-full'},
   'an origin with a port': {REALTIME_ORIGINS: 'http://localhost:*'},
+  'a primary service in the same network': {
+    AUTH_VERIFY_URL: 'http://primary:8080/auth/verify',
+    JWT_JWKS_URL: 'http://10.1.2.3/jwks',
+  },
+  'no proxy where nothing is counted by address': {TRUST_PROXY: '0', PUBLIC_URL: 'http://10.0.0.1:9000'},
   'a developer at home': {
     NODE_ENV: '',
     HOST: '127.0.0.1',
@@ -92,8 +115,10 @@ test('doctor finds files with secrets that everybody can read, warns of them, an
   writeFileSync(join(folder, 'config.json'), '{}', {mode: 0o600});
   writeFileSync(join(cli.cwd, 'jwt'), 'metrics-key-of-32-bytes-0123456789-a', {mode: 0o600});
   const file = {METRICS_KEY_FILE: join(cli.cwd, 'jwt')};
+  const data = (cli.env['DATABASE_URL'] ?? '').replace('sqlite:', '');
+  writeFileSync(data, '', {mode: 0o600});
   t.is((await look()).at('checks.0.status'), 'ok');
-  for (const path of [folder, join(folder, 'config.json'), join(cli.cwd, 'jwt')]) {
+  for (const path of [folder, join(folder, 'config.json'), join(cli.cwd, 'jwt'), data]) {
     chmodSync(path, path === folder ? 0o705 : 0o644);
     const {code, at, stdout} = await look(file);
     t.is(code, 0);

@@ -2,9 +2,9 @@
 // because a developer's machine is allowed most of it.
 import {existsSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
-import {riskyAuth} from '../../auth.ts';
-import {configPath, isProduction, settingNames, type Config} from '../../config.ts';
+import {configPath, isProduction, rateLimitsOf, settingNames, weakSecrets, type Config} from '../../config.ts';
 import {weaknessOf} from '../../core/secrets.ts';
+import {parseDatabaseUrl} from '../../db/connect.ts';
 import type {Cli} from '../context.ts';
 
 interface Risk {
@@ -21,7 +21,7 @@ export interface SecurityAnswer {
 /** All risks as one answer. */
 export async function checkSecurity(cli: Cli): Promise<SecurityAnswer> {
   const config = await cli.config();
-  const risks = [...risksOf(config), ...looseFiles(secretFiles(config, cli.io.env, cli.io.cwd))];
+  const risks = [...risksOf(config), ...looseFiles(privateFiles(config, cli.io.env, cli.io.cwd))];
   if (risks.length === 0) return {status: 'ok', message: 'no risky setting was found', fix: null};
   return {
     status: isProduction(config) ? 'fail' : 'warn',
@@ -32,34 +32,64 @@ export async function checkSecurity(cli: Cli): Promise<SecurityAnswer> {
 
 /** What the settings themselves tell. */
 export function risksOf(config: Config): Risk[] {
-  return [secrets, expiry, exposure, origins, links, database].flatMap(check => check(config));
+  return [secrets, expiry, exposure, limits, origins, links, metadata, database].flatMap(check => check(config));
 }
 
 const makeOne = 'Make one with: openssl rand -base64 32';
 
-/** Those that production refuses, and the keys, which it cannot do more than warn about. */
+/** Those that production refuses, and what it cannot do more than warn about: weak keys, and one value for two things. */
 function secrets(config: Config): Risk[] {
-  const {CENTRIFUGO_API_KEY, METRICS_KEY, JWT_SECRET, SECRET_KEY, CENTRIFUGO_TOKEN_SECRET} = config;
-  const others = Object.entries({JWT_SECRET, SECRET_KEY, CENTRIFUGO_TOKEN_SECRET});
-  const keys = Object.entries({CENTRIFUGO_API_KEY, METRICS_KEY}).flatMap(([name, value]): Risk[] => {
-    if (!value) return [];
-    const [same] = others.find(([, other]) => other?.reveal() === value.reveal()) ?? [];
-    if (same !== undefined) {
+  const {CENTRIFUGO_API_KEY, METRICS_KEY, JWT_SECRET, SECRET_KEY, JWT_SECRET_PREVIOUS, CENTRIFUGO_TOKEN_SECRET} =
+    config;
+  const values = {
+    JWT_SECRET,
+    SECRET_KEY,
+    JWT_SECRET_PREVIOUS,
+    CENTRIFUGO_TOKEN_SECRET,
+    CENTRIFUGO_API_KEY,
+    METRICS_KEY,
+  };
+  const set = Object.entries(values).flatMap(([name, value]) => (value ? [{name, value: value.reveal()}] : []));
+  const keys = set.flatMap(({name, value}, i): Risk[] => {
+    if (name !== 'CENTRIFUGO_API_KEY' && name !== 'METRICS_KEY') return [];
+    const same = set.slice(0, i).find(other => other.value === value);
+    if (same) {
       const fix = `Give ${name} a value of its own.`;
-      return [{message: `${name} is the same as ${same}: who holds one holds both.`, fix}];
+      return [{message: `${name} is the same as ${same.name}: who holds one holds both.`, fix}];
     }
-    const weakness = weaknessOf(value.reveal());
+    const weakness = weaknessOf(value);
     return weakness === undefined ? [] : [{message: `${name} ${weakness}.`, fix: makeOne}];
   });
   const known = new Set(keys.map(risk => risk.message));
-  const weak = riskyAuth(config).filter(message => !known.has(message));
+  const weak = weakSecrets(config).filter(message => !known.has(message));
   return [...weak.map(message => ({message, fix: makeOne})), ...keys];
 }
 
 function expiry(config: Config): Risk[] {
-  if (config.JWT_REQUIRE_EXP ?? isProduction(config)) return [];
-  const message = 'API tokens without exp are accepted, and are good for ever.';
-  return [{message, fix: 'Set JWT_REQUIRE_EXP=true once the primary service puts exp into its tokens.'}];
+  const risks: Risk[] = [];
+  if (config.JWT_MAX_AGE === null) {
+    const message = 'JWT_MAX_AGE=none lets a token live for as long as it says of itself.';
+    risks.push({message, fix: 'Set JWT_MAX_AGE to the longest life that the primary service gives a token.'});
+  }
+  if (!(config.JWT_REQUIRE_EXP ?? isProduction(config))) {
+    const message = 'API tokens without exp are accepted, and are good for ever.';
+    risks.push({message, fix: 'Set JWT_REQUIRE_EXP=true once the primary service puts exp into its tokens.'});
+  }
+  return risks;
+}
+
+/** Without limits one caller can have everything, and behind a proxy that is not known all callers are one. */
+function limits(config: Config): Risk[] {
+  const {PUBLIC_URL = '', TRUST_PROXY} = config;
+  if (!isProduction(config)) return [];
+  if (rateLimitsOf(config) === null) {
+    const message = 'RATE_LIMITS=off lets one caller have all that the server can do.';
+    return [{message, fix: 'Set RATE_LIMITS to on, or to figures of your own.'}];
+  }
+  if (TRUST_PROXY > 0 || !PUBLIC_URL.startsWith('https:')) return [];
+  const message =
+    'TRUST_PROXY=0 counts all clients as one: what speaks TLS for PUBLIC_URL stands in front of the server.';
+  return [{message, fix: 'Set TRUST_PROXY to the number of proxies in front, each of which adds to X-Forwarded-For.'}];
 }
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -81,11 +111,18 @@ function origins(config: Config): Risk[] {
 }
 
 function links(config: Config): Risk[] {
-  const urls = {PUBLIC_URL: config.PUBLIC_URL, CENTRIFUGO_API_URL: config.CENTRIFUGO_API_URL};
+  const {PUBLIC_URL, CENTRIFUGO_API_URL, JWT_JWKS_URL, AUTH_VERIFY_URL} = config;
+  const urls = {PUBLIC_URL, CENTRIFUGO_API_URL, JWT_JWKS_URL, AUTH_VERIFY_URL};
   return Object.entries(urls).flatMap(([name, url]): Risk[] => {
     if (url === undefined || !url.startsWith('http:') || isPrivate(new URL(url).hostname)) return [];
     return [{message: `${name} is plain http: tokens and keys can be read on the way.`, fix: `Use https in ${name}.`}];
   });
+}
+
+function metadata({AUTH_ALLOW_LINK_LOCAL}: Config): Risk[] {
+  if (!AUTH_ALLOW_LINK_LOCAL) return [];
+  const message = 'AUTH_ALLOW_LINK_LOCAL=true lets the URLs of the primary service lead to a cloud’s metadata.';
+  return [{message, fix: 'Take AUTH_ALLOW_LINK_LOCAL away unless the primary service has a link-local address.'}];
 }
 
 function database(config: Config): Risk[] {
@@ -107,10 +144,12 @@ function isPrivate(host: string): boolean {
   );
 }
 
-/** Every file that may hold a secret: the project's, and those that the settings name. */
-function secretFiles(config: Config, env: Record<string, string | undefined>, cwd: string): string[] {
+/** Every file that may hold a secret or the chat itself: the project's, and those that the settings name. */
+function privateFiles(config: Config, env: Record<string, string | undefined>, cwd: string): string[] {
   const named = settingNames.flatMap(name => env[`${name}_FILE`] ?? []).map(path => resolve(cwd, path));
+  const database = parseDatabaseUrl(config.DATABASE_URL);
   return [
+    ...(database.dialect === 'sqlite' ? [database.path, `${database.path}-wal`] : []),
     join(config.projectDir, '.chatctl'),
     configPath(config.projectDir),
     join(config.projectDir, '.env'),
