@@ -1,4 +1,4 @@
-// Canaries: secrets that are easy to find again, in every setting that takes one. Nothing that anybody can read may hold
+// T20, T40, T41, T48. Canaries: secrets that are easy to find again, in every setting that takes one. Nothing that anybody can read may hold
 // one: logs, answers, errors, notes, metrics, the list of processes.
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync, mkdirSync} from 'node:fs';
@@ -146,7 +146,7 @@ test('settings that are wrong are told by name and not by value', async t => {
   t.false(broken.stderr.includes(mark), broken.stderr);
 });
 
-test('a secret as a flag is refused, with the ways that are safe, and not repeated', async t => {
+test('T40, C4: a secret as a flag is refused, with the ways that are safe, and not repeated', async t => {
   const cli = await cliWithCanaries(t);
   for (const args of [
     ['room', 'list', '--db', `postgres://chat:${mark}@db/chat`],
@@ -174,7 +174,7 @@ test('a secret as a flag is refused, with the ways that are safe, and not repeat
 });
 
 for (const umask of ['000', '077']) {
-  test.serial(`what a project keeps is its owner's alone under umask ${umask}`, async t => {
+  test.serial(`T41: what a project keeps is its owner's alone under umask ${umask}`, async t => {
     const cli = await bareCli(t, 'sqlite');
     const env = {PATH: process.env['PATH'], PORT: '0', REALTIME_PORT: '0'};
     const entry = [process.execPath, fromSource.script];
@@ -199,7 +199,7 @@ for (const umask of ['000', '077']) {
   });
 }
 
-test.serial('no link is followed to where a secret is written', async t => {
+test.serial('T41, G10: no link is followed to where a secret is written', async t => {
   const cli = await bareCli(t, 'sqlite');
   const folder = join(cli.cwd, '.chatctl');
   mkdirSync(folder, {mode: 0o700});

@@ -1,4 +1,4 @@
-// Keys out of settings: what is taken, under which algorithm, and what is refused.
+// E67, G12, T11, T14. Keys out of settings: what is taken, under which algorithm, and what is refused.
 import {generateKeyPairSync, type KeyObject} from 'node:crypto';
 import test from 'ava';
 import {apiTokenVerifier} from '../../src/core/api-token.ts';

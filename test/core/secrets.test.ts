@@ -2,6 +2,7 @@ import test from 'ava';
 import {makeSecret, sampleSecrets, weaknessOf} from '../../src/core/secrets.ts';
 import {bareCli} from '../helpers/cli.ts';
 
+// T17, G1
 const weak: Record<string, string> = {
   'the word itself': 'secret',
   'its upper case': 'SECRET',

@@ -1,4 +1,4 @@
-// Keys that change while tokens are verified: by the end of a previous secret, and by a set that is fetched again.
+// T18: keys that change while tokens are verified: by the end of a previous secret, and by a set that is fetched again.
 import test from 'ava';
 import {apiTokenVerifier, type VerifyApiToken} from '../../src/core/api-token.ts';
 import {keySource, secretKey} from '../../src/core/keys.ts';

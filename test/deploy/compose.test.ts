@@ -1,4 +1,4 @@
-// The compose file as far as it can be checked without an engine, and the files that it mounts.
+// T45. The compose file as far as it can be checked without an engine, and the files that it mounts.
 import {execFile} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
 import {promisify} from 'node:util';

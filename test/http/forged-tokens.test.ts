@@ -1,4 +1,4 @@
-// Tokens made with care to pass where they must not, by a hand that knows how tokens are made.
+// E45 to E66, T10 to T16: tokens made with care to pass where they must not, by a hand that knows how tokens are made.
 import {createHmac, generateKeyPairSync, sign} from 'node:crypto';
 import test from 'ava';
 import {apiTokenVerifier, type ApiTokenSettings} from '../../src/core/api-token.ts';
@@ -38,17 +38,22 @@ const publicPem = publicKey.export({type: 'spki', format: 'pem'}).toString();
 const bent = signature.endsWith('A') ? 'B' : 'A';
 
 const tokens: Record<string, string> = {
+  // E45
   'of two parts': `${head}.${payload}`,
   'of four parts': `${good}.x`,
   'of five parts': `${good}.x.y`,
   'with an empty header': `.${payload}.${signature}`,
   'with an empty payload': `${head}..${signature}`,
   'with an empty signature': `${head}.${payload}.`,
+  // E46, before any crypto: the form is looked at first
   'of 12,000 characters': 'a'.repeat(12_000),
+  // E47
   'with padding': `${good}=`,
   'with + and /': `${head}.${payload}.+/${signature.slice(2)}`,
   'with a last character that decodes to the same bytes': `${head}.${payload}.${signature.slice(0, -1)}${sibling(signature.at(-1) ?? '')}`,
+  // E48
   'as JSON': `{"payload":"${payload}","protected":"${head}","signature":"${signature}"}`,
+  // E49, T10
   'of alg none': `${encode({alg: 'none'})}.${payload}.`,
   'of alg None, signed': forge({alg: 'None'}, claims),
   'of alg NONE, signed': forge({alg: 'NONE'}, claims),
@@ -56,25 +61,32 @@ const tokens: Record<string, string> = {
   'of an empty alg': forge({alg: ''}, claims),
   'of alg null': forge({alg: null}, claims),
   'of an alg list': forge({alg: ['HS256']}, claims),
+  // E50
   'of HS384': forge({alg: 'HS384'}, claims, testSecrets.JWT_SECRET, 'sha384'),
   'of HS512': forge({alg: 'HS512'}, claims, testSecrets.JWT_SECRET, 'sha512'),
+  // T11
   'signed with a public key as the secret': forge(hs256, claims, publicPem),
+  // T12
   'that brings its own key': forge({...hs256, jwk: {kty: 'oct', k: encode('own')}}, claims, 'own'),
   'that says where its key is': forge(
     {...hs256, jku: 'http://127.0.0.1:1/', x5u: 'http://127.0.0.1:1/'},
     claims,
     'own',
   ),
+  // E51
   'signed with another secret': forge(hs256, claims, 'another-secret-0123456789-0123456789'),
   'with a signature that is bent': `${head}.${payload}.${bent}${signature.slice(1)}`,
+  // E52
   'with a header that is not JSON': forge('{', claims),
   'with a header that is a string': forge('"HS256"', claims),
   'with a header that is null': forge('null', claims),
   'with a header that is a list': forge([hs256], claims),
+  // E53
   'with a payload that is null': forge(hs256, 'null'),
   'with a payload that is a list': forge(hs256, [claims]),
   'with a payload that is a string': forge(hs256, '"alice"'),
   'with a payload that is a number': forge(hs256, '5'),
+  // E54
   'without sub': forge(hs256, {exp: now + 60}),
   'with an empty sub': forge(hs256, {...claims, sub: ''}),
   'with a fraction as sub': forge(hs256, {...claims, sub: 1.5}),
@@ -89,18 +101,26 @@ const tokens: Record<string, string> = {
   'with NUL in the sub': forge(hs256, {...claims, sub: 'a\u0000'}),
   'with a line break behind the sub': forge(hs256, {...claims, sub: 'alice\n'}),
   'with spaces in the sub': forge(hs256, {...claims, sub: 'a b'}),
+  // E55, T15
   'without exp': forge(hs256, {sub: 'alice'}),
+  // E56
   'with exp as text': forge(hs256, {...claims, exp: String(now + 60)}),
   'with exp null': forge(hs256, {...claims, exp: null}),
   'with exp true': forge(hs256, {...claims, exp: true}),
+  // E57
   'with exp 1e400': forge(hs256, '{"sub":"alice","exp":1e400}'),
   'with a fraction as exp': forge(hs256, {...claims, exp: now + 60.5}),
+  // E58
   'that ended now': forge(hs256, {...claims, exp: now}),
   'that ended a minute ago': forge(hs256, {...claims, exp: now - 60}),
+  // E59
   'issued in an hour': forge(hs256, {...claims, iat: now + 3_600}),
+  // E61
   'valid in an hour': forge(hs256, {...claims, nbf: now + 3_600}),
+  // E63, T13
   'with a crit header': forge({...hs256, crit: ['exp']}, claims),
   'with b64 false': forge({...hs256, b64: false, crit: ['b64']}, claims),
+  // E64, T14
   'with a kid that is not known': forge({...hs256, kid: 'nobody'}, claims),
   'with a kid like a path': forge({...hs256, kid: '../../../../dev/null'}, claims),
   'with a kid of SQL': forge({...hs256, kid: "' union select 'x"}, claims),
@@ -109,6 +129,7 @@ const tokens: Record<string, string> = {
   'with NUL in the kid': forge({...hs256, kid: 'a\u0000'}, claims),
   'of another type': forge({...hs256, typ: 'secevent+jwt'}, claims),
   'with bytes in the payload that are no UTF-8': forge(hs256, Buffer.from('{"sub":"\xff","exp":9999999999}', 'latin1')),
+  // E65, T16
   'for a connection': mintConnectionToken(testSecrets.CENTRIFUGO_TOKEN_SECRET, userId('alice'), now).token,
   'for a subscription': mintSubscriptionToken(
     testSecrets.CENTRIFUGO_TOKEN_SECRET,
@@ -139,6 +160,7 @@ for (const [title, token] of Object.entries(tokens)) {
 }
 
 const strictTokens: Record<string, object> = {
+  // E62
   'without aud': {iss: 'primary'},
   'for another aud': {iss: 'primary', aud: 'billing'},
   'for a list of other auds': {iss: 'primary', aud: ['billing', 'chat2']},
@@ -155,6 +177,7 @@ for (const [title, extra] of Object.entries(strictTokens)) {
 }
 
 const accepted: Record<string, string> = {
+  // E54, E58, E59, E66: what is no reason to refuse
   'with a whole number as sub, as its digits': forge(hs256, {...claims, sub: 42}),
   'without iat': forge(hs256, {sub: '42', exp: now + 60}),
   'issued a second ahead of our clock': forge(hs256, {...claims, sub: '42', iat: now + 2}),
@@ -168,7 +191,7 @@ for (const [title, token] of Object.entries(accepted)) {
   });
 }
 
-test('refused where an age is set: a token that lives longer', async t => {
+test('E60, T15: refused where an age is set: a token that lives longer', async t => {
   const verifyApiToken = apiTokenVerifier({...strict, issuer: undefined, audience: undefined, maxAgeSeconds: 3_600});
   const api = await startApi(t, 'sqlite', {verifyApiToken});
   mustBeUnauthenticated(t, await ask(api, forge(hs256, {...claims, exp: now + 3_601}), 'GET', path), /invalid_token/);
@@ -194,7 +217,7 @@ test('both secrets are accepted while one is being replaced', async t => {
   t.is((await ask(api, forge(hs256, claims, 'o'.repeat(32)), 'GET', path)).status, 401);
 });
 
-test('an RSA signature is refused where a secret is configured', async t => {
+test('E50: an RSA signature is refused where a secret is configured', async t => {
   const api = await startApi(t, 'sqlite');
   const signed = `${encode({alg: 'RS256'})}.${encode(claims)}`;
   const token = `${signed}.${sign('sha256', Buffer.from(signed), privateKey).toString('base64url')}`;

@@ -1,4 +1,4 @@
-// The keys of every object, in the contract's order.
+// T7: the keys of every object, in the contract's order.
 import test from 'ava';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
 import {ask, keysOf, startApi, testRoom} from '../helpers/http.ts';

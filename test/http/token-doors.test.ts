@@ -1,4 +1,4 @@
-// Three kinds of token and three doors: each passes its own only.
+// T16, E65, E114: three kinds of token and three doors, each passes its own only.
 import test, {type ExecutionContext} from 'ava';
 import {mintApiToken, mintConnectionToken, mintSubscriptionToken} from '../../src/core/tokens.ts';
 import type {RunningServer} from '../../src/serve.ts';

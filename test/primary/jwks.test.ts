@@ -1,4 +1,4 @@
-// Keys by URL: when they are fetched, what is taken of them, and how long they serve when they cannot be had.
+// E67, T12, T21, and T14 by the source of the keys. Keys by URL: when they are fetched, what is taken of them, and how long they serve when they cannot be had.
 import {createSecretKey, generateKeyPairSync} from 'node:crypto';
 import test, {type ExecutionContext} from 'ava';
 import {apiTokenVerifier} from '../../src/core/api-token.ts';
@@ -64,7 +64,7 @@ for (const alg of ['RS256', 'ES256', 'EdDSA'] as const) {
   });
 }
 
-test('a public key is no secret: a token that is made with it as one is refused', async t => {
+test('T11: a public key is no secret: a token that is made with it as one is refused', async t => {
   const key = testKey('one', 'RS256');
   const {verify} = await world(t, set(key));
   const pem = key.publicKey.export({type: 'spki', format: 'pem'}).toString();
@@ -190,7 +190,7 @@ test('keys of an algorithm that is not allowed are not taken', async t => {
   t.is(await verify(rsa.token(claims)), 'invalid_token');
 });
 
-test('keys that a token brings or points to are never used and never fetched', async t => {
+test('T12: keys that a token brings or points to are never used and never fetched', async t => {
   const {verify, server} = await world(t, set(good));
   const evil = testKey('evil');
   for (const header of [

@@ -1,4 +1,4 @@
-// The primary service's word on a token: what lets in, what refuses, and that everything else lets nobody in.
+// E68, T21 to T23. The primary service's word on a token: what lets in, what refuses, and that everything else lets nobody in.
 import {createServer as createTlsServer} from 'node:https';
 import {readFileSync} from 'node:fs';
 import type {AddressInfo} from 'node:net';
@@ -145,7 +145,7 @@ test('service tokens are asked about too', async t => {
   t.is(await verify(apiToken('primary', {scope: 'chat:admin', jti: '2'})), 'token_refused');
 });
 
-test('a yes is kept for a minute, and not beyond the token’s end; then a no counts', async t => {
+test('T23: a yes is kept for a minute, and not beyond the token’s end; then a no counts', async t => {
   const {verify, server, clock} = await world(t, yes);
   const short = mintApiToken(testSecrets.JWT_SECRET, {sub: 'alice'}, 10, now).token;
   t.is(await verify(), 'alice');
@@ -161,7 +161,7 @@ test('a yes is kept for a minute, and not beyond the token’s end; then a no co
   t.is(await verify(), 'token_refused');
 });
 
-test('a no is kept for five seconds, and no trouble for more than one', async t => {
+test('T23: a no is kept for five seconds, and no trouble for more than one', async t => {
   const {verify, server, clock} = await world(t, json({}, 401));
   t.is(await verify(), 'token_refused');
   server.answer(yes);
@@ -204,7 +204,7 @@ test('an odd answer for some does not shut the others out', async t => {
   t.is(await verify(), 'alice');
 });
 
-test('a certificate that nobody vouches for lets nobody in', async t => {
+test('E68: a certificate that nobody vouches for lets nobody in', async t => {
   const files = {
     key: readFileSync('test/helpers/tls/server-key.pem'),
     cert: readFileSync('test/helpers/tls/server.pem'),
