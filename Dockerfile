@@ -1,9 +1,9 @@
-# What runs: the packages of production. A driver for SQLite that is not there prebuilt is compiled, which the slim
-# image could not.
+# What runs: the packages of production. The driver for SQLite alone runs a script: where it is not there prebuilt it is
+# compiled, which the slim image could not.
 FROM node:24-bookworm AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --no-audit --no-fund
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm rebuild sqlite3
 
 # What is built. Nothing that the build needs comes out of an install script.
 FROM node:24-bookworm AS build
