@@ -29,7 +29,7 @@ function refusal(t: ExecutionContext, env: Record<string, string>): string {
   return error?.message ?? '';
 }
 
-test('flags stand above the environment, that above .env, that above the file, that above defaults', t => {
+test('G5: flags stand above the environment, that above .env, that above the file, that above defaults', t => {
   const cwd = project(t, {
     config: {PORT: '1', HOST: 'a', LOG_LEVEL: 'warn', ROOM_CREATION: 'users'},
     env: 'PORT=2\nHOST=b\nLOG_LEVEL=error\n',
@@ -49,6 +49,15 @@ test('flags stand above the environment, that above .env, that above the file, t
   });
 });
 
+test('G2, G4: a port of 0, and each way to write yes, no and a time, is taken', t => {
+  const load = (env: Record<string, string>) => loadConfig({env, cwd: temporaryDir(t)});
+  t.is(load({PORT: '0'}).PORT, 0);
+  const flags = ['true', 'false', '1', '0'].map(text => load({JWT_REQUIRE_EXP: text}).JWT_REQUIRE_EXP);
+  t.deepEqual(flags, [true, false, true, false]);
+  const times = ['90s', '5m', '24h', '7d', 'none'].map(text => load({JWT_MAX_AGE: text}).JWT_MAX_AGE);
+  t.deepEqual(times, [90, 300, 86_400, 604_800, null]);
+});
+
 test('an empty variable counts as unset', t => {
   t.is(loadConfig({env: {PORT: ''}, cwd: temporaryDir(t)}).PORT, 9_000);
 });
@@ -63,7 +72,7 @@ test('the project is the nearest folder above with .chatctl, and relative databa
   t.is(loadConfig({env: {DATABASE_URL: 'sqlite:x.db'}, cwd: inside}).DATABASE_URL, `sqlite:${join(inside, 'x.db')}`);
 });
 
-test('secrets come from files too, without the newline at the end', t => {
+test('G1: secrets come from files too, without the newline at the end', t => {
   const dir = temporaryDir(t);
   writeFileSync(join(dir, 'jwt'), `${secret}\n`);
   t.is(jwtSecret(loadConfig({env: {JWT_SECRET_FILE: join(dir, 'jwt')}, cwd: dir})), secret);
@@ -100,11 +109,15 @@ test('secrets do not print', t => {
 });
 
 for (const [name, value] of [
+  // G2
   ['PORT', '80a'],
   ['PORT', '65536'],
   ['PORT', '-1'],
   ['DATABASE_POOL_MAX', '1'],
+  // G4
   ['JWT_REQUIRE_EXP', 'yes'],
+  ['JWT_REQUIRE_EXP', 'TRUE'],
+  ['JWT_REQUIRE_EXP', '2'],
   ['CENTRIFUGO_API_URL', 'ftp://example.com'],
   ['PUBLIC_URL', 'not a url'],
   ['ROOM_CREATION', 'everybody'],
@@ -113,9 +126,13 @@ for (const [name, value] of [
   ['JWT_ALGORITHMS', 'HS512'],
   ['JWT_ALGORITHMS', 'none'],
   ['JWT_MAX_AGE', '24'],
+  ['JWT_MAX_AGE', '5'],
+  ['JWT_MAX_AGE', '5 m'],
   ['JWT_MAX_AGE', '0h'],
   ['JWT_SECRET_PREVIOUS_UNTIL', 'tomorrow'],
+  // G11, T21
   ['JWT_JWKS_URL', 'file:///etc/jwks.json'],
+  ['AUTH_VERIFY_URL', 'file:///etc/passwd'],
   ['AUTH_VERIFY_URL', 'ftp://example.com/verify'],
   ['AUTH_VERIFY_URL', 'https://user:password@example.com/verify'],
   ['AUTH_VERIFY_URL', 'verify'],
@@ -127,6 +144,7 @@ for (const [name, value] of [
   ['MAX_IN_FLIGHT', 'many'],
   ['REALTIME_MAX_CONNECTIONS', '0'],
   ['REALTIME_MAX_USER_CONNECTIONS', 'all'],
+  // G6, T25
   ['CORS_ORIGINS', '*'],
   ['CORS_ORIGINS', 'https://*.example.com'],
   ['CORS_ORIGINS', 'https://app.example/'],
@@ -141,16 +159,16 @@ for (const [name, value] of [
   });
 }
 
-test('a Centrifugo without its key is refused', t => {
+test('G9: a Centrifugo without its key is refused', t => {
   t.regex(refusal(t, {CENTRIFUGO_API_URL: 'http://localhost:8000'}), /CENTRIFUGO_API_KEY/);
 });
 
-test('an unknown key in the file is an error that names it', t => {
+test('G5: an unknown key in the file is an error that names it', t => {
   const cwd = project(t, {config: {PROT: '1'}});
   t.throws(() => loadConfig({env: {}, cwd}), {code: 'config_invalid', message: /PROT/});
 });
 
-test('production refuses secrets that are missing, short or the same', t => {
+test('G1, G7, T17: production refuses secrets that are missing, short or the same', t => {
   const cwd = temporaryDir(t);
   const load = (env: Record<string, string>) => () => mustBeFitForProduction(loadConfig({env, cwd}));
   const [a, b] = [makeSecret(), makeSecret()];
@@ -178,7 +196,7 @@ test('T24: production refuses pages of everywhere', t => {
   t.notThrows(load('https://app.example https://*.example.com http://localhost:*'));
 });
 
-test('origins may have a port, any port, or an address', t => {
+test('G6: origins may have a port, any port, or an address', t => {
   const origins = ['https://app.example', 'http://localhost:*', 'http://[::1]:3000', 'capacitor://localhost'];
   const {CORS_ORIGINS} = loadConfig({env: {CORS_ORIGINS: origins.join(', ')}, cwd: temporaryDir(t)});
   t.deepEqual(CORS_ORIGINS, origins);

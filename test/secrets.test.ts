@@ -3,6 +3,7 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {inspect} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import type {Command} from 'commander';
 import pino from 'pino';
@@ -10,10 +11,12 @@ import {declarationOf} from '../src/cli/command.ts';
 import {createProgram} from '../src/cli/program.ts';
 import {hideSecrets, looksSecret} from '../src/core/redact.ts';
 import {mintApiToken} from '../src/core/tokens.ts';
+import {centrifugoBroker} from '../src/delivery/broker.ts';
 import {withoutSecrets} from '../src/log.ts';
 import {bareCli, fromSource, startProcess, testCli, type TestCli} from './helpers/cli.ts';
 import {ask, startApi} from './helpers/http.ts';
 import {apiToken} from './helpers/chat.ts';
+import {json, startPrimary} from './helpers/primary.ts';
 
 const mark = 'CANARY';
 const secrets = {
@@ -221,6 +224,22 @@ test.serial('T41, G10: no link is followed to where a secret is written', async 
   t.true(readFileSync(join(folder, 'config.json'), 'utf8').includes('JWT_SECRET'));
   server.child.kill('SIGINT');
   await server.ended;
+});
+
+test('T48: the key of the server API goes in a header, to the one address of the settings, and into no error', async t => {
+  const elsewhere = await startPrimary(t, json({replies: []}));
+  const centrifugo = await startPrimary(t, (_, response) => {
+    response.writeHead(307, {location: `${elsewhere.url}/api/batch`}).end();
+  });
+  const broker = centrifugoBroker({url: centrifugo.url, apiKey: secrets.CENTRIFUGO_API_KEY});
+  t.teardown(() => broker.close());
+  const refusal = await t.throwsAsync(broker.broadcast([{channels: ['personal:alice'], data: '{}'}]));
+  t.false(inspect(refusal, {depth: 9}).includes(mark));
+  t.deepEqual(
+    centrifugo.requests.map(({url, headers}) => [url, headers['x-api-key']]),
+    [['/api/batch', secrets.CENTRIFUGO_API_KEY]],
+  );
+  t.is(elsewhere.requests.length, 0, 'a redirect is not followed');
 });
 
 const shaped: Record<string, string> = {

@@ -86,7 +86,18 @@ for (const database of databases) {
     t.is(stranger.at('error.code'), 'not_a_member');
     t.is((await cli(['message', 'post', 'general', '   '])).code, 2);
     t.is((await cli(['message', 'post', 'general'])).code, 2);
+    // C9
     t.is((await cli(['message', 'post', 'general', '-'], {stdin: 'x'.repeat(70_000)})).code, 2);
+    for (const [stdin, says] of [
+      ['', /standard input is empty/],
+      [' \n', /standard input is empty/],
+      ['a\u0000b', /holds a NUL/],
+      [Buffer.from([0xff, 0xfe, 0xfd]), /not text in UTF-8/],
+    ] as const) {
+      const refused = await cli(['message', 'post', 'general', '-'], {stdin});
+      t.is(refused.code, 2);
+      t.regex(refused.stderr, says);
+    }
 
     const posted = await cli(['message', 'post', 'general', 'hi', '--as', 'alice', '--json']);
     t.is(posted.at('message.user.id'), 'alice');

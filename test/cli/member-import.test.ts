@@ -166,7 +166,7 @@ for (const database of databases) {
   });
 }
 
-test('Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
+test('C8: Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
   const cli = await testCli(t, 'sqlite');
   await prepared(cli, 3_000);
   const running = startProcess(t, cli, [...command, '--batch', '20']);
@@ -258,6 +258,7 @@ test('NDJSON and what `member list` writes are read, from a pipe too', async t =
 const mistakes: Record<string, {file?: string; args?: string[]; code: number; says: RegExp}> = {
   'no such file': {code: 3, says: /There is no file people\.csv/},
   'a folder': {args: ['.'], code: 2, says: /is a directory/},
+  // V3
   'no column of users': {file: 'name,mail\na,b\n', code: 2, says: /no column user: it is name, mail[\s\S]*--map user=/},
   'a mapped column that is not there': {
     file: 'id\na\n',
@@ -271,7 +272,33 @@ const mistakes: Record<string, {file?: string; args?: string[]; code: number; sa
     code: 2,
     says: /user, role, username/,
   },
+  // V5
+  'a quote that is not closed to the end': {file: 'user\na\n"b\nc\n', code: 2, says: /CSV cannot be read.* line 4/},
   'a quote that nobody closes': {file: 'user\n"a\n'.padEnd(1_200_000, 'x'), code: 2, says: /CSV cannot be read/},
+  // V4: the row, with the header as the first, and how many cells it should have.
+  'fewer cells than the header': {
+    file: 'user,role\na\n',
+    code: 7,
+    says: /Rejected row 2: the row has 1 cell\(s\), and the header 2/,
+  },
+  'more cells than the header': {
+    file: `user\na\nb${','.repeat(10_000)}\n`,
+    code: 7,
+    says: /Rejected row 3: the row has 10001 cell\(s\), and the header 1/,
+  },
+  // V8
+  'a cell of more than a megabyte': {
+    file: `user,username\na,${'x'.repeat(1_100_000)}\n`,
+    code: 2,
+    says: /CSV cannot be read.*1048576.*line 2/,
+  },
+  'a role that there is not': {
+    file: 'user,role\na,owner\n',
+    code: 7,
+    says: /Rejected row 2: role must be member or admin/,
+  },
+  // V7
+  'a name with NUL': {file: 'user,username\na,x\u0000y\n', code: 7, says: /Rejected row 2: username holds/},
   'bytes that are no text': {file: 'user\na\u0000b\n', code: 7, says: /Rejected row 2/},
 };
 
@@ -307,7 +334,7 @@ test('an input that was changed, and a checkpoint of another room, are not gone 
   t.is((await cli([...command, '--resume'])).code, 7);
 });
 
-test('semicolons, a byte order mark and CRLF are read as spreadsheets write them', async t => {
+test('V2: semicolons, a byte order mark and CRLF are read as spreadsheets write them', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);
   const text = '\uFEFFuser;username\r\nalice;"Alice; A"\r\n;nobody\r\n';
@@ -315,4 +342,77 @@ test('semicolons, a byte order mark and CRLF are read as spreadsheets write them
   t.is(ended.at('added'), 1, ended.stderr);
   t.is(readFileSync(join(cli.cwd, 'bad.csv'), 'utf8'), 'user;username;reason\n;nobody;user is missing\n');
   t.is((await cli(['user', 'show', 'alice', '--json'])).at('user.username'), 'Alice; A');
+});
+
+const accepted: Record<string, {file: string | Buffer; users: string[]; names?: string[]}> = {
+  'V1: a header alone': {file: 'user\n', users: []},
+  'V1: a header alone without an end of the line': {file: 'user', users: []},
+  'V2: line ends of the old Mac': {file: 'user\ra\rb\r', users: ['a', 'b']},
+  'V2: CRLF, and no last one': {file: 'user\r\na\r\nb', users: ['a', 'b']},
+  'V2: a byte order mark': {file: '\uFEFFuser\na\n', users: ['a']},
+  'V6: commas and quotes in cells': {
+    file: 'user,username\na,"A, ""the"" first"\n',
+    users: ['a'],
+    names: ['A, "the" first'],
+  },
+  'V6: a line break in a cell that is not looked at': {file: 'user,note\na,"x\ny"\nb,z\n', users: ['a', 'b']},
+  'V5: a quote inside a cell without quotes': {file: 'user,username\na,5" tube\n', users: ['a'], names: ['5" tube']},
+  'V7: UTF-16, as some spreadsheets write it': {file: Buffer.from('\uFEFFuser\na\n', 'utf16le'), users: ['a']},
+  'V8: ten thousand columns': {file: `user${',x'.repeat(9_999)}\na${','.repeat(9_999)}\n`, users: ['a']},
+};
+for (const [title, {file, users, names = users}] of Object.entries(accepted)) {
+  test(`${title}: the rows go in, and the same file again changes nothing (V12)`, async t => {
+    const cli = await testCli(t, 'sqlite');
+    await cli(['room', 'create', 'general']);
+    writeFileSync(join(cli.cwd, 'people.csv'), file);
+    for (const added of [users.length, 0]) {
+      const {code, at, stderr} = await cli(['member', 'import', 'general', 'people.csv', '--json']);
+      t.is(code, 0, stderr);
+      t.is(at('added'), added, stderr);
+      const listed = (await cli(['member', 'list', 'general', '--json'])).at('members') as Listed[];
+      t.deepEqual(
+        listed.map(({user}) => user),
+        users.map((id, i) => ({id, username: names[i] ?? id})),
+      );
+    }
+    const chat = await chatOf(cli);
+    t.is((await chat.db.sql('outbox')).length, users.length > 0 ? 1 : 0, 'nobody is told twice');
+    await chat.close();
+  });
+}
+
+interface Listed {
+  user: {id: string; username: string};
+  role: string;
+}
+
+test('V9: a role is that of the first row, and one that is here stays', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'kate']);
+  writeFileSync(join(cli.cwd, 'people.csv'), 'user,role\nkate,admin\na,admin\na,member\n');
+  const {code, at, stderr} = await cli(['member', 'import', 'general', 'people.csv', '--json']);
+  t.is(code, 0, stderr);
+  t.deepEqual(['read', 'added', 'existing', 'rejected'].map(at), [3, 1, 2, 0]);
+  const shown = await cli(['member', 'list', 'general', '--json']);
+  t.deepEqual(
+    (shown.at('members') as Listed[]).map(({user, role}) => [user.id, role]),
+    [
+      ['a', 'admin'],
+      ['kate', 'member'],
+    ],
+  );
+});
+
+test('V10: of 1,000 rows one is refused, the others go in, and a rehearsal says so before', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const rows = Array.from({length: 1_000}, (_, i) => (i === 898 ? 'not#an#id' : `u${i}`));
+  writeFileSync(join(cli.cwd, 'people.csv'), ['user', ...rows, ''].join('\n'));
+  const imported = ['member', 'import', 'general', 'people.csv', '--json'];
+  const rehearsed = await cli([...imported, '--dry-run']);
+  t.deepEqual([rehearsed.code, rehearsed.at('added'), rehearsed.at('rejected')], [7, 999, 1]);
+  t.is((await cli(['member', 'list', 'general'])).stdout, '');
+  const {code, at, stderr} = await cli(imported);
+  t.deepEqual([code, at('added'), at('rejected')], [7, 999, 1]);
+  t.regex(stderr, /Rejected row 900: user must be/);
 });

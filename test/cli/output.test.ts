@@ -35,7 +35,7 @@ test('on a terminal a list is a table with times for people, in a pipe it is tab
   t.regex((await cli(['room', 'list'])).stdout, /\t\d{4}-\d\d-\d\dT[\d:.]+Z\n/);
 });
 
-test('T43: in CSV a cell that a spreadsheet would take for a formula is led by a quote, and in JSON it is as it is', async t => {
+test('T43, V11: in CSV a cell that a spreadsheet would take for a formula is led by a quote, and in JSON it is as it is', async t => {
   const cli = await testCli(t, 'sqlite');
   const names = ['=1+1', '+1', '-1', '@sum(a1)', 'a=1', '=hyperlink("http://x","y")'];
   for (const name of names) await cli(['room', 'create', '--', name]);

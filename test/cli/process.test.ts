@@ -5,7 +5,7 @@ import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {bareCli, runProcess, startProcess, testCli} from '../helpers/cli.ts';
 
-test('a reader that is gone before the first line is no failure', async t => {
+test('C7: a reader that is gone before the first line is no failure', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);
   const listing = startProcess(t, cli, ['room', 'list']);
@@ -46,7 +46,7 @@ test('a listener whose reader goes away ends with 0', async t => {
   t.is((await server.ended).code, 0);
 });
 
-test('without a terminal nothing ever waits for an answer', async t => {
+test('C6: without a terminal nothing ever waits for an answer', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general', '--member', 'alice']);
   for (const args of [
@@ -85,6 +85,31 @@ test('serve writes its log as JSON lines to stdout and drains on SIGTERM', async
   const {code, stdout} = await server.ended;
   t.is(code, 143);
   for (const line of stdout.trim().split('\n')) t.notThrows(() => JSON.parse(line) as unknown, line);
+});
+
+test('G7, T17, T21: elsewhere than in production a server starts with what is risky, and warns of each', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const AUTH_VERIFY_URL = 'http://primary.example/auth/verify';
+  Object.assign(cli.env, {JWT_SECRET: 'secret', CENTRIFUGO_TOKEN_SECRET: 'secret', AUTH_VERIFY_URL});
+  const server = startProcess(t, cli, ['serve']);
+  await server.line('chatctl serves');
+  server.child.kill('SIGTERM');
+  const {stdout} = await server.ended;
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as {level: number; msg: string});
+  const warned = lines
+    .filter(({level}) => level === 40)
+    .map(({msg}) => msg)
+    .join('\n');
+  for (const risk of [
+    /^JWT_SECRET is printed in documentation or is a usual word/m,
+    /^CENTRIFUGO_TOKEN_SECRET is the same as JWT_SECRET/m,
+    /^AUTH_VERIFY_URL is plain http/m,
+  ]) {
+    t.regex(warned, risk);
+  }
 });
 
 test('a second server on one SQLite file is refused with one line', async t => {

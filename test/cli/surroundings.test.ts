@@ -65,7 +65,7 @@ asRoot('with a home and a folder that cannot be written, commands work, and init
   t.regex(refused.stderr, /^Error: The file .* cannot be written \(EACCES\)\.\nCheck the permissions/);
 });
 
-test('a long list into head ends with 0 and without a trace', async t => {
+test('C7: a long list into head ends with 0 and without a trace', async t => {
   const cli = await seededCli(t);
   const lines = Array.from({length: 200}, (_, i) => `${i} ${'x'.repeat(900)}`).join('\n');
   t.is((await cli(['message', 'post', 'general', '--lines', '-q'], {stdin: lines})).code, 0);

@@ -22,6 +22,7 @@ test('every help topic is printed', async t => {
 });
 
 const mistakes: Record<string, [string[], RegExp]> = {
+  // C1
   'an unknown command': [['rom', 'list'], /Unknown command 'rom'[\s\S]*Did you mean room/],
   'an unknown subcommand': [['room', 'lst'], /Unknown command 'lst'[\s\S]*Did you mean list/],
   'an unknown flag': [['room', 'list', '--serach', 'x'], /Unknown option '--serach'[\s\S]*Did you mean --search/],
@@ -31,11 +32,21 @@ const mistakes: Record<string, [string[], RegExp]> = {
   'an unknown format': [['room', 'list', '-o', 'xml'], /Allowed choices are table/],
   'a missing argument': [['room', 'rename', 'general'], /Usage: chatctl room rename/],
   'one argument too many': [['room', 'show', 'a', 'b'], /Too many arguments/],
+  // C3: a number without a unit would be seconds to some and milliseconds to others.
   'a number out of range': [['room', 'list', '--limit', '0'], /from 1 to/],
   'a number that is none': [['room', 'list', '--limit', '1e3'], /from 1 to/],
   'a duration without a unit': [['message', 'list', 'general', '--since', '10'], /unit/],
   'a lifetime of zero': [['token', 'jwt', 'alice', '--ttl', '0'], /unit/],
+  'a lifetime before zero': [['token', 'jwt', 'alice', '--ttl', '-1'], /unit/],
+  'a lifetime of letters': [['token', 'jwt', 'alice', '--ttl', 'abc'], /unit/],
+  'a lifetime without a unit': [['token', 'jwt', 'alice', '--ttl', '10'], /unit/],
+  'a lifetime with an exponent': [['token', 'jwt', 'alice', '--ttl', '1e9'], /unit/],
+  'a lifetime with a space': [['token', 'jwt', 'alice', '--ttl', '5 m'], /unit/],
   'a lifetime beyond reason': [['token', 'jwt', 'alice', '--ttl', '9999d'], /unit/],
+  // C2
+  'an empty user id': [['token', 'jwt', ''], /user ""/],
+  'a user id of spaces': [['token', 'jwt', ' '], /user " "/],
+  'a user id of 300 characters': [['token', 'jwt', 'x'.repeat(300)], /1 to 200 of the characters/],
   'an unusable user id': [['token', 'jwt', 'a#b'], /user "a#b"/],
   'an empty room name': [['room', 'create', ' '], /name must not be blank/],
   'a database that is none': [['room', 'list', '--db', 'mysql://x'], /DATABASE_URL/],
@@ -56,6 +67,7 @@ for (const [title, [args, pattern]] of Object.entries(mistakes)) {
     t.is(stdout, '');
     t.regex(stderr, pattern);
     t.notRegex(stderr, /\n\s+at /);
+    // C12
     const told = await cli([...args, '--json']);
     t.is(told.at('error.exit_code'), 2, told.stderr);
     t.is(told.stderr.trim().split('\n').length, 1);
@@ -63,7 +75,7 @@ for (const [title, [args, pattern]] of Object.entries(mistakes)) {
   });
 }
 
-test('a name that is nearly right is suggested and not taken', async t => {
+test('C5: a name that is nearly right is suggested and not taken', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);
   const {code, stderr} = await cli(['room', 'show', 'genral']);
@@ -71,7 +83,7 @@ test('a name that is nearly right is suggested and not taken', async t => {
   t.regex(stderr, /There is no room "genral"\.\nDid you mean "general"\?\nList rooms/);
 });
 
-test('a name that several rooms have is refused with their ids', async t => {
+test('C5: a name that several rooms have is refused with their ids', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'twin']);
   await cli(['room', 'create', 'twin']);

@@ -41,10 +41,14 @@ test('what is made at random is never taken for weak', t => {
   );
 });
 
+// T17, T24, G1, G7, G11, G12
 const env = {NODE_ENV: 'production', JWT_SECRET: makeSecret(), CENTRIFUGO_TOKEN_SECRET: makeSecret()};
 const refused: Record<string, Record<string, string>> = {
   'a sample': {JWT_SECRET: 'your-256-bit-secret'},
-  'a short secret': {JWT_SECRET: makeSecret().slice(0, 20)},
+  'no secret': {JWT_SECRET: ''},
+  'no secret for real-time tokens': {CENTRIFUGO_TOKEN_SECRET: ''},
+  'the word secret': {JWT_SECRET: 'secret'},
+  'a secret of 31 bytes': {JWT_SECRET: makeSecret().slice(0, 31)},
   'a repeated character': {CENTRIFUGO_TOKEN_SECRET: 'z'.repeat(40)},
   'a weak previous secret': {JWT_SECRET_PREVIOUS: 'secret'},
   'one secret for both': {CENTRIFUGO_TOKEN_SECRET: env.JWT_SECRET},

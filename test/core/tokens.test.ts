@@ -105,6 +105,22 @@ test('the three kinds of token pass only their own door when their secrets diffe
   await t.notThrowsAsync(verify(mintApiToken(secret, {sub: 'a'}, 60, now).token, now));
 });
 
+test('T19: clocks may differ by five seconds for iat and nbf, and an end is an end', async t => {
+  const passes = (claims: object) =>
+    verify(signed(JSON.stringify({sub: 'a', ...claims})), now).then(
+      () => true,
+      () => false,
+    );
+  for (const skew of [-60, -6, -5, -1, 0, 1, 5, 6, 60]) {
+    t.is(await passes({iat: now + skew}), skew <= 5, `iat ${skew}`);
+    t.is(await passes({nbf: now + skew}), skew <= 5, `nbf ${skew}`);
+    t.is(await passes({exp: now + skew}), skew > 0, `exp ${skew}`);
+  }
+  // Centrifugo has no tolerance for it, and calls a token that is not valid yet expired.
+  t.false('nbf' in mintConnectionToken(secret, userId('a'), now).claims);
+  t.false('nbf' in mintSubscriptionToken(secret, userId('a'), 'personal:a', now).claims);
+});
+
 test('a subscription token is given for exactly the own channel', t => {
   const mint = (channel: string) => () => mintOwnSubscriptionToken(secret, userId('alice'), channel, now);
   for (const channel of [

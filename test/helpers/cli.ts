@@ -29,7 +29,13 @@ export interface TestCli {
   /** Runs in this process, with streams of its own and nobody to ask. */
   (
     args: string[],
-    more?: {stdin?: string; env?: Record<string, string>; tty?: boolean; columns?: number; started?: Io['started']},
+    more?: {
+      stdin?: string | Buffer;
+      env?: Record<string, string>;
+      tty?: boolean;
+      columns?: number;
+      started?: Io['started'];
+    },
   ): Promise<Ended>;
   cwd: string;
   env: Record<string, string>;
