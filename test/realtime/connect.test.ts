@@ -211,7 +211,7 @@ conformance(
   {ping: 2, pong: 1},
 );
 
-conformance('JSON may be named as subprotocol, and another one is not agreed on', async (t, backend) => {
+conformance('E120: JSON may be named as subprotocol, and another one is not agreed on', async (t, backend) => {
   await t.throwsAsync(rawClient(t, backend, {protocols: ['centrifuge-other']}));
   const client = await rawClient(t, backend, {protocols: ['centrifuge-json']});
   t.is(client.socket.protocol, 'centrifuge-json');

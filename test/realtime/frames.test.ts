@@ -9,9 +9,10 @@ const conformance = conformanceOf(test);
 
 const bad = {code: 3501, reason: 'bad request'};
 
-conformance('whatever is not a command closes with 3501', async (t, backend) => {
+conformance('E100, E103 to E107: whatever is not a command closes with 3501', async (t, backend) => {
   const frames = [
     'hello',
+    '{"id":2,"subscribe":',
     '[1]',
     '',
     '\n',
@@ -53,7 +54,7 @@ conformance('whatever is not a command closes with 3501', async (t, backend) => 
   }
 });
 
-conformance('a command before connect closes with 3501', async (t, backend) => {
+conformance('E100 to E102: a command before connect closes with 3501', async (t, backend) => {
   for (const frame of ['{}', '{"id":1,"subscribe":{"channel":"plain:a"}}', '{"connect":{"token":"x"}}', 'null']) {
     const client = await rawClient(t, backend);
     client.send(frame);
@@ -70,7 +71,7 @@ conformance('send closes with 3508, rpc is not available', async (t, backend) =>
 });
 
 conformance(
-  'several commands in a frame are answered in order, line ends of both kinds, the largest id',
+  'E116: several commands in a frame are answered in order, line ends of both kinds, the largest id',
   async (t, backend) => {
     const client = await connected(t, backend, '42');
     client.send(
@@ -99,7 +100,7 @@ conformance(
   },
 );
 
-conformance('commands may come in binary frames', async (t, backend) => {
+conformance('E120: commands may come in binary frames', async (t, backend) => {
   const client = await connected(t, backend, '42');
   client.socket.send(Buffer.from('{"id":2,"subscribe":{"channel":"plain:a"}}'), {binary: true});
   t.deepEqual(await client.next(), {id: 2, subscribe: {}});
@@ -144,7 +145,7 @@ conformance('a path with a slash at its end is another path', async (t, backend)
   await t.throwsAsync(rawClient(t, {url: `${backend.url}/`}));
 });
 
-conformance('a frame of 65,536 bytes is read, one more closes with 1009', async (t, backend) => {
+conformance('E117: a frame of 65,536 bytes is read, one more closes with 1009', async (t, backend) => {
   const command = (size: number) => {
     const text = JSON.stringify({id: 2, publish: {channel: 'plain:a', data: ''}});
     return text.replace('""', `"${'x'.repeat(size - text.length)}"`);
@@ -173,7 +174,7 @@ conformance('HS384 and HS512 are taken too', async (t, backend) => {
   }
 });
 
-conformance('no token is a bad request, and an invalid one closes with 3500', async (t, backend) => {
+conformance('E114: no token is a bad request, and an invalid one closes with 3500', async (t, backend) => {
   const none = await rawClient(t, backend);
   none.send({id: 1, connect: {}});
   t.deepEqual(await none.closed, bad);
@@ -192,7 +193,7 @@ conformance('no token is a bad request, and an invalid one closes with 3500', as
   }
 });
 
-conformance('an expired token is error 109, and nothing is read after it', async (t, backend) => {
+conformance('E113: an expired token is error 109, and nothing is read after it', async (t, backend) => {
   for (const claims of [{exp: now() - 1}, {exp: now()}, {nbf: now() + 60}]) {
     const client = await rawClient(t, backend);
     client.send({id: 1, connect: {token: token({sub: '42', ...claims})}}, {id: 2, subscribe: {channel: 'plain:a'}});
@@ -231,7 +232,7 @@ conformance('request subs: unknown namespaces are bad, what is not allowed is le
 });
 
 conformance(
-  'who never connects is closed with 3502',
+  'E118: who never connects is closed with 3502',
   async (t, backend) => {
     const client = await rawClient(t, backend);
     t.deepEqual(await client.closed, {code: 3502, reason: 'stale'});
@@ -240,7 +241,7 @@ conformance(
 );
 
 conformance(
-  'pings come, and who does not answer one is closed with 3012',
+  'E118: pings come, and who does not answer one is closed with 3012',
   async (t, backend) => {
     const silent = await rawClient(t, backend, {pong: false});
     silent.send({id: 1, connect: {token: token({sub: '42'})}});
@@ -253,7 +254,7 @@ conformance(
   {ping: 2, pong: 1},
 );
 
-conformance('a pong that nobody asked for closes with 3501', async (t, backend) => {
+conformance('E104: a pong that nobody asked for closes with 3501', async (t, backend) => {
   const client = await connected(t, backend, '42');
   client.send('{}');
   t.deepEqual(await client.closed, bad);
@@ -296,13 +297,13 @@ function refusalOf(t: ExecutionContext, {url}: {url: string}): Promise<number | 
   });
 }
 
-conformance('no browser connects where no origin is allowed', async (t, backend) => {
+conformance('E120, T26: no browser connects where no origin is allowed', async (t, backend) => {
   await t.throwsAsync(rawClient(t, backend, {headers: {origin: 'http://localhost:3000'}}));
   await t.notThrowsAsync(rawClient(t, backend));
 });
 
 conformance(
-  "a browser's origin must be in the list",
+  "E120, T26: a browser's origin must be in the list",
   async (t, backend) => {
     await t.throwsAsync(rawClient(t, backend, {headers: {origin: 'https://evil.com'}}));
     await t.throwsAsync(rawClient(t, backend, {headers: {origin: 'https://example.com'}}));

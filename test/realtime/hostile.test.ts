@@ -88,7 +88,7 @@ test('the end comes, whatever peers do not do', async t => {
   t.like(endpoint.stats(), {clients: 0, subscriptions: 0, channels: 0});
 });
 
-test('a frame cannot make the server hold more replies than a queue may', async t => {
+test('E118: a frame cannot make the server hold more replies than a queue may', async t => {
   const backend = await startEmbedded(t, {}, {queueMaxSize: 50_000});
   const client = await connected(t, backend, '42');
   const data = JSON.stringify('x'.repeat(5_000));
@@ -103,6 +103,68 @@ test('a frame cannot make the server hold more replies than a queue may', async 
   t.true([1006, 3008].includes((await client.closed).code));
   await until(() => backend.endpoint.stats().clients === 0, 'it to go');
 });
+
+test('E101: a command that is null is none, alone or among others, and stops nobody else', async t => {
+  const {endpoint, ...backend} = await startEmbedded(t);
+  const other = await connected(t, {...backend, endpoint}, '43');
+  for (const frame of ['null', '{"id":2,"subscribe":{"channel":"plain:a"}}\nnull', 'null\n{}', '[null]']) {
+    const client = await connected(t, {...backend, endpoint}, '42');
+    client.send(frame);
+    t.deepEqual(await client.closed, {code: 3501, reason: 'bad request'}, frame);
+  }
+  other.send({id: 2, subscribe: {channel: 'plain:a'}});
+  t.deepEqual(await other.next(), {id: 2, subscribe: {}});
+});
+
+/** A frame of WebSocket, masked with zeros unless it is not to be. */
+function frame(first: number, payload: string | Buffer, {mask = true, length}: {mask?: boolean; length?: number} = {}) {
+  const bytes = Buffer.from(payload);
+  const stated = length ?? bytes.length;
+  const size = Buffer.alloc(stated < 126 ? 1 : 9);
+  if (stated < 126) size[0] = stated;
+  else {
+    size[0] = 127;
+    size.writeBigUInt64BE(BigInt(stated), 1);
+  }
+  size[0] = (size[0] ?? 0) | (mask ? 0x80 : 0);
+  return Buffer.concat([Buffer.from([first]), size, Buffer.alloc(mask ? 4 : 0), bytes]);
+}
+
+const [protocolError, notText, tooBig] = [1002, 1007, 1009];
+const frames: Record<string, [bytes: Buffer, code: number]> = {
+  'without a mask': [frame(0x81, '{}', {mask: false}), protocolError],
+  'with a reserved bit': [frame(0xc1, '{}'), protocolError],
+  'of a reserved kind': [frame(0x83, '{}'), protocolError],
+  'of a reserved kind of control': [frame(0x8b, ''), protocolError],
+  'that goes on with nothing': [frame(0x80, '{}'), protocolError],
+  'that begins a text within a text': [Buffer.concat([frame(0x01, '{'), frame(0x81, '}')]), protocolError],
+  'that is a ping in pieces': [frame(0x09, 'x'), protocolError],
+  'that is a ping of 126 bytes': [frame(0x89, 'x'.repeat(126)), protocolError],
+  'that closes with half a code': [frame(0x88, Buffer.from([3])), protocolError],
+  'that closes with a code that is for no frame': [frame(0x88, Buffer.from([3, 0xed])), protocolError],
+  'that closes with a reason that is no UTF-8': [frame(0x88, Buffer.from([3, 0xe8, 0xff])), notText],
+  'of text that is no UTF-8': [frame(0x81, Buffer.from([0xff, 0xfe])), notText],
+  'that says it has 2^53 bytes': [frame(0x81, 'x', {length: 2 ** 53}), tooBig],
+};
+for (const [title, [bytes, code]] of Object.entries(frames)) {
+  test(`E117: a frame ${title} closes with ${code}`, async t => {
+    const {endpoint} = await startEmbedded(t);
+    const peer = connect({port: endpoint.port, host: '127.0.0.1'});
+    t.teardown(() => peer.destroy());
+    const came: Buffer[] = [];
+    peer.on('data', (chunk: Buffer) => came.push(chunk));
+    peer.write(upgrade('/connection/websocket'));
+    await until(() => Buffer.concat(came).includes('\r\n\r\n'), 'the upgrade');
+    const ended = once(peer, 'end');
+    peer.write(bytes);
+    await ended;
+    const all = Buffer.concat(came);
+    const close = all.subarray(all.indexOf('\r\n\r\n') + 4);
+    t.is(close[0], 0x88);
+    t.is(close.readUInt16BE(2), code);
+    await until(() => endpoint.stats().clients === 0, 'it to be gone');
+  });
+}
 
 test('T26: a page of another origin gets no WebSocket, and neither an upgrade nor a hint', async t => {
   const allowedOrigins = ['https://app.example', 'http://localhost:8080'];

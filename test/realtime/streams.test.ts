@@ -34,7 +34,7 @@ async function subscribe(client: RawClient, request: object): Promise<Record<str
 const numbers = (publications: unknown) =>
   (publications as {data: {n: number}}[] | undefined)?.map(each => each.data.n) ?? [];
 
-conformance('recovery gives what was missed, or says that it cannot', async (t, backend) => {
+conformance('E119: recovery gives what was missed, or says that it cannot', async (t, backend) => {
   const epoch = await fill(backend, 'opt:r', 7);
   const cases: [object, number[] | undefined][] = [
     [{offset: 7, epoch}, []],

@@ -6,7 +6,7 @@ const conformance = conformanceOf(test);
 
 const error = (id: number, code: number, message: string) => ({id, error: {code, message}});
 
-conformance('a namespace without options is refused without a token', async (t, backend) => {
+conformance('E112: a namespace without options is refused without a token', async (t, backend) => {
   const client = await connected(t, backend, '42');
   client.send({id: 2, subscribe: {channel: 'closed:a'}});
   t.deepEqual(await client.next(), error(2, 103, 'permission denied'));
@@ -14,7 +14,7 @@ conformance('a namespace without options is refused without a token', async (t, 
   t.deepEqual(await client.next(), error(3, 103, 'permission denied'));
 });
 
-conformance('an unknown namespace, a long name and a foreign script are refused', async (t, backend) => {
+conformance('E108, E115: an unknown namespace, a long name and a foreign script are refused', async (t, backend) => {
   const client = await connected(t, backend, '42');
   client.send({id: 2, subscribe: {channel: 'nowhere:a'}});
   t.deepEqual(await client.next(), error(2, 102, 'unknown channel'));
@@ -34,7 +34,7 @@ conformance('other types, filters and a leading $ are refused', async (t, backen
   t.deepEqual(await client.next(), error(4, 103, 'permission denied'));
 });
 
-conformance('subscribing twice is error 105, unsubscribing always succeeds', async (t, backend) => {
+conformance('E109, E110: subscribing twice is error 105, unsubscribing always succeeds', async (t, backend) => {
   const client = await connected(t, backend, '42');
   client.send(
     {id: 2, unsubscribe: {channel: 'nowhere:a'}},
@@ -49,7 +49,7 @@ conformance('subscribing twice is error 105, unsubscribing always succeeds', asy
 });
 
 conformance(
-  'more channels than allowed are error 106',
+  'E119: more channels than allowed are error 106',
   async (t, backend) => {
     const client = await connected(t, backend, '42');
     for (let i = 0; i < 2; i++) {
@@ -63,7 +63,7 @@ conformance(
 );
 
 conformance(
-  'a subscription token lets its user into its channel, and nobody else anywhere else',
+  'E112, E113: a subscription token lets its user into its channel, and nobody else anywhere else',
   async (t, backend) => {
     const good = token({sub: '42', channel: 'closed:a', exp: now() + 300});
     const client = await connected(t, backend, '42');
@@ -161,7 +161,7 @@ conformance('publications reach subscribers as they were sent', async (t, backen
 });
 
 conformance(
-  'publishing by clients: refused without the right, and seen by the publisher before the reply',
+  'E111: publishing by clients: refused without the right, and seen by the publisher before the reply',
   async (t, backend) => {
     const client = await connected(t, backend, '42');
     client.send({id: 2, publish: {channel: 'closed:a', data: {}}});
@@ -208,7 +208,7 @@ conformance('joins and leaves are told, and presence counts', async (t, backend)
   t.deepEqual(await alice.next(), {push: {channel: 'chat:room', leave: {info: info(bob, 'bob')}}});
 });
 
-conformance('refreshing a connection', async (t, backend) => {
+conformance('E113: refreshing a connection', async (t, backend) => {
   const client = await connected(t, backend, '42', {exp: now() + 60});
   client.send({id: 2, refresh: {token: token({sub: '42', exp: now() + 1_000})}});
   const {refresh} = (await client.next()) as {refresh: {expires: boolean; ttl: number}};
