@@ -1,4 +1,4 @@
-// Every route by everybody: nobody, a stranger to the room, a member of it, an admin of it, and the primary service.
+// T7, T8. Every route by everybody: nobody, a stranger to the room, a member of it, an admin of it, and the primary service.
 // A route that has no line here fails the tests.
 import test, {type ExecutionContext} from 'ava';
 import {routes} from '../src/http/koa.ts';

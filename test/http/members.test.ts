@@ -48,6 +48,21 @@ for (const database of databases) {
     t.is((await ask(api, mia, 'GET', `${room}messages/`)).status, 404);
   });
 
+  test(`${database}: E70: who was never in leaves nothing, and a room that its last member left is there to be joined`, async t => {
+    const api = await startApi(t, database);
+    const room = `/api/rooms/${await testRoom(api.chat)}/`;
+    t.is((await ask(api, sam, 'POST', `${room}leave/`)).status, 404);
+    for (const [user, left] of [
+      [mia, 1],
+      [ann, 0],
+    ] as const) {
+      t.is((await ask(api, user, 'POST', `${room}leave/`)).at('room.member_count'), left);
+    }
+    t.is((await ask(api, service, 'GET', room)).at('member_count'), 0);
+    t.is((await ask(api, sam, 'POST', `${room}join/`)).at('room.member_count'), 1);
+    t.is((await ask(api, sam, 'POST', `${room}messages/`, {content: 'anybody?'})).status, 201);
+  });
+
   test(`${database}: the read marker goes forward only, and not past the last message`, async t => {
     const api = await startApi(t, database);
     const room = `/api/rooms/${await testRoom(api.chat)}/`;

@@ -1,4 +1,4 @@
-// E68, T21 to T23. The primary service's word on a token: what lets in, what refuses, and that everything else lets nobody in.
+// E68, T21, T22, T23. The primary service's word on a token: what lets in, what refuses, and that everything else lets nobody in.
 import {createServer as createTlsServer} from 'node:https';
 import {readFileSync} from 'node:fs';
 import type {AddressInfo} from 'node:net';

@@ -120,7 +120,7 @@ conformance('an unsubscribe by the server ends a subscription, a disconnect the 
   t.is(await disconnected, 3503);
 });
 
-test('embedded: a reader that stopped is dropped, and the others go on', async t => {
+test('E118: embedded: a reader that stopped is dropped, and the others go on', async t => {
   const backend = await startEmbedded(t, {}, {queueMaxSize: 100_000});
   const slow = await connected(t, backend, 'slow');
   const quick = await connected(t, backend, 'quick');
