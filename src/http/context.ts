@@ -6,6 +6,7 @@ import type {ChatError} from '../core/errors.ts';
 import type {Logger} from '../log.ts';
 import type {Limits} from './limits.ts';
 import type {TurnLimits} from './turns.ts';
+import type {UnreadLimits} from './unread.ts';
 
 /** What the REST door needs; src/serve makes it. */
 export interface HttpOptions {
@@ -25,6 +26,8 @@ export interface HttpOptions {
   maxInFlight: number;
   /** Other turns than the usual. */
   turns?: Pick<TurnLimits, 'atOnce' | 'longMs'>;
+  /** Other limits of unread answers than the usual. */
+  unread?: UnreadLimits;
   log: Logger;
   ready: () => Promise<{ok: boolean; checks: Record<string, string>}>;
   metrics?: HttpMetrics | undefined;

@@ -18,6 +18,7 @@ import {messageRoutes} from './routes/messages.ts';
 import {roomRoutes} from './routes/rooms.ts';
 import {tokenRoutes} from './routes/tokens.ts';
 import {userRoutes} from './routes/users.ts';
+import {cutUnread} from './unread.ts';
 
 /** What needs a token. */
 export const routes: readonly Route[] = [
@@ -40,6 +41,7 @@ export function httpApp(options: HttpOptions): RequestListener {
   const app = new Koa<State>({proxy: trustProxy > 0, maxIpsCount: trustProxy});
   // What happens below `problems` is told there. What reaches koa is a connection that broke.
   app.on('error', (error: unknown) => log.debug({err: error}, 'connection failed'));
+  app.use(cutUnread(log, options.unread));
   const {refuses, remember} = refuseAgain(metrics, trustProxy);
   app.use(remember);
   app.use(accessLog(log, metrics));

@@ -2,11 +2,11 @@
 import {Buffer} from 'node:buffer';
 import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {bodyLimit} from '../../src/http/body.ts';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
-import {ask, sendBytes, startApi, testRoom} from '../helpers/http.ts';
+import {ask, sendBytes, startApi, testRoom, type Api} from '../helpers/http.ts';
 import {until} from '../helpers/until.ts';
 
 const mia = apiToken('mia');
@@ -62,6 +62,65 @@ test('T29: bodies that do not come take no place from others, and one caller has
   first.write(' "x"}');
   t.regex(String((await answer)[0]), /^HTTP\/1\.1 201 /);
   t.is((await ask(api, mia, 'GET', '/api/rooms/')).status, 200);
+});
+
+/** A room of mia and ann whose page of messages is 4 MB, which no kernel takes at once. */
+async function roomOfLongMessages(api: Api): Promise<string> {
+  const room = await testRoom(api.chat);
+  const path = `/api/rooms/${room}/messages/`;
+  const content = '😀'.repeat(10_000);
+  await Promise.all(Array.from({length: 100}, () => ask(api, mia, 'POST', path, {content})));
+  return path;
+}
+
+interface Reader {
+  /** Reads on, and answers how many bytes came in all until the connection was closed. */
+  rest(): Promise<number>;
+}
+
+/** Asks over a connection of its own, and reads the beginning of the answer and no more. */
+async function startReading(t: ExecutionContext, api: Api, token: string, path: string): Promise<Reader> {
+  const socket = connect(api.port, '127.0.0.1').on('error', () => undefined);
+  t.teardown(() => socket.destroy());
+  let bytes = 0;
+  socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
+  const begun = once(socket, 'data');
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  await begun;
+  socket.pause();
+  return {
+    async rest() {
+      const closed = once(socket, 'close');
+      socket.resume();
+      await closed;
+      return bytes;
+    },
+  };
+}
+
+const whole = 4_000_000;
+
+test('T29, T39: an answer that is not read in time is cut off, and one that is read comes whole', async t => {
+  const api = await startApi(t, 'sqlite', {unread: {timeoutMs: 50, maxBytes: 1e9}});
+  const path = await roomOfLongMessages(api);
+  const idle = await startReading(t, api, mia, path);
+  await until(() => api.logged().includes('answers are not read'), 'the warning');
+  t.true((await idle.rest()) < whole);
+  const patient = await startApi(t, 'sqlite', {chat: api.chat, unread: {timeoutMs: 60_000, maxBytes: 1e9}});
+  t.true((await (await startReading(t, patient, mia, path)).rest()) > whole);
+  t.false(patient.logged().includes('answers are not read'));
+});
+
+test('T29, T39: of too much that is not read the oldest goes of who leaves the most, whatever tokens they bring', async t => {
+  const api = await startApi(t, 'sqlite', {unread: {timeoutMs: 60_000, maxBytes: 6_000_000}});
+  const path = await roomOfLongMessages(api);
+  const slow = await startReading(t, api, apiToken('ann'), path);
+  const greedy: Reader[] = [];
+  for (let i = 0; i < 6; i++) greedy.push(await startReading(t, api, apiToken('mia', {jti: String(i)}), path));
+  const taken = await Promise.all(greedy.map(reader => reader.rest()));
+  t.true((taken[0] ?? whole) < whole, 'the oldest is gone');
+  t.true((taken.at(-1) ?? 0) > whole, 'the newest is whole');
+  t.true((await slow.rest()) > whole, 'and that of another too');
 });
 
 if (databases.includes('postgres')) {
