@@ -12,7 +12,7 @@ export const maxPageSize = 100;
 type Check = {code: ErrorCode; message: string; ok: (text: string) => boolean};
 
 const control = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/;
-const anyControl = /[\u0000-\u001F\u007F-\u009F]/;
+const anyControl = /[\u0000-\u001F\u007F-\u009F\u2028\u2029]/;
 // Zero-width and other invisible characters: a message of nothing else shows as nothing.
 const invisible =
   /^[\s\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFE00-\uFE0F\uFEFF\uFFA0]*$/;

@@ -226,6 +226,8 @@ for (const database of databases) {
       [' ', 'blank'],
       ['x'.repeat(101), 'too_long'],
       ['a\nb', 'bad_characters'],
+      ['a\u2028b', 'bad_characters'],
+      ['a\u2029b', 'bad_characters'],
     ]) {
       t.is((await create({name})).at('code'), code);
     }
