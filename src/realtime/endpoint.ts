@@ -38,6 +38,9 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   const server = createServer(timeLimits, (request, response) => {
     serveApi(hub, request, response).catch(() => response.destroy());
   });
+  const {connectionLimit, otherConnectionLimit} = settings;
+  if (connectionLimit > 0) server.maxConnections = connectionLimit + otherConnectionLimit;
+  server.on('drop', settings.onFull);
   const sockets = acceptWebSockets(server, hub, verify);
   const peers = trackPeers(server);
   await listen(server, settings);

@@ -62,6 +62,8 @@ export interface EndpointOptions {
   /** Connections at once, of a user and of all; 0 for any number. */
   userConnectionLimit?: number;
   connectionLimit?: number;
+  /** Beyond `connectionLimit`, of those that are no WebSockets: requests, and what has not sent one yet. */
+  otherConnectionLimit?: number;
   /** Of an address, which `addressOf` tells; 0 for any number. */
   addressConnectionLimit?: number;
   /** What connections are counted by: behind a proxy not the socket's. */
@@ -109,6 +111,7 @@ export function withDefaults(options: EndpointOptions): Settings {
     queueMaxSize: 1_048_576,
     userConnectionLimit: 0,
     connectionLimit: 0,
+    otherConnectionLimit: 1_000,
     addressConnectionLimit: 0,
     addressOf: request => request.socket.remoteAddress ?? '',
     historyMetaTtlMs: 720 * 3_600_000,

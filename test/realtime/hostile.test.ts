@@ -33,6 +33,32 @@ test('a request target that is no URL is refused, as a page and as a WebSocket',
   await t.notThrowsAsync(connected(t, {...backend, endpoint}, '42'));
 });
 
+test('T29: connections that become no WebSocket are bounded too, and those that are here go on', async t => {
+  let told = 0;
+  const limits = {connectionLimit: 1, otherConnectionLimit: 2, onFull: () => void (told += 1)};
+  const {endpoint} = await startEmbedded(t, {}, limits);
+  const silent = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const peer = tcp(t, endpoint.port);
+      await once(peer.socket, 'connect');
+      return peer;
+    }),
+  );
+  const more = tcp(t, endpoint.port);
+  await once(more.socket, 'end');
+  t.true(told > 0, 'and the operator is told');
+  const [first, second] = silent;
+  second?.socket.write(upgrade('/connection/websocket'));
+  await until(() => second?.received().startsWith('HTTP/1.1 101'), 'the upgrade of one that was there');
+  first?.socket.destroy();
+  const healthy = () =>
+    fetch(`http://127.0.0.1:${endpoint.port}/health`).then(
+      ({ok}) => ok,
+      () => false,
+    );
+  await until(healthy, 'a place');
+});
+
 test('a disconnect whose code or reason no close frame can carry is a bad request', async t => {
   const backend = await startEmbedded(t);
   const client = await connected(t, backend, '42');
