@@ -57,6 +57,7 @@ const tokens: Record<string, string> = {
   'of alg none': `${encode({alg: 'none'})}.${payload}.`,
   'of alg None, signed': forge({alg: 'None'}, claims),
   'of alg NONE, signed': forge({alg: 'NONE'}, claims),
+  'of alg nOnE, signed': forge({alg: 'nOnE'}, claims),
   'of alg hs256 in lower case': forge({alg: 'hs256'}, claims),
   'of an empty alg': forge({alg: ''}, claims),
   'of alg null': forge({alg: null}, claims),
