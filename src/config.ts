@@ -1,12 +1,13 @@
 // The settings: flags > environment > .env > .chatctl/config.json > defaults. `loadConfig` is given the environment by
 // bin/, and nothing else reads it.
+import {isUtf8} from 'node:buffer';
 import {existsSync, readFileSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
 import {inspect, parseEnv} from 'node:util';
 import {z} from 'zod';
 import {connectionLimits} from './core/centrifugo-config.ts';
 import {ChatError} from './core/errors.ts';
-import {algorithms} from './core/keys.ts';
+import {algorithms, keysOfJwkSet} from './core/keys.ts';
 import {sampleSecrets, weaknessOf} from './core/secrets.ts';
 import {parseRateLimits, rateLimits, type RateLimits} from './core/rate-limits.ts';
 
@@ -304,20 +305,40 @@ export function mustBeFitForProduction(config: Config): void {
 /** What is wrong with the secrets, a sentence each: production refuses them, elsewhere they are warned about. */
 export function weakSecrets(config: Config): string[] {
   const {JWT_SECRET, SECRET_KEY, JWT_SECRET_PREVIOUS, CENTRIFUGO_TOKEN_SECRET, CENTRIFUGO_API_KEY} = config;
-  const api = {...(JWT_SECRET ? {JWT_SECRET} : {SECRET_KEY}), JWT_SECRET_PREVIOUS};
-  const problems = Object.entries({...api, CENTRIFUGO_TOKEN_SECRET}).flatMap(([name, value]) => {
-    const weakness = value && weaknessOf(value.reveal());
-    return weakness ? [`${name} ${weakness}.`] : [];
+  const plain = {...(JWT_SECRET ? {JWT_SECRET} : {SECRET_KEY}), JWT_SECRET_PREVIOUS};
+  const api = [...namedSecrets(plain), ...secretsByKid(config)];
+  const problems = [...api, ...namedSecrets({CENTRIFUGO_TOKEN_SECRET})].flatMap(({name, value}) => {
+    const weakness = weaknessOf(value);
+    return weakness === undefined ? [] : [`${name} ${weakness}.`];
   });
   if (sampleSecrets.includes(CENTRIFUGO_API_KEY?.reveal().toLowerCase() ?? '')) {
     problems.push('CENTRIFUGO_API_KEY is printed in documentation or is a usual word.');
   }
-  for (const [name, value] of Object.entries(api)) {
-    if (value && value.reveal() === CENTRIFUGO_TOKEN_SECRET?.reveal()) {
+  for (const {name, value} of api) {
+    if (value === CENTRIFUGO_TOKEN_SECRET?.reveal()) {
       problems.push(`CENTRIFUGO_TOKEN_SECRET is the same as ${name}: a token of one kind would pass as the other.`);
     }
   }
   return problems;
+}
+
+interface NamedSecret {
+  name: string;
+  value: string;
+}
+
+function namedSecrets(secrets: Record<string, Secret | undefined>): NamedSecret[] {
+  return Object.entries(secrets).flatMap(([name, value]) => (value ? [{name, value: value.reveal()}] : []));
+}
+
+/** Those of a JWK set. A secret of letters is told as its letters, one of any bytes as a character each. */
+function secretsByKid({JWT_KEYS}: Config): NamedSecret[] {
+  const keys = JWT_KEYS ? keysOfJwkSet('JWT_KEYS', JWT_KEYS.reveal()) : [];
+  return keys.flatMap(({name, key}) => {
+    if (key.type !== 'secret') return [];
+    const bytes = key.export();
+    return [{name, value: bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1')}];
+  });
 }
 
 function lookup(

@@ -1,3 +1,4 @@
+import {randomBytes} from 'node:crypto';
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
@@ -181,6 +182,14 @@ test('G1, G7, T17: production refuses secrets that are missing, short or the sam
   t.throws(load({JWT_SECRET: a, JWT_SECRET_PREVIOUS: 'changeme', CENTRIFUGO_TOKEN_SECRET: b}), {message: /PREVIOUS/});
   t.throws(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b, CENTRIFUGO_API_KEY: 'changeme'}), {message: /API_KEY/});
   t.notThrows(load({JWT_SECRET: a, CENTRIFUGO_TOKEN_SECRET: b}));
+  const set = (secret: string) =>
+    JSON.stringify({keys: [{kty: 'oct', kid: 'one', k: Buffer.from(secret).toString('base64url')}]});
+  const keyed = (secret: string) => load({JWT_KEYS: set(secret), CENTRIFUGO_TOKEN_SECRET: b});
+  t.throws(keyed('secret'.repeat(8)), {message: /JWT_KEYS one is a shorter text again/});
+  t.throws(keyed(b), {message: /CENTRIFUGO_TOKEN_SECRET is the same as JWT_KEYS one/});
+  t.notThrows(keyed(a));
+  const random = JSON.stringify({keys: [{kty: 'oct', k: randomBytes(32).toString('base64url')}]});
+  t.notThrows(load({JWT_KEYS: random, CENTRIFUGO_TOKEN_SECRET: b}));
   t.notThrows(load({JWT_JWKS_URL: 'https://example.com/jwks', CENTRIFUGO_TOKEN_SECRET: b}));
   t.is(centrifugoTokenSecret(loadConfig({env: {CENTRIFUGO_TOKEN_SECRET: b}, cwd})), b);
 });
