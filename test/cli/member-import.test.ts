@@ -358,7 +358,10 @@ const accepted: Record<string, {file: string | Buffer; users: string[]; names?: 
   'V6: a line break in a cell that is not looked at': {file: 'user,note\na,"x\ny"\nb,z\n', users: ['a', 'b']},
   'V5: a quote inside a cell without quotes': {file: 'user,username\na,5" tube\n', users: ['a'], names: ['5" tube']},
   'V7: UTF-16, as some spreadsheets write it': {file: Buffer.from('\uFEFFuser\na\n', 'utf16le'), users: ['a']},
-  'V8: ten thousand columns': {file: `user${',x'.repeat(9_999)}\na${','.repeat(9_999)}\n`, users: ['a']},
+  'V8: ten thousand columns': {
+    file: `${['user', ...Array.from({length: 9_999}, (_, i) => `c${i}`)].join(',')}\na${','.repeat(9_999)}\n`,
+    users: ['a'],
+  },
 };
 for (const [title, {file, users, names = users}] of Object.entries(accepted)) {
   test(`${title}: the rows go in, and the same file again changes nothing (V12)`, async t => {
