@@ -1,7 +1,16 @@
 // T20, T40, T41, T48. Canaries: secrets that are easy to find again, in every setting that takes one. Nothing that anybody can read may hold
 // one: logs, answers, errors, notes, metrics, the list of processes.
 import {execFileSync, spawn} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync, mkdirSync} from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  mkdirSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
@@ -224,6 +233,23 @@ test.serial('T41, G10: no link is followed to where a secret is written', async 
   t.true(readFileSync(join(folder, 'config.json'), 'utf8').includes('JWT_SECRET'));
   server.child.kill('SIGINT');
   await server.ended;
+});
+
+test('T41: no link is followed to where an export, the place of an import or its rejects are written', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  const victim = join(cli.cwd, 'victim');
+  writeFileSync(victim, 'mine', {mode: 0o666});
+  for (const name of ['backup.ndjson.part', 'people.csv.checkpoint.json.part'])
+    symlinkSync(victim, join(cli.cwd, name));
+  symlinkSync(join(cli.cwd, 'nowhere'), join(cli.cwd, 'bad.csv'));
+  writeFileSync(join(cli.cwd, 'people.csv'), 'user\nbob\nnot#an#id\n');
+  t.is((await cli(['export', 'backup.ndjson'])).code, 0);
+  t.true(lstatSync(join(cli.cwd, 'backup.ndjson')).isFile());
+  t.is((await cli(['member', 'import', 'general', 'people.csv'])).code, 7);
+  t.is((await cli(['member', 'import', 'general', 'people.csv', '--rejects', 'bad.csv'])).code, 2);
+  t.false(existsSync(join(cli.cwd, 'nowhere')));
+  t.is(readFileSync(victim, 'utf8'), 'mine');
 });
 
 test('T48: the key of the server API goes in a header, to the one address of the settings, and into no error', async t => {

@@ -46,7 +46,9 @@ export function checkpointFile(io: Io, file: string): CheckpointFile {
     write(checkpoint) {
       // Another name first: a kill in the middle leaves the old file whole.
       try {
-        writeFileSync(`${path}.part`, `${JSON.stringify(checkpoint)}\n`, {mode: 0o600, flush: true});
+        // A link that somebody laid there is not followed.
+        rmSync(`${path}.part`, {force: true});
+        writeFileSync(`${path}.part`, `${JSON.stringify(checkpoint)}\n`, {mode: 0o600, flag: 'wx', flush: true});
         renameSync(`${path}.part`, path);
       } catch (cause) {
         throw new ChatError('invalid_input', `The checkpoint ${path} cannot be written.`, {

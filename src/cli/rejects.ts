@@ -86,7 +86,7 @@ export function openRejects(path: string, wish: RejectsWish): RejectsFile {
     write(text) {
       if (text === '' && !existsSync(path)) return;
       try {
-        file ??= openSync(path, existsSync(path) ? 'r+' : 'w', 0o600);
+        file ??= openSync(path, existsSync(path) ? 'r+' : 'wx', 0o600);
         ftruncateSync(file, at);
         const bytes = Buffer.from(text);
         writeSync(file, bytes, 0, bytes.length, at);

@@ -110,6 +110,8 @@ async function csvRows(bytes: AsyncIterable<Buffer>, delimiter: string): Promise
     csvParser({
       bom: true,
       delimiter,
+      // Of what the first line ends with alone, the others would become parts of cells.
+      record_delimiter: ['\r\n', '\n', '\r'],
       relax_column_count: true,
       relax_quotes: true,
       skip_empty_lines: true,
@@ -118,7 +120,10 @@ async function csvRows(bytes: AsyncIterable<Buffer>, delimiter: string): Promise
   );
   const records = cellsOf(parser);
   const head = await records.next();
-  const header = head.done ? [] : head.value.cells.map(cell => cell.trim());
+  if (head.done) throw new ChatError('bad_format', 'The input is empty: its first line names the columns.');
+  const header = head.value.cells.map(cell => cell.trim());
+  const twice = header.find((name, i) => name !== '' && header.indexOf(name) < i);
+  if (twice !== undefined) throw new ChatError('bad_format', `The header has the column ${twice} twice.`);
   return {format: 'csv', header, delimiter, rows: withNames(records, header)};
 }
 

@@ -272,6 +272,11 @@ const mistakes: Record<string, {file?: string; args?: string[]; code: number; sa
     code: 2,
     says: /user, role, username/,
   },
+  // V1
+  'nothing in it': {file: '', code: 2, says: /The input is empty: its first line names the columns/},
+  'a line end alone': {file: '\n', code: 2, says: /The input is empty/},
+  // V3
+  'a column twice': {file: 'user,role,role\na,admin,member\n', code: 2, says: /column role twice/},
   // V5
   'a quote that is not closed to the end': {file: 'user\na\n"b\nc\n', code: 2, says: /CSV cannot be read.* line 4/},
   'a quote that nobody closes': {file: 'user\n"a\n'.padEnd(1_200_000, 'x'), code: 2, says: /CSV cannot be read/},
@@ -348,6 +353,7 @@ const accepted: Record<string, {file: string | Buffer; users: string[]; names?: 
   'V1: a header alone': {file: 'user\n', users: []},
   'V1: a header alone without an end of the line': {file: 'user', users: []},
   'V2: line ends of the old Mac': {file: 'user\ra\rb\r', users: ['a', 'b']},
+  'V2: line ends of two kinds, and no last one': {file: 'user\r\na\r\nb\nc', users: ['a', 'b', 'c']},
   'V2: CRLF, and no last one': {file: 'user\r\na\r\nb', users: ['a', 'b']},
   'V2: a byte order mark': {file: '\uFEFFuser\na\n', users: ['a']},
   'V6: commas and quotes in cells': {

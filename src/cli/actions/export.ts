@@ -104,7 +104,10 @@ function openSink(cli: Cli, path: string | undefined, gzip: boolean): Sink {
   const inPlace = path === undefined || isPlace(path);
   const part = `${path}.part`;
   const into = new PassThrough();
-  const target = path === undefined ? cli.io.stdout : createWriteStream(inPlace ? path : part, {mode: 0o600});
+  // What stands there under its name goes, a link or a pipe that somebody laid there as well: nobody else is to get all this.
+  if (!inPlace) rmSync(part, {force: true});
+  const options = {mode: 0o600, flags: inPlace ? 'w' : 'wx'};
+  const target = path === undefined ? cli.io.stdout : createWriteStream(inPlace ? path : part, options);
   const steps: (Readable | Writable)[] = [into, ...(gzip ? [createGzip()] : []), target];
   // Standard output is not ours to close.
   const arrived = pipeline(steps as [Readable, Writable], {end: path !== undefined}).catch((cause: unknown) => {
