@@ -1,4 +1,5 @@
-// API tokens by the settings: which keys verify them, and whether the primary service is asked too.
+// API tokens by the settings: which keys verify them, and whether the primary service is asked too. What asks it is loaded
+// where it is set only: its HTTP client takes a tenth of a server's start.
 import {apiTokenVerifier, type VerifyApiToken} from './core/api-token.ts';
 import {ChatError} from './core/errors.ts';
 import {keySource} from './core/keys.ts';
@@ -6,8 +7,7 @@ import {rememberTokens} from './core/token-cache.ts';
 import {weakSecrets, type Config} from './config.ts';
 import {claimRules, configuredKeys} from './keys.ts';
 import {isLoopbackHost, isRefusedHost} from './primary/address.ts';
-import {remoteKeys, type RemoteKeys} from './primary/jwks.ts';
-import {askPrimary} from './primary/verify.ts';
+import type {RemoteKeys} from './primary/jwks.ts';
 
 export interface ApiAuth {
   verify: VerifyApiToken;
@@ -15,15 +15,15 @@ export interface ApiAuth {
 }
 
 /** Everything between a bearer token and who asks. Throws config_invalid. Whoever opened it closes it. */
-export function openApiAuth(config: Config, warn: (problem: string) => void): ApiAuth {
+export async function openApiAuth(config: Config, warn: (problem: string) => void): Promise<ApiAuth> {
   for (const problem of riskyAuth(config)) warn(problem);
-  const remote = openRemoteKeys(config, warn);
+  const remote = await openRemoteKeys(config, warn);
   const keys = keySource(configuredKeys(config), remote);
   const remembered = rememberTokens(apiTokenVerifier({...claimRules(config), keys}));
   // Fetched before the first token comes; when that fails it is told, and tried again when one does.
   remote?.load().catch(() => undefined);
   const url = config.AUTH_VERIFY_URL;
-  const primary = url === undefined ? undefined : askPrimary(remembered, {...linkLocal(config), url, onProblem: warn});
+  const primary = url === undefined ? undefined : await openPrimary(remembered, url, config, warn);
   return {
     verify: primary?.verify ?? remembered,
     async close() {
@@ -34,10 +34,19 @@ export function openApiAuth(config: Config, warn: (problem: string) => void): Ap
 }
 
 /** The keys behind JWT_JWKS_URL, where that is set. */
-export function openRemoteKeys(config: Config, onProblem: (problem: string) => void): RemoteKeys | undefined {
+export async function openRemoteKeys(
+  config: Config,
+  onProblem: (problem: string) => void,
+): Promise<RemoteKeys | undefined> {
   const url = config.JWT_JWKS_URL;
   if (url === undefined) return undefined;
+  const {remoteKeys} = await import('./primary/jwks.ts');
   return remoteKeys({...linkLocal(config), url, algorithms: config.JWT_ALGORITHMS, onProblem});
+}
+
+async function openPrimary(known: VerifyApiToken, url: string, config: Config, onProblem: (problem: string) => void) {
+  const {askPrimary} = await import('./primary/verify.ts');
+  return askPrimary(known, {...linkLocal(config), url, onProblem});
 }
 
 /** Throws config_invalid where a URL leads to an address that is refused. */

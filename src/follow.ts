@@ -79,6 +79,8 @@ export async function follow(options: FollowOptions): Promise<Follower> {
   try {
     await Promise.race([subscription.ready(readyLimitMs), failed]);
   } catch (error) {
+    // Ends its wait too, which would keep the process for the rest of the limit.
+    subscription.unsubscribe();
     client.disconnect();
     throw error instanceof ChatError ? error : unreachable(options.url, 'no answer');
   }

@@ -1,4 +1,5 @@
-// A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint.
+// A whole server: API, relay and, where no Centrifugo is configured, the embedded real-time endpoint. What the settings
+// do not ask for is not loaded: it would be a third of the start.
 import type {Server} from 'node:http';
 import {Server as NetServer} from 'node:net';
 import {openApiAuth} from './auth.ts';
@@ -14,18 +15,15 @@ import {
 import {mustBeOnLocalDisk} from './db/file-system.ts';
 import {mustBeWritable} from './db/meta.ts';
 import {listPurgeableRooms, purgeRoom} from './db/purge.ts';
-import {centrifugoBroker} from './delivery/broker.ts';
 import {claimFile, type Claims} from './delivery/claims.ts';
 import {startRelay, type Relay} from './delivery/relay.ts';
-import {claimShare} from './delivery/share.ts';
 import {httpApp} from './http/koa.ts';
 import {clientAddress, createLimits} from './http/limits.ts';
 import {httpServer, serverLimits} from './http/server.ts';
 import {listen, onFreePort} from './listen.ts';
 import {onceAMinute, type Logger} from './log.ts';
-import {createMetrics} from './metrics.ts';
+import type {Metrics} from './metrics.ts';
 import {openChat, type OpenChat} from './open.ts';
-import {startEndpoint} from './realtime/endpoint.ts';
 import {version} from './version.ts';
 
 export interface RunningServer {
@@ -80,7 +78,7 @@ async function start(
 ): Promise<RunningServer> {
   const {log} = options;
   const tokenSecret = centrifugoTokenSecret(config);
-  const auth = openApiAuth(config, problem => log.warn(problem));
+  const auth = await openApiAuth(config, problem => log.warn(problem));
   stops.push(() => auth.close());
 
   const {migrate = false, throwaway = false} = options;
@@ -93,8 +91,7 @@ async function start(
   const {broker, realtimeUrl, close: closeBroker} = await openBroker(config, options, tokenSecret);
   stops.push(closeBroker);
   for (const room of await listPurgeableRooms(chat.db)) await purgeRoom(chat.db, room);
-  // They watch the whole process, so that there are none where nobody can ask for them.
-  const metrics = config.METRICS_KEY ? {...createMetrics(), key: config.METRICS_KEY.reveal()} : undefined;
+  const metrics = await openMetrics(config);
   const relay = startRelay({
     db: chat.db,
     broker,
@@ -151,10 +148,18 @@ async function start(
   };
 }
 
-function claim(config: Config, chat: OpenChat, log: Logger): Promise<Claims> {
+async function claim(config: Config, chat: OpenChat, log: Logger): Promise<Claims> {
   const {target} = chat.db;
   if (target.dialect === 'sqlite') return claimFile(target.path, config.SQLITE_DRIVER);
+  const {claimShare} = await import('./delivery/share.ts');
   return claimShare(target, {alone: config.CENTRIFUGO_API_URL === undefined, log});
+}
+
+/** They watch the whole process, so that there are none where nobody can ask for them. */
+async function openMetrics({METRICS_KEY}: Config): Promise<(Metrics & {key: string}) | undefined> {
+  if (!METRICS_KEY) return undefined;
+  const {createMetrics} = await import('./metrics.ts');
+  return {...createMetrics(), key: METRICS_KEY.reveal()};
 }
 
 interface OpenBroker {
@@ -165,12 +170,14 @@ interface OpenBroker {
 
 async function openBroker(config: Config, options: ServeOptions, tokenSecret: string): Promise<OpenBroker> {
   if (config.CENTRIFUGO_API_URL !== undefined) {
+    const {centrifugoBroker} = await import('./delivery/broker.ts');
     const broker = centrifugoBroker({
       url: config.CENTRIFUGO_API_URL,
       apiKey: config.CENTRIFUGO_API_KEY?.reveal() ?? '',
     });
     return {broker, realtimeUrl: undefined, close: () => broker.close()};
   }
+  const {startEndpoint} = await import('./realtime/endpoint.ts');
   const endpoint = await onFreePort(config.REALTIME_PORT, options.nextFreePort ?? false, port =>
     startEndpoint({
       host: config.HOST,

@@ -1,9 +1,8 @@
-// Everything a chat needs, checked one by one. A check that cannot be made because another failed says so.
+// Everything a chat needs, checked one by one. A check that cannot be made because another failed says so. Each loads what
+// it needs by itself, so that the first is told while the others load.
 import {existsSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname} from 'node:path';
-import {openRemoteKeys} from '../../auth.ts';
-import {configuredKeys} from '../../keys.ts';
 import {
   centrifugoTokenSecret,
   configPath,
@@ -15,20 +14,13 @@ import {
 import type {Streams} from '../../core/broker.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
-import {getOutboxStatus} from '../../core/outbox.ts';
-import {probeWriting} from '../../core/status.ts';
-import {mintConnectionToken, mintSubscriptionToken, personalChannel} from '../../core/tokens.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
 import {listen} from '../../listen.ts';
 import {announcedUrl, realtimeUrlOf} from '../addresses.ts';
 import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
-import {checkSecurity} from '../doctor/security.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
-import {follow} from '../../follow.ts';
-import {closeToOthers, makeSecrets, migrateNew, migrateOn} from './mend.ts';
-import {streamsOf} from './streams.ts';
 
 interface Check {
   id: string;
@@ -60,28 +52,43 @@ const checks: Record<CheckId, (cli: Cli) => Answer | Promise<Answer>> = {
   files: checkFiles,
   config: checkConfig,
   keys: async cli => checkKeys(await cli.config()),
-  security: checkSecurity,
+  security: async cli => (await import('../doctor/security.ts')).checkSecurity(cli),
   database: checkDatabase,
   write: checkWriting,
   port: checkPorts,
   delivery: checkDelivery,
-  broker: async cli => checkBroker(await streamsOf(cli)),
+  broker: async cli => checkBroker(await streams(cli)),
   tokens: checkTokens,
-  clock: async cli => checkClock(await streamsOf(cli)),
+  clock: async cli => checkClock(await streams(cli)),
 };
+
+const mend = () => import('./mend.ts');
+const tokens = () => import('../../core/tokens.ts');
+const streams = async (cli: Cli) => (await import('./streams.ts')).streamsOf(cli);
 
 export async function doctor(cli: Cli, options: {only?: string[]; fix?: boolean}): Promise<void> {
   const wanted = options.only?.map(toCheckId) ?? checkIds;
+  // Lines that stand by themselves do not wait for the checks after them, some of which wait for others.
+  const atOnce = cli.format === 'plain' || cli.format === 'ndjson';
   const results: Check[] = [];
-  for (const id of wanted) results.push(await result(cli, id, options.fix ?? false));
-  const failed = results.some(check => check.status === 'fail');
+  for (const id of wanted) {
+    const check = await result(cli, id, options.fix ?? false);
+    results.push(check);
+    if (atOnce) show(cli, [check]);
+  }
+  if (!atOnce) show(cli, results);
+  if (results.some(isFailed)) throw new Exit(exits.checkFailed);
+}
+
+const isFailed = ({status}: Check) => status === 'fail';
+
+function show(cli: Cli, items: readonly Check[]): void {
   cli.print({
-    items: results,
+    items,
     columns: ['id', 'status', 'message', 'fix'],
     id: 'id',
-    json: all => ({ok: !failed, checks: all}),
+    json: checks => ({ok: !items.some(isFailed), checks}),
   });
-  if (failed) throw new Exit(exits.checkFailed);
 }
 
 function toCheckId(word: string): CheckId {
@@ -91,10 +98,11 @@ function toCheckId(word: string): CheckId {
   throw new ChatError('invalid_input', `There is no check ${word}.`, {hint: `The checks are ${checkIds.join(', ')}.`});
 }
 
-async function result(cli: Cli, id: CheckId, mend: boolean): Promise<Check> {
+async function result(cli: Cli, id: CheckId, mending: boolean): Promise<Check> {
   const {repair, ...answer} = await attempt(cli, id);
   if (answer.status === 'ok' || !repair) return {id, ...answer, fixed: false};
-  if (!mend) return {id, ...answer, fix: `${answer.fix ?? ''} Or let it be done: chatctl doctor --fix`, fixed: false};
+  if (!mending)
+    return {id, ...answer, fix: `${answer.fix ?? ''} Or let it be done: chatctl doctor --fix`, fixed: false};
   try {
     await repair();
   } catch (error) {
@@ -137,7 +145,7 @@ async function checkFiles(cli: Cli): Promise<Answer> {
   if (loose.length === 0) return ok('nobody else reads the project’s folder');
   const [first = file] = loose;
   const answer = fail(`Others can read ${loose.join(' and ')}, which has secrets.`, `chmod go-rwx ${first}`);
-  return {...answer, repair: () => closeToOthers(loose, file)};
+  return {...answer, repair: async () => (await mend()).closeToOthers(loose, file)};
 }
 
 async function checkConfig(cli: Cli): Promise<Answer> {
@@ -145,17 +153,19 @@ async function checkConfig(cli: Cli): Promise<Answer> {
   const verifies = hasPublicKeys(config) || (config.JWT_SECRET ?? config.SECRET_KEY) !== undefined;
   if (!verifies || !config.CENTRIFUGO_TOKEN_SECRET) {
     const answer = fail('JWT_SECRET or CENTRIFUGO_TOKEN_SECRET is not set.', 'Set both, or run `chatctl dev` once.');
-    return {...answer, repair: () => makeSecrets(cli)};
+    return {...answer, repair: async () => (await mend()).makeSecrets(cli)};
   }
   if (isProduction(config)) mustBeFitForProduction(config);
+  const {configuredKeys} = await import('../../keys.ts');
   configuredKeys(config);
   return ok('settings are complete, and every key is known');
 }
 
 /** Which keys API tokens are verified with, those by URL fetched, and whether an old secret goes on for ever. */
 async function checkKeys(config: Config): Promise<Answer> {
+  const [{openRemoteKeys}, {configuredKeys}] = await Promise.all([import('../../auth.ts'), import('../../keys.ts')]);
   const problems: string[] = [];
-  const remote = openRemoteKeys(config, problem => problems.push(problem));
+  const remote = await openRemoteKeys(config, problem => problems.push(problem));
   try {
     const fetched = (await remote?.load().catch(() => [])) ?? [];
     const [problem] = problems;
@@ -180,18 +190,22 @@ async function checkDatabase(cli: Cli): Promise<Answer> {
   const target = parseDatabaseUrl((await cli.config()).DATABASE_URL);
   if (target.dialect === 'sqlite' && !existsSync(target.path)) {
     const answer = fail(`There is no database at ${target.path}.`, 'Create it with: chatctl migrate up');
-    return {...answer, repair: () => migrateNew(cli)};
+    return {...answer, repair: async () => (await mend()).migrateNew(cli)};
   }
   try {
     await cli.chat();
   } catch (error) {
     if (!(error instanceof ChatError) || error.code !== 'migrations_pending') throw error;
-    return {...fail(error.message, error.hint ?? 'Apply them with: chatctl migrate up'), repair: () => migrateOn(cli)};
+    return {
+      ...fail(error.message, error.hint ?? 'Apply them with: chatctl migrate up'),
+      repair: async () => (await mend()).migrateOn(cli),
+    };
   }
   return ok(`${target.label} is reached, and its schema is the newest`);
 }
 
 async function checkWriting(cli: Cli): Promise<Answer> {
+  const {probeWriting} = await import('../../core/status.ts');
   await probeWriting(await cli.chat(), cli.actor);
   return ok('a row was written, and taken back');
 }
@@ -224,6 +238,7 @@ async function isFree(port: number, host: string): Promise<boolean> {
 }
 
 async function checkDelivery(cli: Cli): Promise<Answer> {
+  const {getOutboxStatus} = await import('../../core/outbox.ts');
   const {depth, oldestAgeMs, parked} = await getOutboxStatus(await cli.chat(), cli.actor);
   if (parked > 0) {
     return fail(
@@ -243,7 +258,7 @@ async function checkDelivery(cli: Cli): Promise<Answer> {
 /** The namespace has history and recovery when a stream of it can be read. */
 async function checkBroker(streams: Streams): Promise<Answer> {
   await streams.ping();
-  await streams.history(personalChannel(probe));
+  await streams.history((await tokens()).personalChannel(probe));
   return ok(`${streams.name} takes our key, and the namespace personal keeps history`);
 }
 
@@ -251,8 +266,10 @@ async function checkBroker(streams: Streams): Promise<Answer> {
 async function checkTokens(cli: Cli): Promise<Answer> {
   const secret = centrifugoTokenSecret(await cli.config());
   const now = Math.floor(Date.now() / 1_000);
+  const {mintConnectionToken, mintSubscriptionToken, personalChannel} = await tokens();
   const channel = personalChannel(probe);
   let recoverable = false;
+  const {follow} = await import('../../follow.ts');
   const follower = await follow({
     url: await realtimeUrlOf(cli),
     channel,

@@ -1,8 +1,9 @@
 import {configPath, type SettingName} from '../../config.ts';
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {parseDatabaseUrl} from '../../db/connect.ts';
 import {createLog} from '../../log.ts';
-import {startServer} from '../../serve.ts';
+import {version} from '../../version.ts';
 import {announceServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
@@ -20,6 +21,9 @@ export async function serve(cli: Cli, options: ServeOptions): Promise<void> {
   const config = await cli.config(portFlags(options));
   const log = createLog(config.LOG_LEVEL, 'stdout', options.log === 'pretty');
   const signal = nextSignal(cli);
+  // Before what takes a while, and may wait for the database: whoever watches sees that it is under way, and on what.
+  log.info({version, database: parseDatabaseUrl(config.DATABASE_URL).label}, 'starting');
+  const {startServer} = await import('../../serve.ts');
   const server = await startServer(config, {log, migrate: options.migrate ?? false});
   // Only a project's server is looked for by the project's other commands.
   const inProject = existsSync(dirname(configPath(config.projectDir)));

@@ -63,7 +63,7 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
 async function furtherKeys(cli: Cli, config: Config, token: string): Promise<{algorithms: string[]; signed: boolean}> {
   if (!hasPublicKeys(config)) return {algorithms: [], signed: false};
   const {openRemoteKeys} = await import('../../auth.ts');
-  const remote = openRemoteKeys(config, problem => cli.note(problem));
+  const remote = await openRemoteKeys(config, problem => cli.note(problem));
   try {
     const fetched = (await remote?.load().catch(() => undefined)) ?? [];
     const keys = [...configuredKeys(config), ...fetched].filter(({name}) => !/SECRET/.test(name));

@@ -9,7 +9,6 @@ export function declareServer(program: Command): void {
     summary: 'The whole chat for development: server, demo users with tokens, a room',
     examples: ['dev', 'dev --users alice,bob,carol'],
     exits: '4 another server runs on this database, 143',
-    says: 'Starting …',
     load: async () => (await import('../actions/dev.ts')).dev,
   })
     .option('--port <port>', 'port of the API, instead of PORT')

@@ -1,0 +1,139 @@
+// What `chatctl dev` makes on its server and tells of it: demo data, users with tokens, and a room.
+import {relative} from 'node:path';
+import {apiMinter} from '../../keys.ts';
+import type {Config} from '../../config.ts';
+import type {UserId} from '../../core/ids.ts';
+import {putMember} from '../../core/members.ts';
+import {createRoom} from '../../core/rooms.ts';
+import {planSeed, type Preset} from '../../core/seed.ts';
+import {findSeed} from '../../core/seed-place.ts';
+import {countAll} from '../../core/status.ts';
+import {provisionUser} from '../../core/users.ts';
+import {findRoomsByName, type Room} from '../../db/rooms.ts';
+import type {RunningServer} from '../../serve.ts';
+import {version} from '../../version.ts';
+import {announceServer} from '../addresses.ts';
+import type {Cli} from '../context.ts';
+import {commandName} from '../command-name.ts';
+import {loadSeed} from './seed.ts';
+
+const tokenTtlSeconds = 7 * 86_400;
+const demoRoom = 'general';
+
+/**
+ * Demo data as `chatctl seed` makes it, at the first start only: the next one goes on with what there is, also with a seed
+ * that was interrupted. Answers whether all of it is there.
+ */
+export async function seedOnce(
+  cli: Cli,
+  {chat}: RunningServer,
+  preset: Preset,
+  signal: Promise<NodeJS.Signals>,
+): Promise<boolean> {
+  const plan = planSeed(preset, {random: 1});
+  const {same} = await findSeed(chat, cli.actor, plan);
+  const {users, rooms} = await countAll(chat, cli.actor);
+  if (users + rooms > 0 && !same) {
+    cli.note('There is data already; nothing was seeded.');
+    return true;
+  }
+  let asked = false;
+  void signal.then(() => (asked = true));
+  return (await loadSeed(cli, chat, plan, same, {asked: () => asked})).whole;
+}
+
+/** Makes the demo, and tells of it. Answers how to forget that it runs. */
+export async function beReady(
+  cli: Cli,
+  config: Config,
+  server: RunningServer,
+  users: readonly UserId[],
+): Promise<() => void> {
+  const {room, kept} = await ensureDemo(cli, server, users);
+  const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
+  if (kept) cli.note('Going on with the data of an earlier start.');
+  tellReady(cli, config, server, room, await tokensOf(config, users));
+  return forget;
+}
+
+/** The demo users and their room, made where they are missing. */
+async function ensureDemo(
+  cli: Cli,
+  {chat}: RunningServer,
+  users: readonly UserId[],
+): Promise<{room: Room; kept: boolean}> {
+  const title = (id: string) => id.charAt(0).toUpperCase() + id.slice(1);
+  for (const user of users) await provisionUser(chat, user, title(user));
+  const [existing] = await findRoomsByName(chat.db, demoRoom, 1);
+  const room = existing ?? (await createRoom(chat, cli.actor, {name: demoRoom, members: [...users]}));
+  if (existing) for (const user of users) await putMember(chat, cli.actor, room.id, user);
+  return {room, kept: existing !== undefined};
+}
+
+export function isStream(cli: Cli): boolean {
+  return cli.format === 'json' || cli.format === 'ndjson';
+}
+
+/** A token of each user, as long as the settings let one live. */
+async function tokensOf(config: Config, users: readonly UserId[]): Promise<Record<string, string>> {
+  const mint = apiMinter(config);
+  const ttl = Math.min(tokenTtlSeconds, config.JWT_MAX_AGE ?? Infinity);
+  const now = Math.floor(Date.now() / 1_000);
+  const minted = await Promise.all(users.map(async user => [user, (await mint({sub: user}, ttl, now)).token] as const));
+  return Object.fromEntries(minted);
+}
+
+function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, tokens: Record<string, string>): void {
+  const {apiUrl: api, realtimeUrl: realtime} = server;
+  if (isStream(cli)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
+  for (const line of [...movedPorts(config, server), ...readyLines(cli, server, room, tokens)])
+    cli.io.stdout.write(`${line}\n`);
+}
+
+function movedPorts(config: Config, server: RunningServer): string[] {
+  const moved: string[] = [];
+  const tell = (name: string, wanted: number, url: string | undefined) => {
+    const got = url === undefined ? wanted : Number(new URL(url).port);
+    if (wanted !== 0 && got !== wanted) moved.push(`Port ${wanted} is taken; ${name} is on ${got}.`);
+  };
+  if (config.PUBLIC_URL === undefined) tell('the API', config.PORT, server.apiUrl);
+  tell('real-time', config.REALTIME_PORT, server.realtimeUrl);
+  return moved;
+}
+
+function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<string, string>): string[] {
+  const {apiUrl, realtimeUrl, chat} = server;
+  const {target} = chat.db;
+  const names = Object.keys(tokens);
+  const [poster = 'alice', listener = poster] = names;
+  const database = target.dialect === 'sqlite' ? relative(cli.io.cwd, target.path) : target.label;
+  const chatctl = commandName(cli.io);
+  const auth = `-H "Authorization: Bearer ${tokens[poster]}"`;
+  return [
+    `chatctl ${version} runs. Ctrl-C ends it.`,
+    '',
+    `  API        ${apiUrl}/api/  (read about it: ${apiUrl}/api/docs/)`,
+    `  Real-time  ${realtimeUrl ?? 'by Centrifugo'}`,
+    `  Database   ${database}`,
+    `  Room       ${room.id} "${room.name}" with ${names.join(', ')}`,
+    '',
+    `Listen as ${listener}, in another terminal:`,
+    '',
+    `${chatctl} listen ${listener}`,
+    '',
+    `Post as ${poster}, over REST or with the command line:`,
+    '',
+    `curl -X POST ${auth} -H "Content-Type: application/json" -d '{"content":"hello"}' ${apiUrl}/api/rooms/${room.id}/messages/`,
+    `${chatctl} message post ${room.id} hello --as ${poster}`,
+    '',
+    'Tokens that a client needs for real-time:',
+    '',
+    `curl ${auth} ${apiUrl}/api/token/connection/`,
+    `curl ${auth} "${apiUrl}/api/token/subscription/?channel=personal:${poster}"`,
+    '',
+    'API tokens:',
+    '',
+    ...names.map(name => `${name}  ${tokens[name]}`),
+    '',
+  ];
+}
