@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import test from 'ava';
 import {parse} from 'yaml';
 import {databases} from '../helpers/database.ts';
-import {bareCli, testCli, type TestCli} from '../helpers/cli.ts';
+import {bareCli, runProcess, testCli, type TestCli} from '../helpers/cli.ts';
 
 /** Without settings of its own, as in an empty folder of a newcomer. */
 const empty = {DATABASE_URL: '', JWT_SECRET: '', CENTRIFUGO_TOKEN_SECRET: '', PORT: '', REALTIME_PORT: ''};
@@ -76,6 +76,17 @@ test('init refuses what it cannot do', async t => {
   t.is((await cli(['init', 'file'], {env: empty})).code, 2);
   t.false(existsSync(join(cli.cwd, '.chatctl')));
 });
+
+// In processes of their own: Node's way to make a folder with those above it never comes back from there.
+for (const args of [['init', 'chatctl/chat'], ['docs', '--out', 'chatctl/docs'], ['dev']]) {
+  test(`${args.join(' ')} where nothing can be made says so`, async t => {
+    const cli = await bareCli(t, 'sqlite');
+    cli.cwd = '/proc';
+    const {code, stderr} = await runProcess(t, cli, args);
+    t.is(code, 2, stderr);
+    t.regex(stderr, /^Error: The (?:file|folder) \/proc\/.* cannot be (?:written|made)/);
+  });
+}
 
 test('config show masks secrets, tells where each value is from, and reveals only when asked to', async t => {
   const cli = await bareCli(t, 'sqlite');

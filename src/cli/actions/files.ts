@@ -1,9 +1,9 @@
 // Files that a command makes for a person: none that is there already is touched.
-import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
 import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
-import {notWritable} from '../writable.ts';
+import {makeFolder, notWritable} from '../writable.ts';
 
 /** Writes all of them or, where one is there already, none. Answers their paths. Throws file_exists. */
 export function writeNewFiles(cli: Cli, folder: string, files: ReadonlyMap<string, string>): string[] {
@@ -21,7 +21,7 @@ export function fileExists({io}: Cli, paths: readonly string[], hint: string): C
 
 function writeNew(path: string, text: string): void {
   try {
-    mkdirSync(dirname(path), {recursive: true});
+    makeFolder(dirname(path));
     writeFileSync(path, text, {flag: 'wx'});
   } catch (cause) {
     throw notWritable(path, cause);

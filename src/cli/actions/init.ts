@@ -1,13 +1,13 @@
 // The files of a project: settings with secrets of its own and, where wanted, a compose file with what runs beside it.
 // Nothing that is there is touched without --force, and with it secrets stay: tokens that are out would else be refused.
-import {chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
 import {configPath} from '../../config.ts';
 import {centrifugoConfig} from '../../core/centrifugo-config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
-import {notWritable} from '../writable.ts';
+import {makeFolder, notWritable} from '../writable.ts';
 import {fileExists} from './files.ts';
 
 type How = 'docker' | 'url' | 'none';
@@ -195,7 +195,7 @@ function writeAll(folder: string, files: readonly ProjectFile[]): void {
     const full = join(folder, path);
     const temporary = `${full}.${process.pid}.tmp`;
     try {
-      mkdirSync(dirname(full), {recursive: true});
+      makeFolder(dirname(full));
       if (path.startsWith('.chatctl/')) chmodSync(dirname(full), 0o700);
       writeFileSync(temporary, text, {mode: secret ? 0o600 : 0o644, flag: 'wx'});
       renameSync(temporary, full);

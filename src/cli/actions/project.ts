@@ -1,9 +1,10 @@
 // The `.chatctl/` folder of a project, with its secrets for development.
-import {chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {configPath, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
+import {makeFolder} from '../writable.ts';
 
 /** Makes the secrets that are set nowhere. Answers the names it made. */
 export function ensureSecrets(config: Config): string[] {
@@ -26,7 +27,7 @@ export function ensureSecrets(config: Config): string[] {
 function ensureFolder({projectDir}: Config): void {
   const folder = join(projectDir, '.chatctl');
   try {
-    mkdirSync(folder, {recursive: true, mode: 0o700});
+    makeFolder(folder, 0o700);
     chmodSync(folder, 0o700);
   } catch (cause) {
     throw new ChatError('config_invalid', `The folder ${folder} cannot be made.`, {

@@ -1,10 +1,11 @@
 // Where the reports of a smoke run go: to files, or one of them to stdout when no other data goes there.
-import {mkdirSync, writeFileSync} from 'node:fs';
+import {writeFileSync} from 'node:fs';
 import {dirname, resolve} from 'node:path';
 import {InvalidArgumentError} from 'commander';
 import {ChatError} from '../../../core/errors.ts';
 import type {Cli} from '../../context.ts';
 import {jsonLine} from '../../text.ts';
+import {makeFolder} from '../../writable.ts';
 import type {Run} from '../step.ts';
 import {junitReport} from './junit.ts';
 import {tapReport} from './tap.ts';
@@ -65,7 +66,7 @@ export function writeReports(cli: Cli, reports: readonly Report[], run: Run): vo
 function writeOrSay(cli: Cli, path: string, text: string): void {
   const file = resolve(cli.io.cwd, path);
   try {
-    mkdirSync(dirname(file), {recursive: true});
+    makeFolder(dirname(file));
     writeFileSync(file, text);
   } catch (cause) {
     throw new ChatError('invalid_input', `The report ${path} cannot be written.`, {cause});
