@@ -2,8 +2,8 @@
 // asked for the same.
 import type {Rehearsed, RowChanges} from '../db/rehearsal.ts';
 import type {StoredEvent} from '../core/chat.ts';
+import {quotedWord} from '../core/command-line.ts';
 import {fingerprint, type Target} from './target.ts';
-import {quotedWord} from './words.ts';
 
 /** The request of the API that does what a command does. */
 export interface ApiRequest {

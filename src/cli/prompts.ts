@@ -1,10 +1,10 @@
 // Questions to a person at a terminal, drawn on stderr so that stdout stays data. Where there is nobody to ask, the
 // error names the argument or flag that would have been the answer. Answers are kept as the words that would have given
 // them, so that the command can be told as a line for a script.
+import {quotedWord} from '../core/command-line.ts';
 import {ChatError} from '../core/errors.ts';
 import {Exit, exits} from './exit.ts';
 import type {Io} from './io.ts';
-import {quotedWord} from './words.ts';
 
 export interface Choice<Value extends string = string> {
   value: Value;
@@ -50,7 +50,7 @@ export interface Prompter {
   /** A severe danger: the name must be typed, `--confirm <name>` in a script; `--yes` is not enough. */
   agreeByName(what: string, name: string): Promise<void>;
   /** The answers so far, as words for the command line. */
-  answers(): string[];
+  answers(): {args: readonly string[]; flags: readonly string[]};
 }
 
 interface PrompterOptions {
@@ -176,10 +176,7 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
       if ((await input(`Type ${name} to go on:`)) !== name) refuse(io);
       flags.push('--confirm', name);
     },
-    answers() {
-      // Behind -- a word that begins with a dash is no flag.
-      return [...flags, ...(args.some(word => word.startsWith('-')) ? ['--'] : []), ...args];
-    },
+    answers: () => ({args, flags}),
   };
 }
 

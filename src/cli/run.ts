@@ -3,6 +3,7 @@ import {styleText} from 'node:util';
 import {CommanderError, InvalidArgumentError, type Command} from 'commander';
 import {ChatError} from '../core/errors.ts';
 import {commandName} from './command-name.ts';
+import {commandLine} from '../core/command-line.ts';
 import {hideSecrets} from '../core/redact.ts';
 import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
@@ -15,7 +16,6 @@ import {createProgram} from './program.ts';
 import {visible} from './text.ts';
 import {topics} from './topics.ts';
 import {duration} from './values.ts';
-import {commandLine} from './words.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
@@ -162,9 +162,11 @@ async function thenTell(cli: Cli, around: Surroundings, work: Promise<void>): Pr
 
 /** What was asked for, as the line that would have needed no question. */
 function tellLine(cli: Cli, {argv, asked}: Surroundings): void {
-  const answers = cli.ask.answers();
-  if (asked || answers.length > 0)
-    cli.note(`The same without questions: ${commandName(cli.io)} ${commandLine([...argv, ...answers])}`);
+  const {args, flags} = cli.ask.answers();
+  if (!asked && args.length + flags.length === 0) return;
+  const dashes = argv.indexOf('--');
+  const [words, behind] = dashes < 0 ? [argv, []] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
+  cli.note(`The same without questions: ${commandName(cli.io)} ${commandLine(words, [...behind, ...args], flags)}`);
 }
 
 async function tellPlan(cli: Cli): Promise<void> {

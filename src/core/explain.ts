@@ -2,6 +2,7 @@
 // this looks closer, with all secrets at hand, for the person who stands before a 401.
 import {createHmac, timingSafeEqual} from 'node:crypto';
 import {brokenRules, type CentrifugoRules} from './centrifugo-rules.ts';
+import {quotedWord} from './command-line.ts';
 import {UserIdInput} from './input.ts';
 import {sampleSecrets} from './secrets.ts';
 import {personalChannel} from './tokens.ts';
@@ -112,9 +113,9 @@ function isSignedWith(token: string, header: Fields, secret: string): boolean {
 }
 
 function mintCommand(kind: TokenKind, claims: Fields, settings: ExplainSettings): string {
-  const user = settings.user ?? usableSub(claims['sub']) ?? '<user>';
-  if (kind !== 'api') return `chatctl token ${kind} ${user}`;
-  return hasScope(claims['scope'], settings.serviceScope) ? 'chatctl token service' : `chatctl token jwt ${user}`;
+  const user = settings.user ?? usableSub(claims['sub']);
+  if (kind === 'api' && hasScope(claims['scope'], settings.serviceScope)) return 'chatctl token service';
+  return `chatctl token ${kind === 'api' ? 'jwt' : kind} ${user === undefined ? '<user>' : quotedWord(user)}`;
 }
 
 function hasScope(scope: unknown, wanted: string): boolean {

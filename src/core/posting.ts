@@ -18,6 +18,7 @@ import type {Tx} from '../db/transaction.ts';
 import {mustBeOpen, rightTo} from './access.ts';
 import {auditAll} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
+import {commandLine} from './command-line.ts';
 import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {PostMessage} from './input.ts';
@@ -171,7 +172,7 @@ function mustBeAuthor({actor, roomId, input}: Post, authors: ReadonlyMap<string,
   const author = authors.get(memberKey(roomId, wanted));
   if (author) return author;
   throw new ChatError('not_a_member', `The user ${wanted} is not a member of room ${roomId}.`, {
-    hint: `Add them first: chatctl member add ${roomId} ${wanted}`,
+    hint: `Add them first: ${commandLine(['chatctl', 'member', 'add'], [String(roomId), wanted])}`,
   });
 }
 

@@ -17,6 +17,7 @@ import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {combined} from './combine.ts';
 import {endConnections} from './disconnections.ts';
+import {commandLine} from './command-line.ts';
 import {ChatError, userDeactivated} from './errors.ts';
 import type {UserId} from './ids.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
@@ -139,7 +140,9 @@ async function mustFind(tx: Tx, id: UserId): Promise<User> {
 }
 
 export function userNotFound(id: UserId): ChatError {
-  return new ChatError('user_not_found', `There is no user ${id}.`, {hint: `Make one with: chatctl user upsert ${id}`});
+  return new ChatError('user_not_found', `There is no user ${id}.`, {
+    hint: `Make one with: ${commandLine(['chatctl', 'user', 'upsert'], [id])}`,
+  });
 }
 
 export function erased(id: UserId): ChatError {

@@ -65,7 +65,7 @@ test('members to remove and rooms to archive are marked in a list', async t => {
     ],
   );
   t.is(archived.code, 0, archived.shown);
-  t.regex(archived.shown, /room archive --yes (?:lobby general|general lobby)/);
+  t.regex(archived.shown, /room archive (?:lobby general|general lobby) --yes/);
 });
 
 test('chatctl alone offers the common jobs, and runs the chosen one', async t => {

@@ -8,7 +8,7 @@ import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
-import {commandName} from '../command-name.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
@@ -26,7 +26,6 @@ import {
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
 import {isStream} from '../rows.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
-import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
 
 interface ImportOptions {
@@ -144,8 +143,8 @@ function rejectedBy(lines: readonly RecordLine[]): Rejected[] {
 function tellStop({cli, file, state}: Running, {rejects, batch}: ImportOptions): void {
   cli.note(`Stopped after ${state.counts.read} line(s); they are in.`);
   const flags = ['--mode', state.mode, '--event', state.event, '--batch', String(batch)];
-  const words = ['import', file, ...flags, ...(rejects === undefined ? [] : ['--rejects', rejects]), '--resume'];
-  cli.note(`Go on with: ${commandName(cli.io)} ${commandLine(words)}`);
+  const further = [...flags, ...(rejects === undefined ? [] : ['--rejects', rejects]), '--resume'];
+  cli.note(`Go on with: ${nextCommand(cli, ['import'], [file], further)}`);
 }
 
 /** Adding is a moderate danger; writing over what is there, or into production, a severe one. */

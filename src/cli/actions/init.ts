@@ -4,6 +4,7 @@ import {chmodSync, existsSync, readFileSync, renameSync, writeFileSync} from 'no
 import {dirname, join, relative, resolve} from 'node:path';
 import {configPath} from '../../config.ts';
 import {centrifugoConfig} from '../../core/centrifugo-config.ts';
+import {commandLine} from '../../core/command-line.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
@@ -176,7 +177,7 @@ ${volumes}`;
 function nextSteps(plan: Plan, dir: string | undefined): string[] {
   const inDocker = plan.database === 'postgres' || plan.centrifugo === 'docker';
   return [
-    ...(dir === undefined || dir === '.' ? [] : [`cd ${dir}`]),
+    ...(dir === undefined || dir === '.' ? [] : [commandLine(['cd'], [dir])]),
     ...(inDocker ? ['docker compose up -d'] : []),
     'chatctl dev',
   ];

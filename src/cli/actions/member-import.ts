@@ -8,7 +8,7 @@ import * as imports from '../../core/imports.ts';
 import {RoleInput, UserIdInput, UsernameInput} from '../../core/input.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
-import {commandName} from '../command-name.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
@@ -16,7 +16,6 @@ import {createProgress, type Progress} from '../progress.ts';
 import {KeptRejects, noRejects, whereRejected, withRejected, type Rejected, type RejectsFile} from '../rejects.ts';
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
-import {commandLine} from '../words.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
 
 interface MemberImportOptions {
@@ -263,12 +262,12 @@ function nested(fields: Readonly<Record<string, unknown>>, place: string): unkno
 
 function tellStop({cli, room, options, state}: Running, path: string): void {
   cli.note(`Stopped after ${state.counts.read} row(s); they are in.`);
-  const words = ['member', 'import', `id:${room.id}`, path];
-  if (options.format !== undefined) words.push('--format', options.format);
-  for (const [name, column] of Object.entries(options.map ?? {})) words.push('--map', `${name}=${column}`);
-  if (options.existingUsers) words.push('--existing-users');
-  if (options.rejects !== undefined) words.push('--rejects', options.rejects);
-  cli.note(`Go on with: ${commandName(cli.io)} ${commandLine([...words, '--resume'])}`);
+  const flags = ['--resume'];
+  if (options.format !== undefined) flags.push('--format', options.format);
+  for (const [name, column] of Object.entries(options.map ?? {})) flags.push('--map', `${name}=${column}`);
+  if (options.existingUsers) flags.push('--existing-users');
+  if (options.rejects !== undefined) flags.push('--rejects', options.rejects);
+  cli.note(`Go on with: ${nextCommand(cli, ['member', 'import'], [`id:${room.id}`, path], flags)}`);
 }
 
 async function tellEnd({cli, chat, room, state, options}: Running, started: number): Promise<void> {

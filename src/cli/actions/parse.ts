@@ -1,6 +1,7 @@
 // Arguments become the types that use cases believe in.
 import type {z} from 'zod';
 import {timestamp} from '../../core/chat.ts';
+import {commandLine} from '../../core/command-line.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, TimeInput, UserIdInput} from '../../core/input.ts';
@@ -8,13 +9,13 @@ import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {getUser, listUsers} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli, ToldEvent} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {nearest} from '../nearest.ts';
 import {bytesOf} from '../plan.ts';
-import {commandLine, quotedWord} from '../words.ts';
 import {pickRoom, pickUsers} from './choices.ts';
 
 export function toUser(text: string): UserId {
@@ -25,7 +26,7 @@ export function toUser(text: string): UserId {
 export function toUserId(text: string): UserId {
   if (!text.startsWith('name:')) return toUser(text.replace(/^id:/, ''));
   throw new ChatError('bad_format', 'A user is named by id here, not by name.', {
-    hint: `See the id with: chatctl user list --search ${quotedWord(text.slice('name:'.length))}`,
+    hint: `See the id with: ${commandLine(['chatctl', 'user', 'list'], [], ['--search', text.slice('name:'.length)])}`,
   });
 }
 
@@ -144,8 +145,13 @@ export function tellEvents(cli: Cli, events: readonly ToldEvent[]): void {
 }
 
 /** How a change is undone, as a line that a shell takes for what it is, whatever the names in it. */
-export function tellWayBack(cli: Cli, words: readonly string[]): void {
-  if (!cli.globals.dryRun) cli.note(`To take it back: chatctl ${commandLine(words)}`);
+export function tellWayBack(
+  cli: Cli,
+  command: readonly string[],
+  args: readonly string[],
+  flags: readonly string[] = [],
+): void {
+  if (!cli.globals.dryRun) cli.note(`To take it back: ${nextCommand(cli, command, args, flags)}`);
 }
 
 export interface ItemResult {
@@ -183,6 +189,9 @@ export async function forEach<T>(
 export function mustAllBeOk(results: readonly ItemResult[]): void {
   if (results.some(result => !result.ok)) throw new Exit(exits.partial);
 }
+
+/** The flags that list on behind a first page. */
+export const pageAfter = ['--limit', String(firstPage.limit), '--after', '2'];
 
 export interface ListOptions {
   limit: number;

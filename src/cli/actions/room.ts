@@ -5,7 +5,7 @@ import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import type {RoomSort} from '../../db/room-lists.ts';
 import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
-import {commandName} from '../command-name.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickRooms} from './choices.ts';
 import {
@@ -13,6 +13,7 @@ import {
   eventJson,
   forEach,
   listPages,
+  pageAfter,
   mustAllBeOk,
   tellEvents,
   tellWayBack,
@@ -91,8 +92,7 @@ export async function showRoom(cli: Cli, reference: string | undefined, options:
   const page = await members.listMembers(await cli.chat(), cli.actor, room.id, firstPage);
   printRoom(cli, presentRoom(room), {members: page.items.map(presentMember), next: page.next ? '2' : null});
   for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
-  if (page.next)
-    cli.note(`There are more: ${commandName(cli.io)} member list id:${room.id} --limit ${firstPage.limit} --after 2`);
+  if (page.next) cli.note(`There are more: ${nextCommand(cli, ['member', 'list'], [`id:${room.id}`], pageAfter)}`);
 }
 
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {
@@ -102,7 +102,7 @@ export async function renameRoom(cli: Cli, reference: string | undefined, name: 
   const renamed = await rooms.updateRoom(await cli.chat(), cli.actor, room.id, input);
   const events = cli.events();
   tellEvents(cli, events);
-  if (renamed.name !== room.name) tellWayBack(cli, ['room', 'rename', `id:${room.id}`, room.name]);
+  if (renamed.name !== room.name) tellWayBack(cli, ['room', 'rename'], [`id:${room.id}`, room.name]);
   printRoom(cli, presentRoom(renamed), {event: eventJson(events[0])});
 }
 
@@ -132,7 +132,7 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
       return {id: room.id, event: eventJson(events[0])};
     },
   );
-  if (all.length === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive', ...all]);
+  if (all.length === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive'], all);
   cli.print({items: results, columns: ['room', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
   mustAllBeOk(results);
 }

@@ -8,12 +8,11 @@ import {beginSeed, findSeed, stateOf, type SeedNumbers, type SeedPlace} from '..
 import {countAll} from '../../core/status.ts';
 import type {RoomRecord} from '../../db/load.ts';
 import type {OpenChat} from '../../open.ts';
-import {commandName} from '../command-name.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress} from '../progress.ts';
 import {nameOf} from '../target.ts';
-import {commandLine} from '../words.ts';
 import {tellEvents} from './parse.ts';
 
 interface SeedOptions {
@@ -81,7 +80,7 @@ async function agreeToSeed(
 function hintOf(cli: Cli, {preset, users, rooms, messages, random}: SeedNumbers): string {
   const numbers = {users, rooms, messages, random};
   const flags = Object.entries(numbers).flatMap(([flag, number]) => [`--${flag}`, String(number)]);
-  const line = `${commandName(cli.io)} ${commandLine(['seed', '--preset', preset, ...flags])}`;
+  const line = nextCommand(cli, ['seed'], [], ['--preset', preset, ...flags]);
   return `A seed was interrupted here. Go on with: ${line}; or add to what is there with --append.`;
 }
 

@@ -4,11 +4,10 @@ import {presentRoom, presentUserRecord} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
-import {commandName} from '../command-name.ts';
+import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
-import {quotedWord} from '../words.ts';
 import {pickUser} from './choices.ts';
-import {listPages, tellWayBack, toInput, toKnownUser, toUserId, type ListOptions} from './parse.ts';
+import {listPages, pageAfter, tellWayBack, toInput, toKnownUser, toUserId, type ListOptions} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -37,9 +36,7 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
   printUser(cli, user, {rooms: page.items.map(presentRoom), next: page.next ? '2' : null});
   for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
   if (page.next)
-    cli.note(
-      `There are more: ${commandName(cli.io)} room list --member ${quotedWord(wanted)} --limit ${firstPage.limit} --after 2`,
-    );
+    cli.note(`There are more: ${nextCommand(cli, ['room', 'list'], [], ['--member', wanted, ...pageAfter])}`);
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {
@@ -56,6 +53,6 @@ export async function deactivateUser(cli: Cli, id: string | undefined): Promise<
     await cli.ask.agree(`Refuse the tokens of ${wanted} from now on, and end their connections?`);
   cli.sameAs({method: 'DELETE', path: `/api/users/${wanted}/`});
   const user = await users.deactivateUser(await cli.chat(), cli.actor, wanted);
-  tellWayBack(cli, ['user', 'upsert', wanted, '--username', user.username]);
+  tellWayBack(cli, ['user', 'upsert'], [wanted], ['--username', user.username]);
   printUser(cli, user, {event: {mode: 'none'}});
 }

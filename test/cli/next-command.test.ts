@@ -1,0 +1,66 @@
+// Lines that are printed to go on with, or to take back: they are given to a shell as they stand.
+import {exec} from 'node:child_process';
+import {promisify} from 'node:util';
+import test from 'ava';
+import {commandLine} from '../../src/core/command-line.ts';
+import {fromSource, type TestCli} from '../helpers/cli.ts';
+import {seededCli} from '../helpers/seeded.ts';
+
+const shell = promisify(exec);
+
+/** Runs the line that a command printed behind these words. */
+async function goOn(cli: TestCli, stderr: string, words: string): Promise<void> {
+  const line = stderr.split('\n').find(each => each.startsWith(words)) ?? '';
+  await shell(line.slice(words.length), {cwd: cli.cwd, env: {PATH: process.env['PATH'], ...cli.env}});
+}
+
+const hostile = ['-old', '--help', "it's", '$(false) `false`', '* ; | &', 'id:7', '—日本語 👩‍👩‍👧', '\\'];
+
+for (const name of hostile) {
+  test(`a rename of a room named ${name} is taken back by the printed line`, async t => {
+    const cli = await seededCli(t);
+    await cli(['room', 'create', '--', name]);
+    const {stderr} = await cli(['room', 'rename', 'id:2', 'new'], {started: fromSource});
+    await goOn(cli, stderr, 'To take it back: ');
+    t.is((await cli(['room', 'show', 'id:2', '--json'])).at('room.name'), name);
+  });
+}
+
+test('a room named as a flag is archived, and taken back by the printed line', async t => {
+  const cli = await seededCli(t);
+  await cli(['room', 'create', '--', '--all']);
+  const {stderr} = await cli(['room', 'archive', '--', '--all'], {started: fromSource});
+  await goOn(cli, stderr, 'To take it back: ');
+  t.is((await cli(['room', 'show', 'id:2', '--json'])).at('room.archived_at'), null);
+});
+
+test('a user with an id and a name that a shell would take apart is back by the printed line', async t => {
+  const cli = await seededCli(t);
+  await cli(['user', 'upsert', 'auth0|carol', '--username', '-c $HOME']);
+  const {stderr} = await cli(['user', 'deactivate', 'auth0|carol', '--yes'], {started: fromSource});
+  await goOn(cli, stderr, 'To take it back: ');
+  const back = await cli(['user', 'show', 'auth0|carol', '--json']);
+  t.is(back.at('user.deactivated_at'), null);
+  t.is(back.at('user.username'), '-c $HOME');
+});
+
+test('what is printed is meant for the database that was named', async t => {
+  const cli = await seededCli(t);
+  const {DATABASE_URL: url = ''} = cli.env;
+  cli.env['DATABASE_URL'] = 'sqlite:another.db';
+  const {stderr} = await cli(['room', 'rename', 'general', 'new', '--db', url], {started: fromSource});
+  await goOn(cli, stderr, 'To take it back: ');
+  t.is((await cli(['room', 'show', 'id:1', '--json', '--db', url])).at('room.name'), 'general');
+});
+
+test('a hint names a user as a shell takes it', async t => {
+  const cli = await seededCli(t);
+  const {stderr} = await cli(['message', 'post', 'general', 'hi', '--as', 'auth0|carol'], {started: fromSource});
+  t.regex(stderr, /chatctl (?:user upsert|member add 1) 'auth0\|carol'/);
+});
+
+test('flags stand before -- and what is acted on behind it, only where it is needed', t => {
+  t.is(commandLine(['user', 'upsert'], ['bob'], ['--username', 'Bob']), 'user upsert bob --username Bob');
+  t.is(commandLine(['room', 'rename'], ['id:1', '-x'], ['--db', 'sqlite:a']), 'room rename --db sqlite:a -- id:1 -x');
+  t.is(commandLine(['import'], ['-'], ['--resume']), 'import - --resume');
+});
