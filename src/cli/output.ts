@@ -6,6 +6,9 @@ import {ago, aligned, inCell, jsonLine, visible} from './text.ts';
 export const formats = ['table', 'plain', 'json', 'ndjson', 'csv', 'id'] as const;
 export type Format = (typeof formats)[number];
 
+/** For programs: what has no rows is one object. */
+export const isJson = (format: Format): boolean => format === 'json' || format === 'ndjson';
+
 /** What a command has to show. */
 export interface Result<Item extends object = object> {
   items: readonly Item[];

@@ -1,9 +1,10 @@
 import {exec} from 'node:child_process';
-import {readdirSync, readFileSync, statSync} from 'node:fs';
+import {readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
-import {bareCli, startProcess, type TestCli} from '../helpers/cli.ts';
+import {bareCli, startProcess, type TestCli, type TestProcess} from '../helpers/cli.ts';
+import {until} from '../helpers/until.ts';
 
 const shell = promisify(exec);
 
@@ -92,4 +93,55 @@ test('secrets that are set elsewhere win, and a taken port moves on and is said'
   t.notRegex(readFileSync(join(other.cwd, '.chatctl/config.json'), 'utf8'), /JWT_SECRET/);
   const smoke = await other(['smoke', '--json']);
   t.is(smoke.at('ok'), true, smoke.stdout);
+});
+
+/** The addresses of the start that is the last of so many. */
+function readyAgain(server: TestProcess, times: number): Promise<{api: string}> {
+  return until(() => {
+    const lines = server
+      .stdout()
+      .split('\n')
+      .filter(line => line.includes('"ready"') && line.endsWith('}'));
+    return lines.length === times ? (JSON.parse(lines.at(-1) ?? '') as {api: string}) : undefined;
+  }, `dev to be ready for the ${times}. time`);
+}
+
+/** Where a page of this origin may ask. */
+async function allowedOrigin(api: string, origin: string): Promise<string | null> {
+  const {headers} = await fetch(`${api}/api/rooms/`, {headers: {origin}});
+  return headers.get('access-control-allow-origin');
+}
+
+test('dev starts anew with the settings that were changed, and goes on when they cannot be used', async t => {
+  const cli = await newcomer(t);
+  const server = startProcess(t, cli, ['dev', '--json']);
+  let stderr = '';
+  server.child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const first = await readyAgain(server, 1);
+  writeFileSync(join(cli.cwd, '.env'), 'RATE_LIMITS=nonsense\n');
+  await until(() => stderr.includes('are not used'), 'the wrong setting to be told');
+  t.is(await allowedOrigin(first.api, 'https://app.example'), null);
+  writeFileSync(join(cli.cwd, '.env'), 'CORS_ORIGINS=https://app.example\n');
+  const second = await readyAgain(server, 2);
+  t.is(await allowedOrigin(second.api, 'https://app.example'), 'https://app.example');
+  t.regex(stderr, /Changed: CORS_ORIGINS\.\nStarting on /);
+  server.child.kill('SIGINT');
+  const {code, stdout} = await server.ended;
+  t.is(code, 0);
+  t.is(stdout.match(/"type":"end"/g)?.length, 1);
+});
+
+test('dev --no-watch goes on as it was started', async t => {
+  const cli = await newcomer(t);
+  writeFileSync(join(cli.cwd, '.env'), '');
+  const server = startProcess(t, cli, ['dev', '--json', '--no-watch']);
+  const {api} = await readyAgain(server, 1);
+  writeFileSync(join(cli.cwd, '.env'), 'CORS_ORIGINS=https://app.example\n');
+  // As another that watches has long seen it.
+  const other = startProcess(t, cli, ['dev', '--json', '--db', `sqlite:${join(cli.cwd, 'other.db')}`]);
+  await readyAgain(other, 1);
+  writeFileSync(join(cli.cwd, '.env'), 'CORS_ORIGINS=https://new.example\n');
+  await readyAgain(other, 2);
+  t.is(await allowedOrigin(api, 'https://app.example'), null);
+  t.is(await allowedOrigin(api, 'https://new.example'), null);
 });

@@ -15,6 +15,7 @@ import {version} from '../../version.ts';
 import {announceServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {commandName} from '../command-name.ts';
+import {isJson} from '../output.ts';
 import {loadSeed} from './seed.ts';
 
 const tokenTtlSeconds = 7 * 86_400;
@@ -70,10 +71,6 @@ async function ensureDemo(
   return {room, kept: existing !== undefined};
 }
 
-export function isStream(cli: Cli): boolean {
-  return cli.format === 'json' || cli.format === 'ndjson';
-}
-
 /** A token of each user, as long as the settings let one live. */
 async function tokensOf(config: Config, users: readonly UserId[]): Promise<Record<string, string>> {
   const mint = apiMinter(config);
@@ -85,7 +82,7 @@ async function tokensOf(config: Config, users: readonly UserId[]): Promise<Recor
 
 function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, tokens: Record<string, string>): void {
   const {apiUrl: api, realtimeUrl: realtime} = server;
-  if (isStream(cli)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
+  if (isJson(cli.format)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
   for (const line of [...movedPorts(config, server), ...readyLines(cli, server, room, tokens)])
     cli.io.stdout.write(`${line}\n`);
 }

@@ -1,8 +1,13 @@
+import type {Config} from '../../config.ts';
+import type {UserId} from '../../core/ids.ts';
 import type {Preset} from '../../core/seed.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
 import {createLog} from '../../log.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import type {Signal} from '../io.ts';
+import {isJson} from '../output.ts';
+import {watchSettings} from '../settings-watch.ts';
 import {toUser} from './parse.ts';
 import {ensureSecrets} from './project.ts';
 import {nextSignal, portFlags} from './serve.ts';
@@ -11,37 +16,60 @@ interface DevOptions {
   port?: string;
   users: string[];
   seed?: Preset;
+  watch: boolean;
 }
 
-/** The whole chat in one process, with everything made that is missing. */
+/** The whole chat in one process, with everything made that is missing; anew when its settings change. */
 export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const users = options.users.map(toUser);
   const flags = portFlags(options);
   ensureSecrets(await cli.config(flags));
-  const config = await cli.config(flags);
-  const {label} = parseDatabaseUrl(config.DATABASE_URL);
-  // Before what takes longer than anybody should look at nothing, in a script too.
-  cli.note(`Starting on ${label} …`);
-  const [{startServer}, {beReady, isStream, seedOnce}] = await Promise.all([
-    import('../../serve.ts'),
-    import('./demo.ts'),
-  ]);
+  let config = await cli.config(flags);
+  let signal: Promise<Signal> | undefined;
+  for (;;) {
+    // Before what takes longer than anybody should look at nothing, in a script too.
+    cli.note(`Starting on ${labelOf(config)} …`);
+    signal ??= nextSignal(cli);
+    const watch = options.watch ? watchSettings(cli, config, () => cli.config(flags)) : undefined;
+    try {
+      const ended = await serveUntil(cli, config, users, options.seed, signal, watch?.changed);
+      if (typeof ended === 'string') return tellEnd(cli, config, ended);
+      config = ended;
+    } finally {
+      watch?.close();
+    }
+  }
+}
+
+const labelOf = (config: Config) => parseDatabaseUrl(config.DATABASE_URL).label;
+
+/** Serves until a signal, or until there are other settings. */
+async function serveUntil(
+  cli: Cli,
+  config: Config,
+  users: readonly UserId[],
+  seed: Preset | undefined,
+  signal: Promise<Signal>,
+  changed: Promise<Config> | undefined,
+): Promise<Signal | Config> {
+  const [{startServer}, {beReady, seedOnce}] = await Promise.all([import('../../serve.ts'), import('./demo.ts')]);
   const log = createLog(config.origins.LOG_LEVEL === 'default' ? 'warn' : config.LOG_LEVEL, 'stderr', true);
-  const signal = nextSignal(cli);
   const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
   try {
-    const seeded = options.seed === undefined || (await seedOnce(cli, server, options.seed, signal));
+    const seeded = seed === undefined || (await seedOnce(cli, server, seed, signal));
     const forget = seeded ? await beReady(cli, config, server, users) : undefined;
-    const ended = await signal;
+    const ended = await Promise.race([signal, ...(changed ? [changed] : [])]);
     forget?.();
+    return ended;
+  } finally {
     await server.close();
-    // Ctrl-C is how one ends it, so that it is no failure.
-    const code = ended === 'SIGTERM' ? exits.terminated : exits.ok;
-    if (isStream(cli)) cli.line({type: 'end', reason: ended, exit_code: code});
-    else cli.note(`\nStopped. The data stays in ${label}; the next start goes on with it.`);
-    if (code !== exits.ok) throw new Exit(code);
-  } catch (error) {
-    await server.close();
-    throw error;
   }
+}
+
+/** Ctrl-C is how one ends it, so that it is no failure. */
+function tellEnd(cli: Cli, config: Config, signal: Signal): void {
+  const code = signal === 'SIGTERM' ? exits.terminated : exits.ok;
+  if (isJson(cli.format)) cli.line({type: 'end', reason: signal, exit_code: code});
+  else cli.note(`\nStopped. The data stays in ${labelOf(config)}; the next start goes on with it.`);
+  if (code !== exits.ok) throw new Exit(code);
 }

@@ -8,6 +8,7 @@ import {commandLine} from '../../core/command-line.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
+import {isJson} from '../output.ts';
 import {makeFolder, notWritable} from '../writable.ts';
 import {fileExists} from './files.ts';
 
@@ -184,7 +185,7 @@ function nextSteps(plan: Plan, dir: string | undefined): string[] {
 }
 
 function print(cli: Cli, files: readonly ProjectFile[]): void {
-  if (cli.format === 'json' || cli.format === 'ndjson') {
+  if (isJson(cli.format)) {
     return cli.line({files: files.map(({path, text}) => ({path, text}))});
   }
   for (const {path, text} of files) cli.io.stdout.write(`# ${path}\n${text}\n`);

@@ -3,6 +3,7 @@ import * as migrations from '../../db/migrations.ts';
 import {openDatabase} from '../../open.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {isJson} from '../output.ts';
 import {nameOf} from '../target.ts';
 
 async function withDatabase<T>(cli: Cli, create: boolean, work: (db: Db) => Promise<T>): Promise<T> {
@@ -16,7 +17,7 @@ async function withDatabase<T>(cli: Cli, create: boolean, work: (db: Db) => Prom
 
 /** One line a migration, or the document. */
 function print(cli: Cli, lines: readonly string[], document: object): void {
-  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(document);
+  if (isJson(cli.format)) return cli.line(document);
   for (const line of lines) cli.io.stdout.write(`${line}\n`);
 }
 

@@ -4,6 +4,7 @@ import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
+import {isJson} from '../output.ts';
 import {StepFailure} from '../smoke/failure.ts';
 import {playOf} from '../smoke/play.ts';
 import {documentOf, prepareReports, writeReports, type Report} from '../smoke/reports/write.ts';
@@ -190,7 +191,7 @@ function exitOf(error: unknown): number {
 
 function tellStep(cli: Cli, result: StepResult, aside: boolean): void {
   if (cli.format === 'ndjson') cli.line({type: 'step', ...result});
-  if (cli.format === 'json' || cli.format === 'ndjson') return;
+  if (isJson(cli.format)) return;
   const word = result.ok === null ? 'skip' : result.ok ? 'ok' : 'fail';
   const parts = [word.padEnd(4), result.id.padEnd(8), `${result.ms} ms`.padStart(8), result.error ?? result.about];
   tell(cli, parts.map(inCell).join('  '), aside);

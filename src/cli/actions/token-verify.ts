@@ -12,6 +12,7 @@ import {readCentrifugoFile} from '../centrifugo-file.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
+import {isJson} from '../output.ts';
 import type {Proof} from '../prove.ts';
 import {nowSeconds} from './token.ts';
 import {toUser, toUserId} from './parse.ts';
@@ -128,7 +129,7 @@ function readTokenFile(path: string): string {
 }
 
 function show(cli: Cli, explanation: Told): void {
-  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line(explanation);
+  if (isJson(cli.format)) return cli.line(explanation);
   const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
   write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
   if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);

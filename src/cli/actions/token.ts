@@ -2,6 +2,7 @@ import {centrifugoTokenSecret} from '../../config.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted} from '../../core/tokens.ts';
 import {apiMinter} from '../../keys.ts';
 import type {Cli} from '../context.ts';
+import {isJson} from '../output.ts';
 import {pickUser} from './choices.ts';
 import {toUserId} from './parse.ts';
 
@@ -28,7 +29,7 @@ export function nowSeconds(): number {
 function printToken(cli: Cli, {token, claims}: Minted, more: object = {}): void {
   const {exp} = claims;
   const expires_at = typeof exp === 'number' ? new Date(exp * 1_000).toISOString() : null;
-  if (cli.format === 'json' || cli.format === 'ndjson') return cli.line({token, claims, expires_at, ...more});
+  if (isJson(cli.format)) return cli.line({token, claims, expires_at, ...more});
   cli.io.stdout.write(`${token}\n`);
   if (cli.io.stdout.isTTY) cli.note(expires_at === null ? 'It never expires.' : `It expires at ${expires_at}.`);
 }

@@ -13,6 +13,7 @@ export function declareServer(program: Command): void {
   })
     .option('--port <port>', 'port of the API, instead of PORT')
     .option('--users <ids>', 'demo users', list, ['alice', 'bob'])
+    .option('--no-watch', 'go on as it was started when settings change in .env or the project file')
     .addOption(
       new Option('--seed <preset>', 'demo data at the first start, as `chatctl seed` makes it').choices(presetNames),
     );
