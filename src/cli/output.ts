@@ -96,13 +96,12 @@ function quoted(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** What an item has there: null also where something above is, as of a room without messages its last one's text. */
 function valueAt(item: object, path: string): unknown {
-  return path
-    .split('.')
-    .reduce<unknown>(
-      (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
-      item,
-    );
+  return path.split('.').reduce<unknown>((value, key) => {
+    if (value === null) return null;
+    return typeof value === 'object' && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+  }, item);
 }
 
 function picked(item: object, fields: readonly string[]): object {

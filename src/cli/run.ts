@@ -41,7 +41,7 @@ async function parse(program: Command, argv: readonly string[], io: Io, colors: 
   if (argv[0] === '__complete-line') return (await import('./complete.ts')).completeLine(program, argv[1] ?? '', io);
   const interactive = canAsk(io, argv.includes('--no-input'));
   prepare(program, {io, colors, argv, interactive, asked});
-  const topic = argv[0] === 'help' ? topics[argv[1] ?? ''] : undefined;
+  const topic = argv[0] === 'help' && Object.hasOwn(topics, argv[1] ?? '') ? topics[argv[1] ?? ''] : undefined;
   if (topic !== undefined) return void io.stdout.write(`${topic(argv[2])}\n`);
   if (argv[0] === 'help') return commandOf(program, argv.slice(1)).outputHelp();
   if (argv.length === 0 && interactive) {

@@ -11,6 +11,7 @@ import {
   mustAllBeOk,
   tellEvents,
   toRoom,
+  toSearch,
   toUsers,
   type ItemResult,
   type ListOptions,
@@ -120,8 +121,8 @@ export async function listMembers(
 ): Promise<void> {
   const room = await toRoom(cli, reference);
   const chat = await cli.chat();
-  const read = (page: {page: number; limit: number}) =>
-    members.listMembers(chat, cli.actor, room.id, page, options.search);
+  const search = toSearch(options.search);
+  const read = (page: {page: number; limit: number}) => members.listMembers(chat, cli.actor, room.id, page, search);
   const {items, next} = await listPages(cli, options, read);
   cli.print({
     items: items.map(presentMember),

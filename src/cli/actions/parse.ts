@@ -4,7 +4,7 @@ import {timestamp} from '../../core/chat.ts';
 import {commandLine} from '../../core/command-line.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
-import {MessageIdInput, parse, TimeInput, UserIdInput} from '../../core/input.ts';
+import {MessageIdInput, parse, PutUser, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {getUser, listUsers} from '../../core/users.ts';
@@ -53,7 +53,9 @@ export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
   if (prefix === 'id') return toUser(rest);
   const chat = await cli.chat();
   if (prefix === undefined && (await isUser(cli, text))) return toUser(text);
-  const {items} = await listUsers(chat, cli.actor, rest, firstPage);
+  // What is no name was nobody's, and may be longer than a database looks for.
+  const isName = PutUser.shape.username.safeParse(rest).success;
+  const {items} = isName ? await listUsers(chat, cli.actor, rest, firstPage) : {items: []};
   const [named, other] = items.filter(user => user.username === rest);
   if (named && other) {
     throw new ChatError('user_ambiguous', `Several users are named "${rest}".`, {
@@ -79,6 +81,11 @@ async function isUser(cli: Cli, text: string): Promise<boolean> {
 
 /** Parses the fields of a use case's input, which flags and arguments became. */
 export const toInput = parse;
+
+/** A part of a name, as long as the API lets it be. */
+export function toSearch(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : scalar(SearchInput, text, '--search');
+}
 
 /** The room a person means; asked for on a terminal when it was left out. */
 export async function toRoom(cli: Cli, reference: string | undefined): Promise<Room> {

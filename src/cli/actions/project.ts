@@ -1,5 +1,5 @@
 // The `.chatctl/` folder of a project, with its secrets for development.
-import {chmodSync, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {configPath, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -20,8 +20,21 @@ export function ensureSecrets(config: Config): string[] {
   const made = Object.fromEntries(missing.map(name => [name, makeSecret()]));
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, `${JSON.stringify({...before, ...made}, null, 2)}\n`, {mode: 0o600, flag: 'wx'});
-  renameSync(temporary, path);
+  if (existsSync(path)) renameSync(temporary, path);
+  else putWhereNoneIs(temporary, path);
   return missing;
+}
+
+/** Of two first starts at once, the secrets of one hold for both. */
+function putWhereNoneIs(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch {
+    // There is one by now, or the file system has no links.
+    if (!existsSync(path)) renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, {force: true});
+  }
 }
 
 function ensureFolder({projectDir}: Config): void {

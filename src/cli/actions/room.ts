@@ -20,6 +20,7 @@ import {
   toInput,
   toKnownUser,
   toRoom,
+  toSearch,
   type ListOptions,
 } from './parse.ts';
 
@@ -76,7 +77,7 @@ interface RoomListOptions extends ListOptions {
 export async function listRooms(cli: Cli, options: RoomListOptions): Promise<void> {
   const chat = await cli.chat();
   const filter = {
-    search: options.search,
+    search: toSearch(options.search),
     member: options.member === undefined ? undefined : await toKnownUser(cli, options.member),
     archived: options.archived,
   };

@@ -1,4 +1,5 @@
 import {ChatError} from '../../core/errors.ts';
+import {maxContentLength} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
 import {presentMessage} from '../../core/present.ts';
 import type {Cli} from '../context.ts';
@@ -16,6 +17,9 @@ interface SearchOptions {
 export async function searchMessages(cli: Cli, query: string | undefined, options: SearchOptions): Promise<void> {
   const text = (await cli.ask.text(query, '<query>', 'Which text?')).trim();
   if (text === '') throw new ChatError('blank', 'The text to look for must not be blank.');
+  if (text.length > maxContentLength) {
+    throw new ChatError('too_long', `No message is longer than ${maxContentLength} characters.`);
+  }
   const chat = await cli.chat();
   const found = await messages.searchMessages(chat, cli.actor, text, {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,

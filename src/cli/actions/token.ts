@@ -1,4 +1,5 @@
 import {centrifugoTokenSecret} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
 import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted} from '../../core/tokens.ts';
 import {apiMinter} from '../../keys.ts';
 import type {Cli} from '../context.ts';
@@ -70,6 +71,7 @@ export async function mintSubscription(
   {ttl, info, override}: MintOptions,
 ): Promise<void> {
   const sub = toUserId(await pickUser(cli, user, 'For which user?'));
+  if (channel === '') throw new ChatError('blank', 'The channel must not be blank.');
   const wanted = channel ?? personalChannel(sub);
   const extra = {...(info !== undefined && {info}), ...(override && {override})};
   const minted = mintSubscriptionToken(

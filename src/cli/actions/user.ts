@@ -7,7 +7,16 @@ import type {User} from '../../db/users.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickUser} from './choices.ts';
-import {listPages, pageAfter, tellWayBack, toInput, toKnownUser, toUserId, type ListOptions} from './parse.ts';
+import {
+  listPages,
+  pageAfter,
+  tellWayBack,
+  toInput,
+  toKnownUser,
+  toSearch,
+  toUserId,
+  type ListOptions,
+} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -23,7 +32,8 @@ function printUser(cli: Cli, user: User, more: object): void {
 
 export async function listUsers(cli: Cli, options: ListOptions & {search?: string}): Promise<void> {
   const chat = await cli.chat();
-  const {items, next} = await listPages(cli, options, page => users.listUsers(chat, cli.actor, options.search, page));
+  const search = toSearch(options.search);
+  const {items, next} = await listPages(cli, options, page => users.listUsers(chat, cli.actor, search, page));
   cli.print({items: items.map(presentUserRecord), columns, id: 'id', json: found => ({users: found, next})});
 }
 
