@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       if (error.code !== 'EPIPE') lost = new ChatError('internal', `The output cannot be written: ${error.message}.`);
     });
   }
-  const colors = colorsOf(io, colorIn(argv));
+  const colors = colorsOf(io, colorIn(flagsOf(argv)));
   try {
     await parse(createProgram(), argv, io, colors);
   } catch (error) {
@@ -39,7 +39,7 @@ async function parse(program: Command, argv: readonly string[], io: Io, colors: 
   if (await showVersion(argv, io)) return;
   if (argv[0] === '__complete') return (await import('./complete.ts')).complete(program, argv.slice(1), io);
   if (argv[0] === '__complete-line') return (await import('./complete.ts')).completeLine(program, argv[1] ?? '', io);
-  const interactive = canAsk(io, argv.includes('--no-input'));
+  const interactive = canAsk(io, flagsOf(argv).includes('--no-input'));
   prepare(program, {io, colors, argv, interactive, asked});
   const topic = argv[0] === 'help' && Object.hasOwn(topics, argv[1] ?? '') ? topics[argv[1] ?? ''] : undefined;
   if (topic !== undefined) return void io.stdout.write(`${topic(argv[2])}\n`);
@@ -64,6 +64,7 @@ function commandOf(program: Command, words: readonly string[]): Command {
 }
 
 function suggestion(word: string, names: readonly string[]): string {
+  if (names.length === 0) return 'There is nothing below it: leave the last word out.';
   const near = nearest(word, names);
   return near === undefined ? `There is help on ${names.join(', ')}.` : `Did you mean ${near}?`;
 }
@@ -164,8 +165,8 @@ async function thenTell(cli: Cli, around: Surroundings, work: Promise<void>): Pr
 function tellLine(cli: Cli, {argv, asked}: Surroundings): void {
   const {args, flags} = cli.ask.answers();
   if (!asked && args.length + flags.length === 0) return;
-  const dashes = argv.indexOf('--');
-  const [words, behind] = dashes < 0 ? [argv, []] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
+  const words = flagsOf(argv);
+  const behind = argv.slice(words.length + 1);
   cli.note(`The same without questions: ${commandName(cli.io)} ${commandLine(words, [...behind, ...args], flags)}`);
 }
 
@@ -220,11 +221,18 @@ function codeOf(error: unknown, argv: readonly string[], io: Io, colors: Colors)
     if (error.code === 'commander.help') return exits.ok;
   }
   const what = error instanceof CommanderError ? usageError(error) : told(error);
-  const json = argv.includes('--json') || (outputIn(argv) ?? io.env['CHATCTL_OUTPUT']) === 'json';
+  const flags = flagsOf(argv);
+  const json = flags.includes('--json') || (outputIn(flags) ?? io.env['CHATCTL_OUTPUT']) === 'json';
   tell(io, what, {json, color: colors.stderr});
-  if (argv.includes('--debug') && error instanceof Error)
+  if (flags.includes('--debug') && error instanceof Error)
     io.stderr.write(`${withoutValue(hideSecrets(error.stack ?? ''))}\n`);
   return what.exit;
+}
+
+/** What may be a flag: behind `--` a word is what it is called. */
+function flagsOf(argv: readonly string[]): readonly string[] {
+  const dashes = argv.indexOf('--');
+  return dashes < 0 ? argv : argv.slice(0, dashes);
 }
 
 /** The wish of the flags, read before they are parsed: an error in them has a colour too. */

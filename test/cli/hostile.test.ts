@@ -13,6 +13,7 @@ const refused: [string, string[], RegExp][] = [
   ['no fields at all', ['room', 'list', '--fields', ''], /must not be empty/],
   ['help on what every object has', ['help', 'constructor'], /no help on constructor/],
   ['help on __proto__', ['help', '__proto__'], /no help on __proto__/],
+  ['help on what is below a command', ['help', 'room', 'create', 'more'], /leave the last word out/],
   ['a claim that every object has', ['token', 'jwt', 'alice', '--claim', 'constructor=1'], /no claim of this name/],
   ['the claim __proto__', ['token', 'jwt', 'alice', '--claim', '__proto__=1'], /no claim of this name/],
   ['a beginning that is no time', ['token', 'jwt', 'alice', '--claim', 'nbf=soon'], /nbf is a time/],
@@ -34,6 +35,15 @@ for (const [what, args, message] of refused) {
     t.is(stdout, '');
   });
 }
+
+test('behind -- the names of flags are names', async t => {
+  const cli = await seededCli(t);
+  for (const name of ['--json', '--debug', '--color=always', '-ojson']) {
+    const {code, stderr} = await cli(['room', 'show', '--', name]);
+    t.is(code, 3);
+    t.true(stderr.startsWith(`Error: There is no room "${name}".\n`), stderr);
+  }
+});
 
 test('a field below one that is null is null, and no unknown field', async t => {
   const cli = await seededCli(t);
