@@ -1,4 +1,4 @@
-import {chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {parse} from 'yaml';
@@ -75,6 +75,15 @@ test('init refuses what it cannot do', async t => {
   writeFileSync(join(cli.cwd, 'file'), '');
   t.is((await cli(['init', 'file'], {env: empty})).code, 2);
   t.false(existsSync(join(cli.cwd, '.chatctl')));
+});
+
+test('what init cannot put in its place it leaves nowhere else', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  mkdirSync(join(cli.cwd, '.chatctl/config.json'), {recursive: true});
+  const {code, stderr} = await cli(['init', '--force'], {env: empty});
+  t.is(code, 2);
+  t.regex(stderr, /config\.json cannot be written/);
+  t.deepEqual(readdirSync(join(cli.cwd, '.chatctl')), ['config.json']);
 });
 
 // In processes of their own: Node's way to make a folder with those above it never comes back from there.

@@ -1,6 +1,6 @@
 // The files of a project: settings with secrets of its own and, where wanted, a compose file with what runs beside it.
 // Nothing that is there is touched without --force, and with it secrets stay: tokens that are out would else be refused.
-import {chmodSync, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
 import {configPath} from '../../config.ts';
 import {centrifugoConfig} from '../../core/centrifugo-config.ts';
@@ -202,6 +202,8 @@ function writeAll(folder: string, files: readonly ProjectFile[]): void {
       writeFileSync(temporary, text, {mode: secret ? 0o600 : 0o644, flag: 'wx'});
       renameSync(temporary, full);
     } catch (cause) {
+      // It may hold secrets.
+      if (existsSync(temporary)) rmSync(temporary);
       throw notWritable(full, cause);
     }
   }
