@@ -1,5 +1,5 @@
-// Whether a file that is named can be written: said before the work whose outcome it is for. And folders for such files.
-import {accessSync, constants, existsSync, mkdirSync, statSync} from 'node:fs';
+// Whether a file that is named can be written: said before the work whose outcome it is for.
+import {accessSync, constants, existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {ChatError} from '../core/errors.ts';
 
@@ -18,20 +18,4 @@ export function notWritable(path: string, cause: unknown): ChatError {
     cause,
     hint: 'Check the permissions of the folder, and that it is there.',
   });
-}
-
-/** With those above it. Node's own `recursive` never ends where a folder cannot hold one, as those below /proc cannot. */
-export function makeFolder(path: string, mode = 0o777): void {
-  if (isFolder(path)) return;
-  makeFolder(dirname(path), mode);
-  try {
-    mkdirSync(path, {mode});
-  } catch (error) {
-    // Another process was faster.
-    if (!isFolder(path)) throw error;
-  }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, {throwIfNoEntry: false})?.isDirectory() ?? false;
 }

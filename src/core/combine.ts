@@ -9,7 +9,7 @@ export interface Bounds {
 }
 
 /** For pages: a statement of so many full ones keeps SQLite's reading connection for some milliseconds. */
-export const fewAtOnce: Bounds = {maxTogether: 16, atOnce: 2};
+export const fewAtOnce: Bounds = {maxTogether: 8, atOnce: 2};
 
 interface Waiting<K, V> {
   key: K;

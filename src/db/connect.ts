@@ -2,11 +2,12 @@
 //
 // SQLite: the file is in WAL mode with synchronous=FULL, so that what was acknowledged survives a power cut. One
 // connection writes and one reads, each a Knex of its own with a pool of one. PostgreSQL: one Knex with a pool.
-import {closeSync, existsSync, mkdirSync, openSync, statSync} from 'node:fs';
+import {closeSync, existsSync, openSync, statSync} from 'node:fs';
 import {dirname, resolve} from 'node:path';
 import type {Knex} from 'knex';
 import {ChatError} from '../core/errors.ts';
 import {sqliteDriver, type SqliteDriverName} from './drivers.ts';
+import {makeFolder} from './folders.ts';
 import type {Rehearsed} from './rehearsal.ts';
 import {writerQueue, type WriterQueue} from './writer.ts';
 
@@ -249,7 +250,7 @@ function prepareFile(path: string, create: boolean) {
     });
   }
   try {
-    mkdirSync(dirname(path), {recursive: true, mode: 0o700});
+    makeFolder(dirname(path), 0o700);
     // SQLite gives its -wal and -shm files the mode of this one.
     closeSync(openSync(path, 'ax', 0o600));
   } catch (cause) {

@@ -14,8 +14,8 @@ type AnyRoute = Route | OpenRoute;
 /** What nobody reads any more; for log and metrics the status that proxies give it. */
 const clientGone = 499;
 const turnLimits = {
-  /** More than there are connections to read by. */
-  reads: {atOnce: 16, longMs: 1_000},
+  /** As many as are read together: with twice as many who asks now and then waited half a second at times beside a flood. */
+  reads: {atOnce: 8, longMs: 1_000},
   /** As many as are well written together: what holds back posts makes their transactions small. They may wait for a lock. */
   changes: {atOnce: 64, longMs: 250},
 };

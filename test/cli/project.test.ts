@@ -87,13 +87,18 @@ test('what init cannot put in its place it leaves nowhere else', async t => {
 });
 
 // In processes of their own: Node's way to make a folder with those above it never comes back from there.
-for (const args of [['init', 'chatctl/chat'], ['docs', '--out', 'chatctl/docs'], ['dev']]) {
+for (const {args, exit} of [
+  {args: ['init', 'chatctl/chat'], exit: 2},
+  {args: ['docs', '--out', 'chatctl/docs'], exit: 2},
+  {args: ['dev'], exit: 2},
+  {args: ['migrate', 'up', '--db', 'sqlite:/proc/chatctl/chat.db'], exit: 5},
+]) {
   test(`${args.join(' ')} where nothing can be made says so`, async t => {
     const cli = await bareCli(t, 'sqlite');
     cli.cwd = '/proc';
     const {code, stderr} = await runProcess(t, cli, args);
-    t.is(code, 2, stderr);
-    t.regex(stderr, /^Error: The (?:file|folder) \/proc\/.* cannot be (?:written|made)/);
+    t.is(code, exit, stderr);
+    t.regex(stderr, /^Error: The (?:file|folder|database file) \/proc\/.* cannot be (?:written|made)/);
   });
 }
 

@@ -3,7 +3,8 @@ import {existsSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
 import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
-import {makeFolder, notWritable} from '../writable.ts';
+import {makeFolder} from '../../db/folders.ts';
+import {notWritable} from '../writable.ts';
 
 /** Writes all of them or, where one is there already, none. Answers their paths. Throws file_exists. */
 export function writeNewFiles(cli: Cli, folder: string, files: ReadonlyMap<string, string>): string[] {

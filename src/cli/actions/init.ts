@@ -9,7 +9,8 @@ import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
 import {isJson} from '../output.ts';
-import {makeFolder, notWritable} from '../writable.ts';
+import {makeFolder} from '../../db/folders.ts';
+import {notWritable} from '../writable.ts';
 import {fileExists} from './files.ts';
 
 type How = 'docker' | 'url' | 'none';

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {configPath, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
-import {makeFolder} from '../writable.ts';
+import {makeFolder} from '../../db/folders.ts';
 
 /** Makes the secrets that are set nowhere. Answers the names it made. */
 export function ensureSecrets(config: Config): string[] {

@@ -5,7 +5,7 @@ import {InvalidArgumentError} from 'commander';
 import {ChatError} from '../../../core/errors.ts';
 import type {Cli} from '../../context.ts';
 import {jsonLine} from '../../text.ts';
-import {makeFolder} from '../../writable.ts';
+import {makeFolder} from '../../../db/folders.ts';
 import type {Run} from '../step.ts';
 import {junitReport} from './junit.ts';
 import {tapReport} from './tap.ts';
