@@ -3,6 +3,7 @@ import {
   findUsers,
   insertMissingUsers,
   listUsers as listRows,
+  listUsersNamed,
   lockUser,
   countUsers,
   updateDeactivated,
@@ -20,6 +21,7 @@ import {endConnections} from './disconnections.ts';
 import {commandLine} from './command-line.ts';
 import {ChatError, userDeactivated} from './errors.ts';
 import type {UserId} from './ids.ts';
+import {UsernameInput} from './input.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 
 /** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
@@ -114,6 +116,23 @@ export async function listUsers(
   mustBeManager(actor, 'list users');
   const found = await listRows(chat.db, {search, ...offsetOf(page)});
   return numberedPage(page, found, await countUsers(chat.db, search, countLimit));
+}
+
+/** The user of this name, to the letter. Throws user_not_found, and user_ambiguous when there are several. */
+export async function getUserNamed(chat: Chat, actor: Actor, username: string): Promise<User> {
+  mustBeManager(actor, 'list users');
+  // What is no name is nobody's, and may be longer than a database looks for.
+  const isName = UsernameInput.safeParse(username).success;
+  const [user, other] = isName ? await listUsersNamed(chat.db, username, 2) : [];
+  if (user && other) {
+    throw new ChatError('user_ambiguous', `Several users are named "${username}".`, {
+      hint: `Say which by id: id:${user.id}, id:${other.id}.`,
+    });
+  }
+  if (user) return user;
+  throw new ChatError('user_not_found', `There is no user named "${username}".`, {
+    hint: 'List users: chatctl user list',
+  });
 }
 
 /**

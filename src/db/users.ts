@@ -125,6 +125,16 @@ export async function listUsers(
   return found.map(toUser);
 }
 
+/** The first of those who have exactly this name. */
+export async function listUsersNamed(q: Queryable, username: string, limit: number): Promise<User[]> {
+  const found = await rows<UserRow>(
+    q,
+    `select ${columns} from users where erased_at is null and username = ? order by id limit ?`,
+    [username, limit],
+  );
+  return found.map(toUser);
+}
+
 export async function countUsers(q: Queryable, search: string | undefined, atMost: number): Promise<number> {
   const where = search ? ` and ${userSearch}` : '';
   const [row] = await rows<{n: number}>(

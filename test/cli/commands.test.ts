@@ -175,6 +175,15 @@ for (const database of databases) {
     t.regex(twins.stderr, /id:43, id:44/);
   });
 
+  test(`${database}: a user is found by name among any number whose names hold it`, async t => {
+    const cli = await testCli(t, database);
+    const others = Array.from({length: 120}, (_, i) => `al-${i}`);
+    t.is((await cli(['room', 'create', 'many', ...others.flatMap(id => ['--member', id])])).code, 0);
+    await cli(['user', 'upsert', 'zz', '--username', 'al']);
+    t.is((await cli(['user', 'show', 'name:al', '-o', 'id'])).stdout, 'zz\n');
+    t.is((await cli(['user', 'show', 'al', '-o', 'id'])).stdout, 'zz\n');
+  });
+
   test(`${database}: migrations go up and down, and their state is told`, async t => {
     const cli = await testCli(t, database);
     const again = await cli(['migrate', 'up', '--json']);

@@ -4,10 +4,10 @@ import {timestamp} from '../../core/chat.ts';
 import {commandLine} from '../../core/command-line.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
-import {MessageIdInput, parse, PutUser, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
+import {MessageIdInput, parse, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
-import {getUser, listUsers} from '../../core/users.ts';
+import {getUser, getUserNamed} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli, ToldEvent} from '../context.ts';
@@ -51,20 +51,13 @@ function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.o
 export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
   const [, prefix, rest = text] = /^(?:(id|name):)?(.*)$/s.exec(text) ?? [];
   if (prefix === 'id') return toUser(rest);
-  const chat = await cli.chat();
   if (prefix === undefined && (await isUser(cli, text))) return toUser(text);
-  // What is no name was nobody's, and may be longer than a database looks for.
-  const isName = PutUser.shape.username.safeParse(rest).success;
-  const {items} = isName ? await listUsers(chat, cli.actor, rest, firstPage) : {items: []};
-  const [named, other] = items.filter(user => user.username === rest);
-  if (named && other) {
-    throw new ChatError('user_ambiguous', `Several users are named "${rest}".`, {
-      hint: `Say which by id: id:${named.id}, id:${other.id}.`,
-    });
+  try {
+    return (await getUserNamed(await cli.chat(), cli.actor, rest)).id;
+  } catch (error) {
+    if (prefix === undefined && isUserNotFound(error)) return toUser(text);
+    throw error;
   }
-  if (named) return named.id;
-  if (prefix === undefined) return toUser(text);
-  throw new ChatError('user_not_found', `There is no user named "${rest}".`, {hint: 'List users: chatctl user list'});
 }
 
 async function isUser(cli: Cli, text: string): Promise<boolean> {
@@ -74,9 +67,13 @@ async function isUser(cli: Cli, text: string): Promise<boolean> {
     await getUser(await cli.chat(), cli.actor, id);
     return true;
   } catch (error) {
-    if (error instanceof ChatError && error.code === 'user_not_found') return false;
+    if (isUserNotFound(error)) return false;
     throw error;
   }
+}
+
+function isUserNotFound(error: unknown): boolean {
+  return error instanceof ChatError && error.code === 'user_not_found';
 }
 
 /** Parses the fields of a use case's input, which flags and arguments became. */
