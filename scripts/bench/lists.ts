@@ -1,4 +1,5 @@
-// Lists: the rooms of a user who has many, and pages of messages at the top and far down, all by turns.
+// Lists: the rooms of users who have many, and pages of messages at the top and far down, all by turns. Several users ask,
+// because what one asks for twice at once is read once.
 import type {Databases, DatabaseName} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';
 import {analyze, fillRooms} from './fill.ts';
@@ -8,6 +9,7 @@ import type {Sizes} from './sizes.ts';
 import {requestText} from './wire.ts';
 
 const pageSize = 100;
+const readers = 16;
 
 export async function lists(databases: Databases, sizes: Sizes): Promise<Results> {
   const results: Results = {};
@@ -18,7 +20,7 @@ export async function lists(databases: Databases, sizes: Sizes): Promise<Results
 async function listsOn(databases: Databases, name: DatabaseName, sizes: Sizes): Promise<Figures> {
   const messages = sizes.pages * pageSize;
   const rooms = Array.from({length: sizes['list-rooms']}, (_, i) => ({
-    members: 2,
+    members: readers,
     prefix: 'u',
     messages: i === 0 ? messages : 1,
   }));
@@ -27,8 +29,9 @@ async function listsOn(databases: Databases, name: DatabaseName, sizes: Sizes): 
     await analyze(db);
   });
   const server = await startBenchServer({DATABASE_URL});
-  const token = userToken('u1');
-  const get = (path: string) => () => requestText('GET', path, token);
+  const tokens = Array.from({length: readers}, (_, i) => userToken(`u${i + 1}`));
+  let asked = 0;
+  const get = (path: string) => () => requestText('GET', path, tokens[asked++ % readers] ?? '');
   const kinds = {
     rooms: {requests: get('/api/rooms/'), turns: [] as LoadResult[]},
     'first page': {requests: get('/api/rooms/1/messages/'), turns: [] as LoadResult[]},
