@@ -61,11 +61,11 @@ export interface Cli extends Printer {
   close(): Promise<void>;
 }
 
-export function createCli(
+export async function createCli(
   io: Io,
   globals: Globals,
   {colors, createProgram}: Pick<Cli, 'colors' | 'createProgram'>,
-): Cli {
+): Promise<Cli> {
   let known: Config | undefined;
   let chat: Promise<OpenChat> | undefined;
   let stored: ToldEvent[] = [];
@@ -124,7 +124,7 @@ export function createCli(
     }
   }
 
-  const out = printer(io, formatOf(io, globals), globals.fields);
+  const out = await printer(io, formatOf(io, globals), globals.fields);
   const cli: Cli = {
     ...out,
     print(result) {

@@ -1,7 +1,7 @@
 // Data on stdout in the format that was asked for. The JSON objects are those of the REST API.
 import {ChatError} from '../core/errors.ts';
 import type {Io} from './io.ts';
-import {ago, aligned, inCell, jsonLine, visible} from './text.ts';
+import {ago, inCell, jsonLine, visible} from './text.ts';
 
 export const formats = ['table', 'plain', 'json', 'ndjson', 'csv', 'id'] as const;
 export type Format = (typeof formats)[number];
@@ -29,18 +29,24 @@ export interface Printer {
   format: Format;
 }
 
-export function printer(io: Io, format: Format, fields: readonly string[] | undefined): Printer {
+/** Lays out cells, for a person. */
+type Layout = (rows: readonly (readonly string[])[]) => string[];
+
+export async function printer(io: Io, format: Format, fields: readonly string[] | undefined): Promise<Printer> {
+  const layout: Layout = format === 'table' ? (await import('./columns.ts')).aligned : tabbed;
   const write = (text: string) => void io.stdout.write(`${text}\n`);
   return {
     format,
     line: value => write(jsonLine(value)),
     print(result) {
-      for (const line of linesOf(result, format, fields)) write(line);
+      for (const line of linesOf(result, format, fields, layout)) write(line);
     },
   };
 }
 
-function linesOf(result: Result, format: Format, fields: readonly string[] | undefined): string[] {
+const tabbed: Layout = rows => rows.map(row => row.join('\t'));
+
+function linesOf(result: Result, format: Format, fields: readonly string[] | undefined, layout: Layout): string[] {
   const columns = fields ?? result.columns;
   const items = fields ? result.items.map(item => picked(item, fields)) : result.items;
   switch (format) {
@@ -56,17 +62,17 @@ function linesOf(result: Result, format: Format, fields: readonly string[] | und
     case 'csv':
       return [columns, ...cells(result, columns, value => visible(plain(value)))].map(row => row.map(quoted).join(','));
     case 'plain':
-      return cells(result, columns, value => inCell(plain(value))).map(row => row.join('\t'));
+      return layout(cells(result, columns, value => inCell(plain(value))));
     case 'table':
-      return tableOf(result, columns);
+      return tableOf(result, columns, layout);
   }
 }
 
-function tableOf(result: Result, columns: readonly string[]): string[] {
+function tableOf(result: Result, columns: readonly string[], layout: Layout): string[] {
   const rows = cells(result, columns, (value, column) => inCell(human(value, column)));
-  if (result.single && rows[0]) return aligned(columns.map((column, i) => [`${column}:`, rows[0]?.[i] ?? '']));
+  if (result.single && rows[0]) return layout(columns.map((column, i) => [`${column}:`, rows[0]?.[i] ?? '']));
   if (rows.length === 0) return [];
-  return aligned([columns.map(column => column.replaceAll(/[._]/g, ' ').toUpperCase()), ...rows]);
+  return layout([columns.map(column => column.replaceAll(/[._]/g, ' ').toUpperCase()), ...rows]);
 }
 
 function cells(

@@ -1,7 +1,7 @@
 // How far long work has come, on stderr: at a terminal one line that is drawn over, at most ten times a second, with the
 // rate and the time left; elsewhere a plain line every ten seconds. --quiet and --progress none silence it.
 import type {Cli} from './context.ts';
-import {cut} from './text.ts';
+import {cut} from './columns.ts';
 
 export interface Progress {
   /** So many more are done. Cheap enough to be called for each row. */

@@ -113,7 +113,7 @@ function prepare(command: Command, around: Surroundings): void {
       mustHonour(command, given, declaration.features);
       mustHideSecrets(command.optsWithGlobals());
       const globals = declaration.features.has('timeout') ? {...timeoutIn(io), ...given} : given;
-      const cli = createCli(io, globals, {colors, createProgram});
+      const cli = await createCli(io, globals, {colors, createProgram});
       try {
         const {fix = false, repair = false} = command.opts<{fix?: boolean; repair?: boolean}>();
         if (declaration.features.has('dry-run') || fix || repair) await tellProduction(cli);

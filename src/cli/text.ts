@@ -1,5 +1,3 @@
-import stringWidth from 'string-width';
-
 /** Makes control characters visible: a name or message must not steer the terminal that shows it. */
 export function visible(text: string): string {
   return text.replaceAll(
@@ -17,28 +15,6 @@ export function jsonLine(value: unknown): string {
 /** The same on one line of a table or a tab separated row. */
 export function inCell(text: string): string {
   return visible(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
-}
-
-/** Columns of equal width, two spaces apart, without borders. */
-export function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => stringWidth(row[column] ?? ''))));
-  return rows.map(row =>
-    row
-      .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - stringWidth(cell)))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-/** The beginning that fits into so many columns; wide characters count twice. */
-export function cut(text: string, columns: number): string {
-  if (stringWidth(text) <= columns) return text;
-  let kept = '';
-  for (const {segment} of new Intl.Segmenter().segment(text)) {
-    if (stringWidth(kept + segment) > columns) break;
-    kept += segment;
-  }
-  return kept;
 }
 
 const units: [number, string][] = [

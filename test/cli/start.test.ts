@@ -34,7 +34,7 @@ async function loaded(cli: TestCli, args: string[]): Promise<Set<string>> {
 }
 
 const heavy =
-  'knex pg sqlite3 zod koa inquirer ws undici pino jsonwebtoken jose prom-client csv-parse rate-limiter-flexible'.split(
+  'knex pg sqlite3 zod koa inquirer ws undici pino jsonwebtoken jose prom-client csv-parse rate-limiter-flexible string-width'.split(
     ' ',
   );
 const ofServer = 'knex sqlite3 zod koa ws pino jsonwebtoken rate-limiter-flexible'.split(' ');
@@ -51,7 +51,7 @@ const allowed: [string, string[], string[]][] = [
   ['the steps of a smoke run', ['smoke', '--list'], ['zod', 'jsonwebtoken']],
   ['a list of rooms', ['room', 'list'], ['knex', 'sqlite3', 'zod']],
   ['a check', ['doctor', '--only', 'node'], ['zod']],
-  ['a server for development', ['dev', '--json'], ofServer],
+  ['a server for development', ['dev', '--json'], [...ofServer, 'string-width']],
   ['a server', ['serve'], ofServer],
 ];
 
