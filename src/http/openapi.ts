@@ -70,11 +70,11 @@ function successes({answers, mediaType}: Route | OpenRoute) {
   );
 }
 
-/** What every route that needs a token may answer: bad input, no token, too often, an accident, too much. */
-const everywhere = [400, 401, 429, 500, 503];
+/** What every route that needs a token may answer: bad input, no token, too often, too long, an accident, too much. */
+const everywhere = [400, 401, 429, 431, 500, 503];
 
 function anybody({unlimited}: OpenRoute): number[] {
-  return unlimited ? [400, 500] : [400, 429, 500, 503];
+  return unlimited ? [400, 431, 500] : [400, 429, 431, 500, 503];
 }
 
 function refusals(route: Route | OpenRoute) {
