@@ -29,7 +29,7 @@ export interface Printer {
   format: Format;
 }
 
-/** Lays out cells, for a person. */
+/** Makes lines of cells. */
 type Layout = (rows: readonly (readonly string[])[]) => string[];
 
 export async function printer(io: Io, format: Format, fields: readonly string[] | undefined): Promise<Printer> {

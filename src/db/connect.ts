@@ -23,7 +23,7 @@ export interface Dialect {
   /** The aggregate that makes a JSON list of a column, and the function that makes one of a row's values. */
   jsonList: 'json_group_array' | 'json_agg';
   jsonRow: 'json_array' | 'json_build_array';
-  /** Ids can be had before their rows are written. */
+  /** Ids come from sequences beside the tables; without them they go on from the last one. */
   sequences: boolean;
   /** Behind a column: it is compared by its bytes, and `lower` folds the letters of ASCII only. */
   byBytes: '' | ' collate "C"';

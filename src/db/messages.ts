@@ -168,7 +168,7 @@ export async function findPagesOfMessages(
     q,
     `select column1 as n, r.last_seq, mine.role, reader.deactivated_at, ${place} as place,
        (select ${jsonList(q.dialect, ...pageColumns)} from (
-          select m.id, m.seq, m.version, m.user_id, u.username, m.content, m.client_id, m.created_at, m.deleted_at ${from}
+          select ${columns} ${from}
           where m.room_id = r.id and m.seq ${above ? '>' : '< column5 +'} ${place}
             ${membersOnly ? 'and mine.role is not null' : ''}${further}
           order by m.seq ${above ? 'asc' : 'desc'} limit ?) as page) as messages
@@ -216,27 +216,18 @@ type PageValues = [
   id: MessageId,
   seq: number,
   version: number,
-  user: UserId | null,
+  user_id: UserId | null,
   username: string | null,
   content: string,
-  clientId: string | null,
-  createdAt: string,
-  deletedAt: string | null,
+  client_id: string | null,
+  created_at: string,
+  deleted_at: string | null,
 ];
 
-function toPageMessage(roomId: RoomId, values: PageValues): Message {
-  const [id, seq, version, user, username, content, clientId, createdAt, deletedAt] = values;
-  return {
-    id,
-    roomId,
-    seq,
-    version,
-    user: user === null ? null : {id: user, username: username ?? user},
-    content,
-    clientId,
-    createdAt: toRfc3339(createdAt),
-    deletedAt: deletedAt === null ? null : toRfc3339(deletedAt),
-  };
+function toPageMessage(room_id: RoomId, values: PageValues): Message {
+  const [id, seq, version, user_id, username, content, client_id, created, deleted] = values;
+  const [created_at, deleted_at] = [toRfc3339(created), deleted === null ? null : toRfc3339(deleted)];
+  return toMessage({id, room_id, seq, version, user_id, username, content, client_id, created_at, deleted_at});
 }
 
 export interface SearchFilter {
