@@ -55,3 +55,17 @@ export function combined<K, V>(
     });
   };
 }
+
+/** The same by owner and kind, for as long as the owner lives: what is alike is loaded together. There must be few kinds. */
+export function combinedByKind<Owner extends object, Kind, K, V>(
+  load: (owner: Owner, kind: Kind, keys: readonly [K, ...K[]]) => Promise<ReadonlyMap<K, V>>,
+  bounds?: Bounds,
+) {
+  const made = new WeakMap<Owner, Map<Kind, (key: K) => Promise<V | undefined>>>();
+  return function lookUp(owner: Owner, kind: Kind, key: K): Promise<V | undefined> {
+    const ofOwner = made.get(owner) ?? new Map<Kind, (key: K) => Promise<V | undefined>>();
+    const ofKind = ofOwner.get(kind) ?? combined((keys: readonly [K, ...K[]]) => load(owner, kind, keys), bounds);
+    made.set(owner, ofOwner.set(kind, ofKind));
+    return ofKind(key);
+  };
+}

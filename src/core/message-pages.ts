@@ -10,7 +10,7 @@ import {
 } from '../db/messages.ts';
 import {mustBeShown, rightTo} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
-import {combined, fewAtOnce} from './combine.ts';
+import {combinedByKind, fewAtOnce} from './combine.ts';
 import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
 import type {MessageId, RoomId} from './ids.ts';
 import type {Page} from './pages.ts';
@@ -72,16 +72,13 @@ function placeOf(range: MessageRange): Pick<PageOfMessages, 'from' | 'side'> {
   return {from: range.around, side: {below: Math.floor(limit / 2) + 1}};
 }
 
-type Read = (page: PageOfMessages) => Promise<MessagesSeen | undefined>;
-const reads = new WeakMap<Chat, Map<string, Read>>();
+const readAlike = combinedByKind(
+  ({db}: Chat, _likeness: string, pages: readonly [PageOfMessages, ...PageOfMessages[]]) =>
+    findPagesOfMessages(db, pages),
+  fewAtOnce,
+);
 
 async function readPage(chat: Chat, page: PageOfMessages, filter: MessageFilter): Promise<MessagesSeen | undefined> {
-  if (filter.author !== undefined || filter.since !== undefined) {
-    return (await findPagesOfMessages(chat.db, [page], filter)).get(page);
-  }
-  const likeness = likenessOf(page);
-  const ofChat = reads.get(chat) ?? new Map<string, Read>();
-  const read = ofChat.get(likeness) ?? combined(pages => findPagesOfMessages(chat.db, pages), fewAtOnce);
-  reads.set(chat, ofChat.set(likeness, read));
-  return read(page);
+  if (filter.author === undefined && filter.since === undefined) return readAlike(chat, likenessOf(page), page);
+  return (await findPagesOfMessages(chat.db, [page], filter)).get(page);
 }

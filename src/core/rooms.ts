@@ -33,7 +33,7 @@ import {
 } from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
-import {combined, fewAtOnce} from './combine.ts';
+import {combinedByKind, fewAtOnce} from './combine.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
@@ -98,17 +98,16 @@ export async function listOwnRooms(chat: Chat, actor: Actor, request: PageReques
   return {...page, items: await ownRoomTexts(chat, user, page.items)};
 }
 
-type ReadStates = (user: UserId) => Promise<OwnRoomStates | undefined>;
-const firstPages = new WeakMap<Chat, Map<number, ReadStates>>();
-
 /** First pages of one size that are asked for together are read together. */
+const readFirst = combinedByKind(
+  ({db}: Chat, limit: number, users: readonly UserId[]) =>
+    listRoomStatesOf(db, users, offsetOf({page: 1, limit}), countLimit),
+  fewAtOnce,
+);
+
 async function readStates(chat: Chat, user: UserId, request: PageRequest): Promise<OwnRoomStates | undefined> {
-  const load = (users: readonly UserId[]) => listRoomStatesOf(chat.db, users, offsetOf(request), countLimit);
-  if (request.page > 1) return (await load([user])).get(user);
-  const ofChat = firstPages.get(chat) ?? new Map<number, ReadStates>();
-  const read = ofChat.get(request.limit) ?? combined(load, fewAtOnce);
-  firstPages.set(chat, ofChat.set(request.limit, read));
-  return read(user);
+  if (request.page === 1) return readFirst(chat, request.limit, user);
+  return (await listRoomStatesOf(chat.db, [user], offsetOf(request), countLimit)).get(user);
 }
 
 export async function listRooms(

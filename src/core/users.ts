@@ -16,7 +16,7 @@ import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
-import {combined} from './combine.ts';
+import {combinedByKind} from './combine.ts';
 import {endConnections} from './disconnections.ts';
 import {commandLine} from './command-line.ts';
 import {ChatError, userDeactivated} from './errors.ts';
@@ -26,7 +26,7 @@ import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from '.
 
 /** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
 export async function provisionUser(chat: Chat, id: UserId, username: string | undefined): Promise<User> {
-  const known = await lookUp(chat)(id);
+  const known = await lookUp(chat, 'user', id);
   if (known) return mustBeActive(known);
   return inTransaction(chat.db, async tx => {
     const row = {
@@ -42,20 +42,11 @@ export async function provisionUser(chat: Chat, id: UserId, username: string | u
   });
 }
 
-const lookUps = new WeakMap<Chat, (id: UserId) => Promise<User | undefined>>();
-
 /** Every request asks for its user, so those that come together ask together. */
-function lookUp(chat: Chat): (id: UserId) => Promise<User | undefined> {
-  let found = lookUps.get(chat);
-  if (!found) {
-    found = combined(async (ids: readonly UserId[]) => {
-      const users = await findUsers(chat.db, ids);
-      return new Map(users.map(user => [user.id, user]));
-    });
-    lookUps.set(chat, found);
-  }
-  return found;
-}
+const lookUp = combinedByKind(async ({db}: Chat, _: 'user', ids: readonly UserId[]) => {
+  const users = await findUsers(db, ids);
+  return new Map(users.map(user => [user.id, user]));
+});
 
 function mustBeActive(user: User): User {
   if (user.deactivatedAt === null && user.erasedAt === null) return user;
