@@ -2,6 +2,7 @@
 // rate and the time left; elsewhere a plain line every ten seconds. --quiet and --progress none silence it.
 import type {Cli} from './context.ts';
 import {cut} from './columns.ts';
+import {figure} from './text.ts';
 
 export interface Progress {
   /** So many more are done. Cheap enough to be called for each row. */
@@ -71,10 +72,6 @@ function lineOf({label, total}: ProgressOptions, count: number, ms: number): str
 
 function share(count: number, total: number): number {
   return total === 0 ? 100 : Math.min(100, Math.floor((count * 100) / total));
-}
-
-function figure(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
 }
 
 /** `9 s`, `2 min 5 s`, `1 h 10 min` */

@@ -33,7 +33,7 @@ export function watchSettings(cli: Cli, before: Config, read: () => Promise<Conf
     }
   }
   const look = () => void lookAgain();
-  for (const path of paths) watchFile(path, {interval: lookIntervalMs, persistent: false}, look);
+  for (const path of paths) watchFile(path, {interval: lookIntervalMs}, look);
   return {
     changed,
     close() {

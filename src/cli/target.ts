@@ -4,6 +4,7 @@ import {countAll} from '../core/status.ts';
 import type {Actor} from '../core/chat.ts';
 import type {DatabaseTarget} from '../db/connect.ts';
 import type {OpenChat} from '../open.ts';
+import {figure} from './text.ts';
 
 export interface Target {
   driver: 'sqlite' | 'postgres';
@@ -29,7 +30,7 @@ export function nameOf(target: DatabaseTarget): string {
 
 /** `postgres chat_prod on db-1: 40 rooms, 200 users, 48,211 messages` */
 export function fingerprint({driver, host, database, counts}: Target): string {
-  const figure = (count: number, noun: string) => `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  const counted = (count: number, noun: string) => `${figure(count)} ${noun}${count === 1 ? '' : 's'}`;
   const place = host === null ? `${driver} ${database}` : `${driver} ${database} on ${host}`;
-  return `${place}: ${figure(counts.rooms, 'room')}, ${figure(counts.users, 'user')}, ${figure(counts.members, 'membership')}, ${figure(counts.messages, 'message')}`;
+  return `${place}: ${counted(counts.rooms, 'room')}, ${counted(counts.users, 'user')}, ${counted(counts.members, 'membership')}, ${counted(counts.messages, 'message')}`;
 }

@@ -32,7 +32,7 @@ import type {MessageId, RoomId, Timestamp, UserId} from './ids.ts';
 import type {MessageFate} from './input.ts';
 import {dismiss} from './members.ts';
 import {broadcast, broadcastAll, messageDeleted, roomUpdated} from './publications.ts';
-import {personalChannel} from './tokens.ts';
+import {personalChannel} from './channels.ts';
 import {getUser, userNotFound} from './users.ts';
 
 /** The name of every tombstone. */

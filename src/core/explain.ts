@@ -5,7 +5,7 @@ import {brokenRules, type CentrifugoRules} from './centrifugo-rules.ts';
 import {quotedWord} from './command-line.ts';
 import {UserIdInput} from './input.ts';
 import {sampleSecrets} from './secrets.ts';
-import {personalChannel} from './tokens.ts';
+import {personalChannel} from './channels.ts';
 import type {UserId} from './ids.ts';
 
 export type TokenKind = 'api' | 'connection' | 'subscription';

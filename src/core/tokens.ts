@@ -4,6 +4,7 @@
 // Secrets become KeyObjects once: with a string jsonwebtoken takes about 40 times as long for each token.
 import {createSecretKey, type KeyObject} from 'node:crypto';
 import jwt from 'jsonwebtoken';
+import {personalChannel} from './channels.ts';
 import {ChatError} from './errors.ts';
 import type {UserId} from './ids.ts';
 
@@ -45,10 +46,6 @@ export function mintSubscriptionToken(
   extra: Record<string, unknown> = {},
 ): Minted {
   return sign(secret, {...extra, sub: user, channel}, ttl, nowSeconds);
-}
-
-export function personalChannel(user: UserId): string {
-  return `personal:${user}`;
 }
 
 /** The subscription token a user may have: for their own personal channel, written exactly so, and no other. */

@@ -7,7 +7,7 @@ import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
 import type {MessageId, UserId} from './ids.ts';
 import {getMessage, getRoomOfMessage} from './messages.ts';
-import {personalChannel} from './tokens.ts';
+import {personalChannel} from './channels.ts';
 
 export interface Hop {
   name: 'stored' | 'outbox' | 'stream';

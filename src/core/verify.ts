@@ -18,7 +18,7 @@ import type {Streams} from './broker.ts';
 import type {Actor, Chat} from './chat.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {messageAdded, roomUpdated} from './publications.ts';
-import {personalChannel} from './tokens.ts';
+import {personalChannel} from './channels.ts';
 
 export interface Finding {
   user: UserId;

@@ -1,6 +1,6 @@
 // One outbox row to the broker: to whom, in which copies, and what came of it.
 import type {Broadcast, BroadcastResult, Broker} from '../core/broker.ts';
-import {personalChannel} from '../core/tokens.ts';
+import {personalChannel} from '../core/channels.ts';
 import {addressedTo} from '../core/publications.ts';
 import type {OutboxRow} from '../db/outbox.ts';
 import type {Recipients} from './recipients.ts';

@@ -7,7 +7,7 @@
 // the same after it as before. When the room is further than the event by then, `joined_version` tells who came later
 // and is left out.
 import type {RoomId, UserId} from '../core/ids.ts';
-import {personalChannel} from '../core/tokens.ts';
+import {personalChannel} from '../core/channels.ts';
 import type {Queryable} from '../db/connect.ts';
 import {
   findMembersVersion,

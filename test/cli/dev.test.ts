@@ -131,6 +131,26 @@ test('dev starts anew with the settings that were changed, and goes on when they
   t.is(stdout.match(/"type":"end"/g)?.length, 1);
 });
 
+test('dev waits with settings that it cannot run with until they change, and does not start with them', async t => {
+  const cli = await newcomer(t);
+  const server = startProcess(t, cli, ['dev', '--json']);
+  let stderr = '';
+  server.child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  await readyAgain(server, 1);
+  const absent = 'DATABASE_URL=postgres://nobody@127.0.0.1:1/none\n';
+  writeFileSync(join(cli.cwd, '.env'), absent);
+  await until(() => stderr.includes('It cannot run with these settings'), 'the settings to be refused');
+  writeFileSync(join(cli.cwd, '.env'), '');
+  await readyAgain(server, 2);
+  writeFileSync(join(cli.cwd, '.env'), absent);
+  await until(() => stderr.match(/It cannot run/g)?.length === 2, 'the settings to be refused again');
+  server.child.kill('SIGINT');
+  t.is((await server.ended).code, 0);
+
+  const refused = await startProcess(t, cli, ['dev', '--json']).ended;
+  t.is(refused.code, 5, refused.stdout);
+});
+
 test('dev --no-watch goes on as it was started', async t => {
   const cli = await newcomer(t);
   writeFileSync(join(cli.cwd, '.env'), '');

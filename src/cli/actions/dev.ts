@@ -4,6 +4,7 @@ import type {Preset} from '../../core/seed.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
 import {createLog} from '../../log.ts';
 import type {Cli} from '../context.ts';
+import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import type {Signal} from '../io.ts';
 import {isJson} from '../output.ts';
@@ -24,15 +25,20 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
   const users = options.users.map(toUser);
   const flags = portFlags(options);
   ensureSecrets(await cli.config(flags));
-  let config = await cli.config(flags);
-  let signal: Promise<Signal> | undefined;
+  const first = await cli.config(flags);
+  let config = first;
+  const signal = nextSignal(cli);
   for (;;) {
     // Before what takes longer than anybody should look at nothing, in a script too.
     cli.note(`Starting on ${labelOf(config)} …`);
-    signal ??= nextSignal(cli);
     const watch = options.watch ? watchSettings(cli, config, () => cli.config(flags)) : undefined;
     try {
-      const ended = await serveUntil(cli, config, users, options.seed, signal, watch?.changed);
+      const changed = watch?.changed;
+      const ended = await serveUntil(cli, config, users, options.seed, signal, changed).catch((error: unknown) => {
+        if (config === first || !changed) throw error;
+        cli.note(`It cannot run with these settings, and waits until they change: ${told(error).message}`);
+        return Promise.race([signal, changed]);
+      });
       if (typeof ended === 'string') return tellEnd(cli, config, ended);
       config = ended;
     } finally {

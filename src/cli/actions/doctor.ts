@@ -12,6 +12,7 @@ import {
   type Config,
 } from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
+import {personalChannel} from '../../core/channels.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
@@ -258,7 +259,7 @@ async function checkDelivery(cli: Cli): Promise<Answer> {
 /** The namespace has history and recovery when a stream of it can be read. */
 async function checkBroker(streams: Streams): Promise<Answer> {
   await streams.ping();
-  await streams.history((await tokens()).personalChannel(probe));
+  await streams.history(personalChannel(probe));
   return ok(`${streams.name} takes our key, and the namespace personal keeps history`);
 }
 
@@ -266,7 +267,7 @@ async function checkBroker(streams: Streams): Promise<Answer> {
 async function checkTokens(cli: Cli): Promise<Answer> {
   const secret = centrifugoTokenSecret(await cli.config());
   const now = Math.floor(Date.now() / 1_000);
-  const {mintConnectionToken, mintSubscriptionToken, personalChannel} = await tokens();
+  const {mintConnectionToken, mintSubscriptionToken} = await tokens();
   const channel = personalChannel(probe);
   let recoverable = false;
   const {follow} = await import('../../follow.ts');

@@ -1,6 +1,7 @@
 import {centrifugoTokenSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
-import {mintConnectionToken, mintSubscriptionToken, personalChannel, type Minted} from '../../core/tokens.ts';
+import {personalChannel} from '../../core/channels.ts';
+import {mintConnectionToken, mintSubscriptionToken, type Minted} from '../../core/tokens.ts';
 import {apiMinter} from '../../keys.ts';
 import type {Cli} from '../context.ts';
 import {isJson} from '../output.ts';

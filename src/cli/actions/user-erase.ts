@@ -80,7 +80,7 @@ function countEvents(cli: Cli, chat: OpenChat): ReadonlyMap<string, number> {
 
 /** Without a key there is no way to the streams, and they age out by themselves. */
 async function streamsIfAny(cli: Cli): Promise<Pick<Streams, 'clear'> | undefined> {
-  if ((await cli.config()).CENTRIFUGO_API_KEY === undefined) return undefined;
+  if (cli.globals.dryRun || (await cli.config()).CENTRIFUGO_API_KEY === undefined) return undefined;
   return streamsOf(cli);
 }
 

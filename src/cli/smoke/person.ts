@@ -2,7 +2,7 @@
 import {callApi, fetchToken, type ApiAnswer} from '../../api.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
-import {personalChannel} from '../../core/tokens.ts';
+import {personalChannel} from '../../core/channels.ts';
 import {follow, type Follower} from '../../follow.ts';
 import {createInbox} from '../../inbox.ts';
 import {deliveryOf, type Delivery} from '../delivery.ts';

@@ -1,6 +1,6 @@
 // The walk through the whole chat, step by step. A step fails by throwing; those that need it are then skipped.
 import {callApi, type ApiAnswer} from '../../api.ts';
-import {personalChannel} from '../../core/tokens.ts';
+import {personalChannel} from '../../core/channels.ts';
 import type {Delivery} from '../delivery.ts';
 import {mustBe} from './failure.ts';
 import type {Person} from './person.ts';
