@@ -1,7 +1,6 @@
 // How far long work has come, on stderr: at a terminal one line that is drawn over, at most ten times a second, with the
 // rate and the time left; elsewhere a plain line every ten seconds. --quiet and --progress none silence it.
 import type {Cli} from './context.ts';
-import {cut} from './columns.ts';
 import {figure} from './text.ts';
 
 export interface Progress {
@@ -24,11 +23,12 @@ const redrawMs = 100;
 const plainMs = 10_000;
 const silent: Progress = {add: () => undefined, done: () => undefined};
 
-export function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: ProgressOptions): Progress {
+export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: ProgressOptions): Promise<Progress> {
   const {io, globals} = cli;
   if (globals.quiet || globals.progress === 'none') return silent;
   const now = options.now ?? (() => performance.now());
   const drawn = io.stderr.isTTY === true && io.env['TERM'] !== 'dumb';
+  const {cut} = drawn ? await import('./columns.ts') : {};
   const every = drawn ? redrawMs : plainMs;
   const started = now();
   let count = 0;
@@ -37,7 +37,8 @@ export function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: Progre
 
   function show(): void {
     const line = lineOf(options, count, now() - started);
-    io.stderr.write(drawn ? `\r${cut(line, (io.stderr.columns ?? 80) - 1)}\u001B[K` : `${line}\n`);
+    // A terminal that was given no size says 0.
+    io.stderr.write(cut ? `\r${cut(line, (io.stderr.columns || 80) - 1)}\u001B[K` : `${line}\n`);
     written = true;
   }
 

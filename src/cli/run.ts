@@ -97,7 +97,7 @@ function prepare(command: Command, around: Surroundings): void {
     // Help that nobody asked for, such as that of a noun alone, is still what the person wants to read.
     writeErr: text => void io.stdout.write(text),
     outputError: () => undefined,
-    getOutHelpWidth: () => io.stdout.columns ?? 100,
+    getOutHelpWidth: () => io.stdout.columns || 100,
     getOutHasColors: () => colors.stdout,
     getErrHasColors: () => colors.stderr,
   });

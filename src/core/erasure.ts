@@ -68,13 +68,17 @@ export async function countForErasure(
   return {user, ...(await countOfUser(chat.db, id))};
 }
 
-/** Erases a user; once more finishes what was left. Throws user_not_found. */
+/**
+ * Erases a user; once more finishes what was left. `onMessages` is told of each batch how many it held. Throws
+ * user_not_found.
+ */
 export async function eraseUser(
   chat: Chat,
   actor: Actor,
   id: UserId,
   fate: MessageFate,
   streams?: Pick<Streams, 'clear'>,
+  onMessages?: (count: number) => void,
 ): Promise<Erasure> {
   mustBeManager(actor, 'erase users');
   await leaveTombstone(chat, actor, id, fate);
@@ -89,7 +93,7 @@ export async function eraseUser(
   ) {
     for (const room of rooms) {
       if (await wasHeardSince(chat.db, room, id, since)) heard.push(room);
-      messages += await eraseMessages(chat, room, id, fate);
+      messages += await eraseMessages(chat, room, id, fate, onMessages);
       memberships += await eraseMembership(chat, room, id);
     }
   }
@@ -116,7 +120,13 @@ function roomsAfter(chat: Chat, id: UserId, after: number): Promise<RoomId[]> {
 }
 
 /** Answers how many messages lost their content. */
-async function eraseMessages(chat: Chat, room: RoomId, user: UserId, fate: MessageFate): Promise<number> {
+async function eraseMessages(
+  chat: Chat,
+  room: RoomId,
+  user: UserId,
+  fate: MessageFate,
+  onMessages?: (count: number) => void,
+): Promise<number> {
   let erased = 0;
   let after = 0;
   for (;;) {
@@ -124,6 +134,7 @@ async function eraseMessages(chat: Chat, room: RoomId, user: UserId, fate: Messa
     for (let start = 0; start < ids.length; start += batchSize) {
       const batch = ids.slice(start, start + batchSize);
       erased += await inTransaction(chat.db, tx => eraseBatch(chat, tx, room, batch, fate));
+      onMessages?.(batch.length);
     }
     if (ids.length < idsPerPage) return erased;
     after = ids.at(-1) ?? after;

@@ -78,7 +78,8 @@ const Refused = z.array(z.object({kind: z.enum(kinds), id: z.union([z.string(), 
 
 export interface TakeoverOptions {
   dryRun: boolean;
-  onStart: (counts: GrandChatCounts) => void;
+  /** Awaited, before the first row is read. */
+  onStart: (counts: GrandChatCounts) => Promise<void>;
   onRows: (count: number) => void;
   /** Asked before each batch is looked at; throws where the work should end. */
   mustGoOn: () => void;
@@ -92,7 +93,7 @@ export async function takeOver(chat: Chat, actor: Actor, old: Db, options: Takeo
     const id = takeoverId(old);
     const known = await findImport(chat.db, id);
     const resumed = known !== undefined && known.finishedAt === null;
-    options.onStart(counts);
+    await options.onStart(counts);
     const refused = resumed ? await readRefused(chat, id) : [];
     const takeover: Takeover = {counts, conflicts: [], refused, proof: {}, resumed};
     const rows = () => goingOn(batches(chat, q), options.mustGoOn);

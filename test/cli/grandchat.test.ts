@@ -108,7 +108,7 @@ async function killedAt(t: ExecutionContext, {chat, old}: Both, batch: number): 
 }
 
 const nothing = () => undefined;
-const unwatched = {dryRun: false, onStart: nothing, onRows: nothing, mustGoOn: nothing};
+const unwatched = {dryRun: false, onStart: () => Promise.resolve(), onRows: nothing, mustGoOn: nothing};
 
 async function throwsKilled(t: ExecutionContext, takeover: Promise<unknown>): Promise<void> {
   await t.throwsAsync(takeover, {message: 'killed'});

@@ -84,6 +84,18 @@ test('a severe change shows what it is done to and wants the name, and its line 
   t.regex(shown, /The same without questions: .* room delete general --confirm general/);
 });
 
+test('an erasure tells how far it has come', async t => {
+  const cli = await seededCli(t);
+  const {code, shown} = await atTerminal(
+    cli,
+    ['user', 'erase', 'alice', '--messages', 'redact', '--confirm', 'alice'],
+    [],
+  );
+  t.is(code, 0, shown);
+  t.regex(shown, /Erasing messages: 0 of 1 \(0 %\)/);
+  t.regex(shown, /Erasing messages: 1 of 1 \(100 %\)/);
+});
+
 test('a token is not shown while it is typed, nor in the line for a script', async t => {
   const cli = await seededCli(t);
   const {code, shown} = await atTerminal(cli, ['token', 'verify'], [['Token?', `canary-token${enter}`]]);

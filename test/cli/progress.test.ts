@@ -11,7 +11,7 @@ interface Watched {
   pass: (ms: number) => void;
 }
 
-function watch(
+async function watch(
   options: {label: string; total?: number},
   {
     tty = true,
@@ -19,7 +19,7 @@ function watch(
     globals = {},
     env = {},
   }: {tty?: boolean; columns?: number; globals?: Globals; env?: Record<string, string>} = {},
-): Watched {
+): Promise<Watched> {
   const stderr: PassThrough & {isTTY?: boolean; columns?: number} = new PassThrough();
   if (tty) Object.assign(stderr, {isTTY: true, columns});
   const io = {
@@ -32,7 +32,7 @@ function watch(
     onSignal: () => () => undefined,
   };
   let time = 0;
-  const progress = createProgress({io, globals}, {...options, now: () => time});
+  const progress = await createProgress({io, globals}, {...options, now: () => time});
   return {
     progress,
     seen: () => String((stderr.read() as Buffer | null) ?? ''),
@@ -42,8 +42,8 @@ function watch(
   };
 }
 
-test('at a terminal one line is drawn over, with the rate and the time left', t => {
-  const {progress, seen, pass} = watch({label: 'Importing', total: 100_000});
+test('at a terminal one line is drawn over, with the rate and the time left', async t => {
+  const {progress, seen, pass} = await watch({label: 'Importing', total: 100_000});
   t.is(seen(), '\rImporting: 0 of 100,000 (0 %)\u001B[K');
   pass(4_000);
   progress.add(40_000);
@@ -54,8 +54,8 @@ test('at a terminal one line is drawn over, with the rate and the time left', t 
   t.regex(seen(), /100,000 of 100,000 \(100 %\), 10,000\/s, 10 s\u001B\[K\n$/);
 });
 
-test('at a terminal it is drawn at most ten times a second', t => {
-  const {progress, seen, pass} = watch({label: 'Importing', total: 1_000});
+test('at a terminal it is drawn at most ten times a second', async t => {
+  const {progress, seen, pass} = await watch({label: 'Importing', total: 1_000});
   for (let i = 0; i < 1_000; i++) {
     pass(1);
     progress.add(1);
@@ -64,9 +64,9 @@ test('at a terminal it is drawn at most ten times a second', t => {
   t.true(drawn > 5 && drawn <= 11, String(drawn));
 });
 
-test('without a terminal a plain line comes each ten seconds, and none of short work', t => {
+test('without a terminal a plain line comes each ten seconds, and none of short work', async t => {
   for (const more of [{tty: false}, {env: {TERM: 'dumb'}}]) {
-    const {progress, seen, pass} = watch({label: 'Importing'}, more);
+    const {progress, seen, pass} = await watch({label: 'Importing'}, more);
     progress.add(1);
     pass(9_000);
     progress.add(1);
@@ -78,21 +78,21 @@ test('without a terminal a plain line comes each ten seconds, and none of short 
     progress.add(90);
     progress.done();
     t.is(seen(), 'Importing: 100, 10/s, 10 s\n');
-    const short = watch({label: 'Importing'}, more);
+    const short = await watch({label: 'Importing'}, more);
     short.progress.add(5);
     short.progress.done();
     t.is(short.seen(), '');
   }
 });
 
-test('a narrow terminal gets what fits, and wide characters count twice', t => {
-  const {seen} = watch({label: '会議室会議室', total: 5}, {columns: 10});
+test('a narrow terminal gets what fits, and wide characters count twice', async t => {
+  const {seen} = await watch({label: '会議室会議室', total: 5}, {columns: 10});
   t.is(seen(), '\r会議室会\u001B[K');
 });
 
-test('--quiet and --progress none silence it', t => {
+test('--quiet and --progress none silence it', async t => {
   for (const globals of [{quiet: true}, {progress: 'none' as const}]) {
-    const {progress, seen, pass} = watch({label: 'Importing'}, {globals});
+    const {progress, seen, pass} = await watch({label: 'Importing'}, {globals});
     pass(20_000);
     progress.add(1);
     progress.done();

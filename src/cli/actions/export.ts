@@ -30,7 +30,7 @@ export async function exportData(cli: Cli, file: string | undefined, options: Ex
   if (!toFile && cli.io.stdout.isTTY && options.gzip) {
     throw new ChatError('invalid_input', 'Compressed data is nothing for a terminal.', {hint: 'Name a file.'});
   }
-  const progress = createProgress(cli, {label: 'Exporting'});
+  const progress = await createProgress(cli, {label: 'Exporting'});
   const sink = openSink(cli, toFile ? path : undefined, options.gzip ?? false);
   // On its way to a pipe there is nothing to clear away, and a write that nobody takes holds up every signal but a plain one.
   const interrupt = toFile && !isPlace(path) ? interruptOf(cli.io) : undefined;

@@ -37,8 +37,8 @@ async function takeOverUntilAsked(cli: Cli, chat: OpenChat, old: Db): Promise<Ta
   try {
     return await takeOver(chat, cli.actor, old, {
       dryRun,
-      onStart({users, rooms, members, messages}) {
-        progress = createProgress(cli, {label: 'Taking over', total: users + rooms + members + messages});
+      async onStart({users, rooms, members, messages}) {
+        progress = await createProgress(cli, {label: 'Taking over', total: users + rooms + members + messages});
       },
       onRows: count => progress?.add(count),
       mustGoOn() {

@@ -92,7 +92,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     head,
     dry,
     interrupt: interruptOf(cli.io),
-    progress: createProgress(cli, {label: 'Importing'}),
+    progress: await createProgress(cli, {label: 'Importing'}),
   };
   try {
     await readAll(running, noting(running.load, records), options.batch);
@@ -119,7 +119,7 @@ async function validate(cli: Cli, file: string, options: ImportOptions): Promise
   const wish = {rejects: options.rejects, file};
   const rejects = goOnRejecting(cli, wish, rejectedInput(head), {row: undefined}, noRejects);
   const reading: Reading = {cli, head, state: newState(options), rejects};
-  const progress = createProgress(cli, {label: 'Checking'});
+  const progress = await createProgress(cli, {label: 'Checking'});
   try {
     for await (const line of records) {
       const bad = rejectedBy([line]);

@@ -74,7 +74,7 @@ export async function importMembers(
     options,
     chat: await cli.chat(),
     interrupt: interruptOf(cli.io),
-    progress: createProgress(cli, {label: 'Importing members'}),
+    progress: await createProgress(cli, {label: 'Importing members'}),
   };
   try {
     await readAll(running, input);

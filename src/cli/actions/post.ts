@@ -7,13 +7,11 @@ import {PostMessage} from '../../core/input.ts';
 import {eventState} from '../../core/outbox.ts';
 import {postMessage as storeMessage} from '../../core/post-queue.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
-import {mintApiToken} from '../../core/tokens.ts';
 import {apiUrlOf} from '../addresses.ts';
 import {callApi} from '../../api.ts';
 import type {Cli, ToldEvent} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
-import {createProgress} from '../progress.ts';
 import {printMessage} from './message.ts';
 import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toRoom} from './parse.ts';
 
@@ -83,7 +81,11 @@ function intoDatabase(cli: Cli, room: RoomId, user_id: string | undefined): Post
 
 /** With a service token of a minute, made anew for each post. */
 async function throughApi(cli: Cli, room: RoomId, user_id: string | undefined): Promise<Post> {
-  const [base, config] = [await apiUrlOf(cli), await cli.config()];
+  const [base, config, {mintApiToken}] = [
+    await apiUrlOf(cli),
+    await cli.config(),
+    await import('../../core/tokens.ts'),
+  ];
   const claims = {sub: 'chatctl', scope: config.JWT_SERVICE_SCOPE};
   return async (content, client_id) => {
     const {token} = mintApiToken(jwtSecret(config), claims, 60, Math.floor(Date.now() / 1_000));
@@ -130,7 +132,8 @@ async function linesOf(cli: Cli, text: string | undefined, {idempotencyKey}: Pos
 
 /** Each is a message of its own: one that is refused does not hold up the others. */
 async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: PostOptions): Promise<void> {
-  const progress = createProgress(cli, {label: 'Posting', total: lines.length});
+  const {createProgress} = await import('../progress.ts');
+  const progress = await createProgress(cli, {label: 'Posting', total: lines.length});
   const events: (ToldEvent | undefined)[] = [];
   const results = await forEach(
     cli,

@@ -116,7 +116,7 @@ export async function loadSeed(
   const place = begun ?? (await beginSeed(chat, cli.actor, plan));
   const into = await openLoad(chat, place.id, {kind: 'seed', mode: 'insert', event: 'summary', ownRoomsOnly: true});
   const total = plan.users + plan.rooms.reduce((sum, room) => sum + 1 + room.members + room.messages, 0);
-  const progress = createProgress(cli, {label: 'Seeding', total});
+  const progress = await createProgress(cli, {label: 'Seeding', total});
   const seeding: Seeding = {cli, chat, plan, into, id: place.id, first: place.first, existing: place.existing};
   const rooms: RoomRecord[] = [];
   let position = 0;

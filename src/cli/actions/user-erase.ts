@@ -50,8 +50,18 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     await cli.ask.agreeByName(what, user.id);
     if (options.export !== undefined) await writeExport(cli, wanted, options.export);
   }
+  cli.note(`Erasing ${user.id} "${user.username}": ${memberships} membership(s), ${messages} message(s) (${mode}) …`);
   const told = countEvents(cli, chat);
-  const erased = await erase(chat, cli.actor, wanted, mode, await streamsIfAny(cli));
+  const streams = await streamsIfAny(cli);
+  const {createProgress} = await import('../progress.ts');
+  // Messages that are kept lose their key only, and not all have one.
+  const progress = await createProgress(cli, {
+    label: 'Erasing messages',
+    total: mode === 'keep' ? undefined : messages,
+  });
+  const erased = await erase(chat, cli.actor, wanted, mode, streams, count => progress.add(count)).finally(
+    progress.done,
+  );
   if (!cli.globals.dryRun) for (const [type, count] of told) cli.note(`Told: ${count} ${type}`);
   if (erased.streams === null && !cli.globals.dryRun) {
     cli.note('No broker was reached: copies in members’ streams age out there within 10 minutes.');
