@@ -19,6 +19,7 @@ function initialise(folder: string): void {
   const apiKey = secret('chatctl/centrifugo_api_key');
   const metricsKey = secret('chatctl/metrics_key');
   const password = secret('postgres/password');
+  secret('postgres/superuser_password');
 
   const config = centrifugoConfig({
     port: ports.clients,

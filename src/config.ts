@@ -78,9 +78,17 @@ function isPlainUrl(text: string): boolean {
   return username + password + hash === '';
 }
 
+/** Any word may be one; but who meant production must not be left without its rules for a slip. */
+const environment = z
+  .string()
+  .refine(
+    name => name === 'production' || !/^\s*prod/i.test(name),
+    'turns the rules of production on only as the word `production`',
+  );
+
 /** Every setting: how its text is read, and what it means. */
 export const settings = {
-  NODE_ENV: {schema: z.string(), meaning: '`production` turns the strict rules on'},
+  NODE_ENV: {schema: environment, meaning: '`production` turns the strict rules on'},
   PORT: {schema: port, fallback: '9000', meaning: 'port of the API'},
   HOST: {schema: z.string().min(1), fallback: '127.0.0.1', meaning: 'address that the API listens on'},
   REALTIME_PORT: {schema: port, fallback: '8000', meaning: 'port of the embedded real-time endpoint'},

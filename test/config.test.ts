@@ -219,6 +219,13 @@ test('T31: rate limits are on in production, and elsewhere when they are asked f
   t.is(limits({RATE_LIMITS: 'reads=5/1s'})?.reads.requests, 5);
 });
 
+test('NODE_ENV: a slip in the word production is refused, and other words are not', t => {
+  const load = (NODE_ENV: string) => loadConfig({env: {NODE_ENV}, cwd: temporaryDir(t)}).NODE_ENV;
+  for (const slip of ['prod', 'Production', 'PRODUCTION', 'production ', ' production', 'prodution', 'productive'])
+    t.throws(() => load(slip), {message: /NODE_ENV.*only as the word `production`/}, slip);
+  for (const word of ['production', 'development', 'test', 'staging', 'preprod']) t.is(load(word), word);
+});
+
 test('links go to PUBLIC_URL, or to the address it listens on', t => {
   const cwd = temporaryDir(t);
   t.is(publicUrl(loadConfig({env: {}, cwd})), 'http://localhost:9000');

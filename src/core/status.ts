@@ -1,6 +1,6 @@
 // What a person wants to know of a database before they change it, and when they wonder whether it is well.
 import {findLastMessage, getCounts, type Counts, type LastMessage} from '../db/counts.ts';
-import {mustBeWritable} from '../db/meta.ts';
+import {isSuperuser, mustBeWritable} from '../db/meta.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import {getOutboxStatus, type OutboxStatus} from './outbox.ts';
@@ -28,4 +28,10 @@ export function countAll(chat: Chat, actor: Actor): Promise<Counts> {
 export async function probeWriting(chat: Chat, actor: Actor): Promise<void> {
   mustBeManager(actor, 'try the database');
   await mustBeWritable(chat.db);
+}
+
+/** Whether whoever holds the server's password holds the whole database server, and not just this chat's database. */
+export function reachesEverything(chat: Chat, actor: Actor): Promise<boolean> {
+  mustBeManager(actor, 'try the database');
+  return isSuperuser(chat.db);
 }

@@ -25,6 +25,8 @@ export interface Dialect {
   jsonRow: 'json_array' | 'json_build_array';
   /** Ids come from sequences beside the tables; without them they go on from the last one. */
   sequences: boolean;
+  /** Who connects is a user of the database with rights of their own; without it a file is all there is. */
+  users: boolean;
   /** Behind a column: it is compared by its bytes, and `lower` folds the letters of ASCII only. */
   byBytes: '' | ' collate "C"';
 }
@@ -62,6 +64,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     writesTogether: false,
     jsonList: 'json_group_array',
     jsonRow: 'json_array',
+    users: false,
     sequences: false,
     byBytes: '',
   },
@@ -72,6 +75,7 @@ const dialects: Record<Dialect['name'], Dialect> = {
     writesTogether: true,
     jsonList: 'json_agg',
     jsonRow: 'json_build_array',
+    users: true,
     sequences: true,
     byBytes: ' collate "C"',
   },

@@ -26,6 +26,13 @@ export function countUnversioned(tx: Tx): void {
   );
 }
 
+/** Whether the user that the database is reached as may do everything there, on its machine too. */
+export async function isSuperuser(q: Queryable): Promise<boolean> {
+  if (!q.dialect.users) return false;
+  const [row] = await rows<{may: string}>(q, `select current_setting('is_superuser') as may`);
+  return row?.may === 'on';
+}
+
 /** Writes and takes it back: a file that can only be read is found out before somebody posts. */
 export async function mustBeWritable(db: Db): Promise<void> {
   await inTransaction({...db, dryRun: true, rehearsed: {}}, tx =>

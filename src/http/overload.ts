@@ -90,7 +90,10 @@ export function shedLoad(maxInFlight: number): Middleware {
   };
 }
 
-/** The token as it came, which is not verified yet. Who sends many that are none is answered before they pile up. */
+/**
+ * The token as it came, which is not verified yet. Who sends many that are none is answered before they pile up; who has
+ * several has more places here, and no more turns than anybody: those go by user.
+ */
 function callerOf(ctx: Context): string {
   // The scheme can be written in many ways, and the token in one.
   return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;

@@ -1,11 +1,13 @@
 // T24. Each risky setting that doctor looks for: it is found, with its repair, and its safe neighbour is not.
-import {chmodSync, mkdirSync, writeFileSync} from 'node:fs';
+import {randomBytes} from 'node:crypto';
+import {chmodSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
+import pg from 'pg';
 import {loadConfig, type SettingName} from '../../src/config.ts';
 import {risksOf} from '../../src/cli/doctor/security.ts';
 import {bareCli} from '../helpers/cli.ts';
-import {temporaryDir} from '../helpers/database.ts';
+import {databases, emptyDatabase, temporaryDir} from '../helpers/database.ts';
 
 const safe: Partial<Record<SettingName, string>> = {
   NODE_ENV: 'production',
@@ -102,6 +104,42 @@ const fine: Record<string, Env> = {
 for (const [what, env] of Object.entries(fine)) {
   test(`doctor has nothing against ${what}`, t => {
     t.deepEqual(risksOf(loadConfig({env: {...safe, ...env}, cwd: temporaryDir(t)})), []);
+  });
+}
+
+/** What docker-compose.yml has a new database made by, with names that are this test's own. */
+async function ownedDatabase(t: ExecutionContext): Promise<string> {
+  const name = `t_${randomBytes(8).toString('hex')}`;
+  const [, ...statements] = readFileSync('deploy/postgres.sql', 'utf8')
+    .split('\n')
+    .filter(line => line !== '' && !line.startsWith('--'));
+  const client = new pg.Client({connectionString: await emptyDatabase(t, 'postgres')});
+  await client.connect();
+  t.teardown(async () => {
+    await client.query(`drop database ${name} with (force)`);
+    await client.query(`drop role ${name}`);
+    await client.end();
+  });
+  for (const text of statements)
+    await client.query(text.replaceAll('chatctl', name).replace(`:'password'`, `'of the test'`));
+  return `postgres://${name}:of%20the%20test@${client.host}:${client.port}/${name}`;
+}
+
+if (databases.includes('postgres')) {
+  test('doctor finds that PostgreSQL is reached as a superuser, and is content with the user of the compose file', async t => {
+    const cli = await bareCli(t, 'postgres');
+    cli.env['JWT_REQUIRE_EXP'] = 'true';
+    const look = (env: Record<string, string> = {}) =>
+      cli(['doctor', '--only', 'security', '--json'], {env: {...cli.env, ...env}});
+    await cli(['migrate', 'up']);
+    const {at} = await look();
+    t.regex(String(at('checks.0.message')), /is reached as a superuser/);
+    t.regex(String(at('checks.0.fix')), /a user that owns its database/);
+
+    const DATABASE_URL = await ownedDatabase(t);
+    const migrated = await cli(['migrate', 'up'], {env: {...cli.env, DATABASE_URL}});
+    t.is(migrated.code, 0, migrated.stderr);
+    t.is((await look({DATABASE_URL})).at('checks.0.status'), 'ok');
   });
 }
 

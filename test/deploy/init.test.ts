@@ -41,6 +41,7 @@ test('it writes each service’s files, and none that others may read', async t 
     'chatctl/metrics_key',
     'grafana/password',
     'postgres/password',
+    'postgres/superuser_password',
     'prometheus/metrics_key',
   ]);
   for (const file of filesOf(folder)) t.is(statSync(file).mode & 0o777, 0o640, file);

@@ -4,6 +4,7 @@ import {existsSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {configPath, isProduction, rateLimitsOf, settingNames, weakSecrets, type Config} from '../../config.ts';
 import {weaknessOf} from '../../core/secrets.ts';
+import {reachesEverything} from '../../core/status.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
 import type {Cli} from '../context.ts';
 
@@ -21,13 +22,22 @@ export interface SecurityAnswer {
 /** All risks as one answer. */
 export async function checkSecurity(cli: Cli): Promise<SecurityAnswer> {
   const config = await cli.config();
-  const risks = [...risksOf(config), ...looseFiles(privateFiles(config, cli.io.env, cli.io.cwd))];
+  const files = looseFiles(privateFiles(config, cli.io.env, cli.io.cwd));
+  const risks = [...risksOf(config), ...files, ...(await databaseRights(cli))];
   if (risks.length === 0) return {status: 'ok', message: 'no risky setting was found', fix: null};
   return {
     status: isProduction(config) ? 'fail' : 'warn',
     message: risks.map(risk => risk.message).join(' '),
     fix: risks.map(risk => risk.fix).join(' '),
   };
+}
+
+/** A database that cannot be asked has a check of its own. */
+async function databaseRights(cli: Cli): Promise<Risk[]> {
+  const chat = await cli.chat().catch(() => undefined);
+  if (!chat || !(await reachesEverything(chat, cli.actor))) return [];
+  const message = `${chat.db.target.label} is reached as a superuser, who can read files and run programs of its machine.`;
+  return [{message, fix: 'Give the server a user that owns its database and is no superuser.'}];
 }
 
 /** What the settings themselves tell. */

@@ -1,0 +1,5 @@
+-- Run by the image of PostgreSQL in a new volume, before anybody can connect. The server's user owns its database and
+-- nothing else: a superuser could read the machine's files and run programs.
+\set password `cat /run/chatctl-postgres/password`
+create role chatctl login password :'password';
+create database chatctl owner chatctl;
