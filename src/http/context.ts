@@ -58,8 +58,8 @@ export interface Limited {
   /** Until when the same request is refused, as `performance.now()` tells time. */
   until: number;
   error: ChatError;
-  /** The refusal's headers and words with the times as they are now. */
-  tell(): {headers: Record<string, string>; detail: string};
+  /** The refusal's headers and words with the times as they are now, for who is to wait so much longer. */
+  tell(longerMs?: number): {headers: Record<string, string>; detail: string};
 }
 
 export type Context = Koa.ParameterizedContext<State>;

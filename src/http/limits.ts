@@ -101,18 +101,18 @@ async function consume(
 
 function tell(ctx: Context, counted: readonly Counted[]): void {
   const countedAt = performance.now();
-  const left = ({msBeforeNext}: RateLimiterRes) =>
-    Math.max(Math.ceil((msBeforeNext - (performance.now() - countedAt)) / 1_000), 1);
-  ctx.set(headersOf(counted, left));
+  const left = ({msBeforeNext}: RateLimiterRes, longerMs = 0) =>
+    Math.max(Math.ceil((msBeforeNext + longerMs - (performance.now() - countedAt)) / 1_000), 1);
+  ctx.set(headersOf(counted, state => left(state)));
   const over = counted.filter(({passed}) => !passed).toSorted((a, b) => b.state.msBeforeNext - a.state.msBeforeNext);
   const [longest] = over;
   if (!longest) return;
   const {name, limit, state} = longest;
-  const tellAgain = () => {
-    const seconds = left(state);
+  const tellAgain = (longerMs = 0) => {
+    const seconds = left(state, longerMs);
     const detail = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
     // Without those that were not over: their counts and windows have moved on.
-    const headers = {...headersOf(over, left), 'Retry-After': String(seconds)};
+    const headers = {...headersOf(over, each => left(each, longerMs)), 'Retry-After': String(seconds)};
     return {headers, detail};
   };
   const error = new ChatError('rate_limited', tellAgain().detail);

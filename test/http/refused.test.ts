@@ -48,6 +48,23 @@ test('who asks again after a refusal is refused after a while, with all the head
   t.is(api.logged().split('"status":429').length, 2, 'one line for both');
 });
 
+test('who does not wait after a refusal is told once to wait longer, and who asks at once is not', async t => {
+  const {read} = await strictApi(t);
+  const wait = async () => Number((await read(mia)).headers.get('retry-after'));
+  await read(mia);
+  t.true((await wait()) <= 600);
+  t.true((await wait()) <= 600);
+  const later = await until(async () => {
+    const seconds = await wait();
+    return seconds > 600 ? seconds : undefined;
+  }, 'the longer wait');
+  t.true(later >= 745 && later <= 1_200, String(later));
+  for (let i = 0; i < 8; i++) t.true((await wait()) <= later);
+  const {headers, text} = await read(mia);
+  t.is(headers.get('ratelimit'), `"reads";r=0;t=${headers.get('retry-after')}`);
+  t.true(text.includes(`try again in ${headers.get('retry-after')} s`), text);
+});
+
 test('nobody is refused for another: not by token, nor for another path, method or origin', async t => {
   const {api, read} = await strictApi(t);
   const origin = 'https://app.example';
