@@ -19,6 +19,7 @@ export function createInbox<Item>(): Inbox<Item> {
   const all: Item[] = [];
   const untaken = new Set<Item>();
   const waiting = new Set<Waiting<Item>>();
+  let closed = false;
 
   /** Whether the one who waits was served, or failed at it. */
   function offer(item: Item, to: Waiting<Item>): boolean {
@@ -59,9 +60,11 @@ export function createInbox<Item>(): Inbox<Item> {
         const timer = setTimeout(() => one.settle(undefined), limitMs);
         waiting.add(one);
         for (const item of untaken) if (offer(item, one)) return;
+        if (closed) one.settle(undefined);
       });
     },
     close() {
+      closed = true;
       for (const each of waiting) each.settle(undefined);
     },
   };

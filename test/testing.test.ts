@@ -128,8 +128,10 @@ test.serial('after the close nothing is left: no server, no folder, nobody who w
   t.is(readdirSync(folder).length, 1);
   const waits = chat.expect('bob', 'message_added');
   await chat.connect('bob');
+  const late = chat.expect('dave', 'message_added', undefined, {timeout: 60_000});
   await Promise.all([chat.close(), chat.close()]);
   await t.throwsAsync(waits, {message: /closed while bob waited/});
+  await t.throwsAsync(late, {message: /closed while dave waited/});
   await t.throwsAsync(chat.connect('carol'), {message: /closed/});
   await t.throwsAsync(fetch(chat.apiUrl));
   t.deepEqual(readdirSync(folder), []);

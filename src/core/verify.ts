@@ -40,30 +40,60 @@ export interface VerifyOptions {
 
 const repairTag = 'repair';
 const pageSize = 1_000;
+/** Streams read at once: each is a request to the broker, and their users may be a hundred thousand. */
+const streamsAtOnce = 16;
 
+/** Findings are in the order of users and rooms. `onStreams` is told how many more streams were looked at. */
 export async function verifyStreams(
   chat: Chat,
   actor: Actor,
   streams: Streams,
   options: VerifyOptions,
+  onStreams?: (count: number) => void,
 ): Promise<Verification> {
   mustBeManager(actor, 'verify streams');
   const verification: Verification = {streams: 0, missing: [], repeated: [], disordered: []};
-  for await (const [user, memberships] of byUser(chat, options)) {
-    // What is delivered is looked up first: whatever has left the outbox by now is in the stream that is read next.
-    const delivered = await Promise.all(memberships.map(each => deliveredVersion(chat, each.roomId)));
-    const {entries} = await streams.history(personalChannel(user));
-    verification.streams += 1;
-    for (const [i, {roomId, joinedVersion}] of memberships.entries()) {
-      const seen = versionsOf(entries, roomId);
-      const add = (list: Finding[], versions: number[]) =>
-        list.push(...versions.map(version => ({user, room: roomId, version})));
-      add(verification.missing, missingIn(seen, joinedVersion, delivered[i] ?? 0));
-      add(verification.repeated, repeatedIn(seen));
-      add(verification.disordered, disorderedIn(seen));
+  for await (const users of inGroups(byUser(chat, options), streamsAtOnce)) {
+    const found = await Promise.all(users.map(([user, memberships]) => lookAt(chat, streams, user, memberships)));
+    verification.streams += users.length;
+    for (const fault of ['missing', 'repeated', 'disordered'] as const) {
+      for (const each of found) verification[fault].push(...each[fault]);
     }
+    onStreams?.(users.length);
   }
   return verification;
+}
+
+async function lookAt(
+  chat: Chat,
+  streams: Streams,
+  user: UserId,
+  memberships: readonly Membership[],
+): Promise<Omit<Verification, 'streams'>> {
+  // What is delivered is looked up first: whatever has left the outbox by now is in the stream that is read next.
+  const delivered = await Promise.all(memberships.map(each => deliveredVersion(chat, each.roomId)));
+  const {entries} = await streams.history(personalChannel(user));
+  const found = {missing: [] as Finding[], repeated: [] as Finding[], disordered: [] as Finding[]};
+  for (const [i, {roomId, joinedVersion}] of memberships.entries()) {
+    const seen = versionsOf(entries, roomId);
+    const add = (list: Finding[], versions: number[]) =>
+      list.push(...versions.map(version => ({user, room: roomId, version})));
+    add(found.missing, missingIn(seen, joinedVersion, delivered[i] ?? 0));
+    add(found.repeated, repeatedIn(seen));
+    add(found.disordered, disorderedIn(seen));
+  }
+  return found;
+}
+
+async function* inGroups<Item>(items: AsyncIterable<Item>, size: number): AsyncGenerator<Item[]> {
+  let group: Item[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }
 
 /** Each user with their memberships, user by user, a page of rows at a time. */

@@ -25,6 +25,9 @@ for (const database of databases) {
     t.is(renamed.at('room.name'), 'lobby');
     t.is(renamed.at('event.type'), 'room_updated');
     t.regex(renamed.stderr, /To take it back/);
+    t.regex((await cli(['room', 'archive', 'lobby'])).stderr, /To take it back: .*room unarchive lobby/);
+    t.notRegex((await cli(['room', 'archive', 'lobby'])).stderr, /To take it back/);
+    await cli(['room', 'unarchive', 'lobby']);
 
     t.is((await cli(['room', 'archive', 'lobby', '--json'])).at('results.0.ok'), true);
     const refused = await cli(['message', 'post', 'lobby', 'hi', '--json']);

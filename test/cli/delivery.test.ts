@@ -109,6 +109,7 @@ for (const database of databases) {
     const clean = await cli(['verify', '--json']);
     t.is(clean.code, 0, clean.stderr);
     t.deepEqual(json(clean), {streams: 4, missing: [], repeated: [], disordered: []});
+    t.regex(clean.stderr, /^Holding the database against the streams of /);
 
     const streams = openStreams(streamUrl(server), key);
     await replay(streams, 'personal:bob', entries => entries.filter((_, i) => i % 3 !== 1));

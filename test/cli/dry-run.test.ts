@@ -77,6 +77,8 @@ for (const database of databases) {
     t.regex(stderr, /rows {4}.*members \+2/);
     t.regex(stderr, /event {3}user_joined to 2 user\(s\), about \d+ bytes|kB/);
     t.regex(stderr, /same as curl -X PUT .*\/api\/rooms\/1\/members\/bob\//);
+    const erased = await cli(['user', 'erase', 'alice', '--messages', 'keep', '-n']);
+    t.regex(erased.stderr, /same as curl -X POST .*"messages":"keep".*\/api\/users\/alice\/erase\//, erased.stderr);
     const deleted = await cli(['room', 'delete', 'general', '-n', '--json']);
     t.deepEqual(deleted.at('dry_run.rows.rooms'), {inserted: 0, updated: 1, deleted: 0});
   });

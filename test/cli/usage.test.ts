@@ -83,6 +83,15 @@ test('C5: a name that is nearly right is suggested and not taken', async t => {
   t.regex(stderr, /There is no room "genral"\.\nDid you mean "general"\?\nList rooms/);
 });
 
+test('C5: a name that is written like an id is suggested as a name', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', '77']);
+  const {code, stderr} = await cli(['room', 'show', '77']);
+  t.is(code, 3);
+  t.regex(stderr, /Did you mean "name:77"\?/);
+  t.is((await cli(['room', 'show', 'name:77'])).code, 0);
+});
+
 test('C5: a name that several rooms have is refused with their ids', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'twin']);

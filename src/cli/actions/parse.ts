@@ -98,7 +98,9 @@ export async function toRoom(cli: Cli, reference: string | undefined): Promise<R
       items.map(room => room.name),
     );
     if (near === undefined) throw error;
-    throw new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\nList rooms: chatctl room list`});
+    // Digits alone are an id.
+    const meant = /^\d+$/.test(near) ? `name:${near}` : near;
+    throw new ChatError(error.code, error.message, {hint: `Did you mean "${meant}"?\nList rooms: chatctl room list`});
   }
 }
 

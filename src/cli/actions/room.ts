@@ -120,6 +120,7 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
   const verb = archived ? 'Archive' : 'Unarchive';
   if (all.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`${verb} ${all.length} rooms?`);
   const chat = await cli.chat();
+  let changed = 0;
   const results = await forEach(
     cli,
     all,
@@ -128,12 +129,13 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
       const room = await toRoom(cli, reference);
       cli.sameAs({method: 'PATCH', path: `/api/rooms/${room.id}/`, body: {archived}});
       await rooms.updateRoom(chat, cli.actor, room.id, {archived});
+      if ((room.archivedAt !== null) !== archived) changed += 1;
       const events = cli.events();
       tellEvents(cli, events);
       return {id: room.id, event: eventJson(events[0])};
     },
   );
-  if (all.length === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive'], all);
+  if (all.length === 1 && changed === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive'], all);
   cli.print({items: results, columns: ['room', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
   mustAllBeOk(results);
 }

@@ -51,6 +51,7 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     if (options.export !== undefined) await writeExport(cli, wanted, options.export);
   }
   cli.note(`Erasing ${user.id} "${user.username}": ${memberships} membership(s), ${messages} message(s) (${mode}) …`);
+  cli.sameAs({method: 'POST', path: `/api/users/${user.id}/erase/`, body: {messages: mode}});
   const told = countEvents(cli, chat);
   const streams = await streamsIfAny(cli);
   const {createProgress} = await import('../progress.ts');

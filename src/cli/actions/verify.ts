@@ -1,6 +1,7 @@
 import {repairStreams, verifyStreams} from '../../core/verify.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {createProgress} from '../progress.ts';
 import {toKnownUser, toRoom} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
@@ -13,10 +14,15 @@ interface VerifyOptions {
 export async function verify(cli: Cli, options: VerifyOptions): Promise<void> {
   const chat = await cli.chat();
   const streams = await streamsOf(cli);
-  const found = await verifyStreams(chat, cli.actor, streams, {
+  const only = {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
     user: options.user === undefined ? undefined : await toKnownUser(cli, options.user),
-  });
+  };
+  cli.note(`Holding the database against the streams of ${streams.name} …`);
+  const progress = await createProgress(cli, {label: 'Streams looked at'});
+  const found = await verifyStreams(chat, cli.actor, streams, only, count => progress.add(count)).finally(() =>
+    progress.done(),
+  );
   const faults = (['missing', 'repeated', 'disordered'] as const).flatMap(fault =>
     found[fault].map(each => ({fault, ...each})),
   );
