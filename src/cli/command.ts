@@ -31,7 +31,7 @@ export interface CommandParts {
   features?: readonly Feature[];
   /** Lines after `chatctl`. */
   examples: readonly string[];
-  /** Exit codes beyond 0, 1, 2, 5 and 130. */
+  /** Exit codes beyond 0, 1, 2, 4, 5 and 130; 4 where it means more here than everywhere. */
   exits?: string;
   /** Shown at a terminal before anything is loaded, where that takes longer than one likes to see nothing. */
   says?: string;
@@ -60,7 +60,7 @@ function globalFlags(features: readonly Feature[]): string {
 function helpAfter({examples, exits, features = []}: CommandParts): string {
   const lines = ['', 'Examples:', ...examples.map(example => `  $ chatctl ${example}`)];
   lines.push('', `Takes also ${globalFlags(features)}; see chatctl --help.`);
-  if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 5, 130; ${exits}. See: chatctl help exit-codes`);
+  if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 4, 5, 130; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
 }
 

@@ -21,7 +21,7 @@ export const exitMeanings: Record<keyof typeof exits, string> = {
   failure: 'unexpected failure, or you answered No',
   usage: 'usage, bad input or settings, or an answer is needed and there is no terminal to ask on',
   notFound: 'the named thing does not exist',
-  conflict: 'conflict: it exists already, is archived, migrations are pending, a port is taken',
+  conflict: 'conflict: it exists already, is archived, several have this name, migrations are pending, a port is taken',
   unreachable: 'database, API or Centrifugo cannot be reached; safe to try again',
   refused: 'token invalid, expired or not permitted',
   partial: 'some of many failed',

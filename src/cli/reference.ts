@@ -30,7 +30,7 @@ export interface CommandReference {
   exit_codes: ExitMeaning[];
 }
 
-const common = ['ok', 'failure', 'usage', 'unreachable', 'interrupted'] as const;
+const common = ['ok', 'failure', 'usage', 'conflict', 'unreachable', 'interrupted'] as const;
 
 /** Every command that does something, by its words from the top. */
 export function commandReferences(command: Command, words: readonly string[] = []): CommandReference[] {
@@ -40,7 +40,9 @@ export function commandReferences(command: Command, words: readonly string[] = [
 }
 
 function referenceOf(command: Command, declaration: Declaration, words: readonly string[]): CommandReference {
-  const codes = [...common.map(name => ({code: exits[name], meaning: exitMeanings[name]})), ...declaration.exits];
+  const own = new Set(declaration.exits.map(each => each.code));
+  const shared = common.map(name => ({code: exits[name], meaning: exitMeanings[name]}));
+  const codes = [...shared.filter(({code}) => !own.has(code)), ...declaration.exits];
   return {
     path: words.join(' '),
     usage: [

@@ -106,6 +106,20 @@ for (const command of withDatabase) {
   });
 }
 
+/** Those that make or mend the database, or tell how it is. */
+const beforeMigrations = new Set(['migrate status', 'migrate up', 'migrate down', 'migrate unlock', 'status']);
+
+for (const command of withDatabase.filter(({path}) => !beforeMigrations.has(path))) {
+  test(`${command.path} ends with 4, which its help names, where migrations are pending`, async t => {
+    const cli = await seededCli(t);
+    t.is((await cli(['migrate', 'down', '--confirm', 'chat.db'])).code, 0);
+    const env = {CENTRIFUGO_API_KEY: 'key'};
+    const {code, stderr} = await run(cli, [...example(command), '--json'], {stdin: 'x\n', env});
+    t.is(code, exits.conflict, stderr);
+    t.true(command.exit_codes.some(each => each.code === exits.conflict));
+  });
+}
+
 /** A value that nothing has, for each kind of argument. */
 function absent(name: string): string {
   if (/room/.test(name)) return 'nowhere';

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {databases} from '../helpers/database.ts';
 import {startProcess, testCli} from '../helpers/cli.ts';
+import {until} from '../helpers/until.ts';
 
 for (const database of databases) {
   test(`${database}: messages of all rooms are searched by text, room, author and age`, async t => {
@@ -76,6 +77,32 @@ for (const database of databases) {
     t.is((await cli(['message', 'post', 'general', 'x', '--count', '2', '--idempotency-key', 'k'])).code, 2);
   });
 }
+
+test('Ctrl-C ends many posts at once, in a long interval too, and tells what was posted', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const posting = startProcess(t, cli, [
+    'message',
+    'post',
+    'general',
+    'x',
+    '--count',
+    '9',
+    '--interval',
+    '1h',
+    '--json',
+  ]);
+  await until(
+    async () => (await cli(['message', 'list', 'general', '-o', 'id'])).stdout !== '' || undefined,
+    'the first post',
+  );
+  posting.child.kill('SIGINT');
+  const {code, at, stderr} = await posting.ended;
+  t.is(code, 130);
+  t.is(at('results.length'), 1);
+  t.true(at('results.0.ok'));
+  t.regex(stderr, /Stopped: 1 of 9 were posted\./);
+});
 
 test('tail in a pipe shows a message within a second of its posting, and Ctrl-C ends it with 130', async t => {
   const cli = await testCli(t, 'sqlite');

@@ -168,16 +168,18 @@ export interface ItemResult {
 
 /**
  * Does the same to each of several things and goes on when one fails. One thing alone fails as itself; of several, some
- * failing ends with 7.
+ * failing ends with 7. `mayGoOn` is asked before each of them.
  */
 export async function forEach<T>(
   cli: Cli,
   things: readonly T[],
   named: (thing: T) => object,
   action: (thing: T) => Promise<object>,
+  mayGoOn: () => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<(ItemResult & object)[]> {
   const results: (ItemResult & object)[] = [];
   for (const thing of things) {
+    if (!(await mayGoOn())) break;
     try {
       const more = await action(thing);
       results.push({...named(thing), ok: true, ...more});

@@ -11,6 +11,7 @@ import {apiUrlOf} from '../addresses.ts';
 import {callApi} from '../../api.ts';
 import type {Cli, ToldEvent} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {interruptOf, type Interrupt} from '../interrupt.ts';
 import {readStdin} from '../io.ts';
 import {printMessage} from './message.ts';
 import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toRoom} from './parse.ts';
@@ -134,27 +135,47 @@ async function linesOf(cli: Cli, text: string | undefined, {idempotencyKey}: Pos
 async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: PostOptions): Promise<void> {
   const {createProgress} = await import('../progress.ts');
   const progress = await createProgress(cli, {label: 'Posting', total: lines.length});
+  const interrupt = interruptOf(cli.io);
   const events: (ToldEvent | undefined)[] = [];
+  const mayGoOn = async () => {
+    if (events.length > 0 && options.interval !== undefined) await pause(options.interval, interrupt);
+    return !interrupt.asked();
+  };
   const results = await forEach(
     cli,
     lines,
     ({line}) => ({line}),
-    async ({line, content}) => {
-      if (options.interval !== undefined && line > 1) await delay(options.interval);
+    async ({content}) => {
       const posted = await post(content);
       events.push(posted.event);
       progress.add(1);
       return {message: posted.message, event: eventOf(posted, options)};
     },
-  ).finally(() => progress.done());
+    mayGoOn,
+  ).finally(() => {
+    progress.done();
+    interrupt.release();
+  });
   cli.print({
     items: results,
     columns: ['line', 'ok', 'message.id', 'error.message'],
     id: 'message.id',
     json: each => ({results: each}),
   });
+  if (interrupt.asked()) {
+    cli.note(`Stopped: ${events.length} of ${lines.length} were posted.`);
+    interrupt.exit();
+  }
   if (options.wait) await untilDelivered(cli, events);
   mustAllBeOk(results);
+}
+
+/** An interrupt ends it. */
+async function pause(ms: number, interrupt: Interrupt): Promise<void> {
+  if (interrupt.asked()) return;
+  const over = new AbortController();
+  await interrupt.orAsked(delay(ms, undefined, {signal: over.signal}).catch(() => undefined));
+  over.abort();
 }
 
 /** Until the broker has them all. Throws broker_refused, and ends with 9 when they are still waiting in the end. */
