@@ -163,7 +163,9 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
     },
     async agreeByName(what, name) {
       if (options.confirm !== undefined && options.confirm !== name) {
-        throw new ChatError('confirmation_required', `--confirm says "${options.confirm}", and it is "${name}".`);
+        throw new ChatError('confirmation_required', `--confirm says "${options.confirm}", and it is "${name}".`, {
+          hint: 'Look whether it is what you mean, and give --confirm its name.',
+        });
       }
       if (options.confirm === name) return;
       const target = await options.target();

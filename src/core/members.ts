@@ -294,5 +294,7 @@ async function getUserIn(tx: Tx, id: UserId): Promise<User> {
 }
 
 function memberNotFound(room: RoomId, user: UserId): ChatError {
-  return new ChatError('member_not_found', `The user ${user} is not a member of room ${room}.`);
+  return new ChatError('member_not_found', `The user ${user} is not a member of room ${room}.`, {
+    hint: `See who is: chatctl member list ${room}`,
+  });
 }

@@ -80,5 +80,7 @@ export function searchMessages(
 }
 
 function messageNotFound(id: MessageId): ChatError {
-  return new ChatError('message_not_found', `There is no message ${id} that you can see.`);
+  return new ChatError('message_not_found', `There is no message ${id} that you can see.`, {
+    hint: 'Look for it: chatctl message search <text>',
+  });
 }

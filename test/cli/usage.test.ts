@@ -83,6 +83,20 @@ test('C5: a name that is nearly right is suggested and not taken', async t => {
   t.regex(stderr, /There is no room "genral"\.\nDid you mean "general"\?\nList rooms/);
 });
 
+test('C5: a user’s id that is nearly right is suggested, and what is not there is told with a next step', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  for (const args of [['show'], ['deactivate'], ['export'], ['erase', '--messages', 'keep']]) {
+    const {code, stderr} = await cli(['user', args[0] ?? '', 'alic', ...args.slice(1)]);
+    t.is(code, 3);
+    t.regex(stderr, /There is no user alic.*\nDid you mean "alice"\?\nList users/);
+  }
+  t.regex((await cli(['user', 'show', 'zoe'])).stderr, /Make one with: .*user upsert zoe/);
+  t.regex((await cli(['message', 'show', '99'])).stderr, /Look for it: /);
+  t.regex((await cli(['member', 'remove', 'general', 'bob'])).stderr, /See who is: chatctl member list 1/);
+  t.regex((await cli(['room', 'delete', 'general', '--confirm', 'x'])).stderr, /give --confirm its name/);
+});
+
 test('C5: a name that is written like an id is suggested as a name', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', '77']);

@@ -7,7 +7,7 @@ import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
-import {getUser, getUserNamed} from '../../core/users.ts';
+import {getUser, getUserNamed, listUsers} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli, ToldEvent} from '../context.ts';
@@ -57,6 +57,24 @@ export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
   } catch (error) {
     if (prefix === undefined && isUserNotFound(error)) return toUser(text);
     throw error;
+  }
+}
+
+/** For what needs one that is there: who is nearly meant is suggested. Throws user_not_found. */
+export async function toExistingUser(cli: Cli, text: string): Promise<UserId> {
+  const id = await toKnownUser(cli, text);
+  const chat = await cli.chat();
+  try {
+    return (await getUser(chat, cli.actor, id)).id;
+  } catch (error) {
+    if (!(error instanceof ChatError) || !isUserNotFound(error)) throw error;
+    const {items} = await listUsers(chat, cli.actor, undefined, firstPage);
+    const near = nearest(
+      id,
+      items.map(user => user.id),
+    );
+    if (near === undefined) throw error;
+    throw new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\nList users: chatctl user list`});
   }
 }
 

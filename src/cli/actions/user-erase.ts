@@ -9,12 +9,12 @@ import {MessageFateInput, type MessageFate} from '../../core/input.ts';
 import {exportUser as exported} from '../../core/user-export.ts';
 import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
-import {toInput, toKnownUser} from './parse.ts';
+import {toExistingUser, toInput} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 /** To a file that only its owner can read, or to standard output. */
 export async function exportUser(cli: Cli, id: string | undefined, file: string | undefined): Promise<void> {
-  const user = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const user = await toExistingUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
   if (file !== undefined && file !== '-') return writeExport(cli, user, file);
   await stream(cli, await exported(await cli.chat(), cli.actor, user));
 }
@@ -34,7 +34,7 @@ interface EraseOptions {
 }
 
 export async function eraseUser(cli: Cli, id: string | undefined, options: EraseOptions): Promise<void> {
-  const wanted = await toKnownUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const wanted = await toExistingUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
   const fate = await cli.ask.text(
     options.messages,
     '--messages <keep|redact|delete>',
