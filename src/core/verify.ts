@@ -54,7 +54,11 @@ export async function verifyStreams(
   mustBeManager(actor, 'verify streams');
   const verification: Verification = {streams: 0, missing: [], repeated: [], disordered: []};
   for await (const users of inGroups(byUser(chat, options), streamsAtOnce)) {
-    const found = await Promise.all(users.map(([user, memberships]) => lookAt(chat, streams, user, memberships)));
+    // What is delivered is looked up first: whatever has left the outbox by now is in the streams that are read next.
+    const rooms = [...new Set(users.flatMap(([, memberships]) => memberships.map(each => each.roomId)))];
+    const versions = await Promise.all(rooms.map(room => deliveredVersion(chat, room)));
+    const delivered = new Map(rooms.map((room, i) => [room, versions[i] ?? 0]));
+    const found = await Promise.all(users.map(each => lookAt(streams, each, delivered)));
     verification.streams += users.length;
     for (const fault of ['missing', 'repeated', 'disordered'] as const) {
       for (const each of found) verification[fault].push(...each[fault]);
@@ -65,20 +69,17 @@ export async function verifyStreams(
 }
 
 async function lookAt(
-  chat: Chat,
   streams: Streams,
-  user: UserId,
-  memberships: readonly Membership[],
+  [user, memberships]: readonly [UserId, readonly Membership[]],
+  delivered: ReadonlyMap<RoomId, number>,
 ): Promise<Omit<Verification, 'streams'>> {
-  // What is delivered is looked up first: whatever has left the outbox by now is in the stream that is read next.
-  const delivered = await Promise.all(memberships.map(each => deliveredVersion(chat, each.roomId)));
   const {entries} = await streams.history(personalChannel(user));
   const found = {missing: [] as Finding[], repeated: [] as Finding[], disordered: [] as Finding[]};
-  for (const [i, {roomId, joinedVersion}] of memberships.entries()) {
+  for (const {roomId, joinedVersion} of memberships) {
     const seen = versionsOf(entries, roomId);
     const add = (list: Finding[], versions: number[]) =>
       list.push(...versions.map(version => ({user, room: roomId, version})));
-    add(found.missing, missingIn(seen, joinedVersion, delivered[i] ?? 0));
+    add(found.missing, missingIn(seen, joinedVersion, delivered.get(roomId) ?? 0));
     add(found.repeated, repeatedIn(seen));
     add(found.disordered, disorderedIn(seen));
   }

@@ -13,7 +13,7 @@ import {openDatabase} from '../../src/open.ts';
 import type {TestCli} from '../helpers/cli.ts';
 import {seededCli} from '../helpers/seeded.ts';
 
-/** What every command has, as 4 with its common meaning, is held by test/cli/contract; and 3, which it finds a case for by itself. */
+/** What every command has, held by test/cli/contract as is 4 with its common meaning, and 3, which it finds a case for. */
 const common = new Set([0, 1, 2, 3, 5, 130]);
 
 /** Makes the case, and answers the arguments that then end with the code. */

@@ -48,17 +48,16 @@ test('who asks again after a refusal is refused after a while, with all the head
   t.is(api.logged().split('"status":429').length, 2, 'one line for both');
 });
 
-test('who does not wait after a refusal is told once to wait longer, and who asks at once is not', async t => {
+test('who does not wait after a refusal is told once to wait longer, and what came together with it is not', async t => {
   const {read} = await strictApi(t);
   const wait = async () => Number((await read(mia)).headers.get('retry-after'));
   await read(mia);
-  t.true((await wait()) <= 600);
-  t.true((await wait()) <= 600);
+  for (const seconds of await Promise.all([wait(), wait(), wait()])) t.true(seconds <= 600);
   const later = await until(async () => {
     const seconds = await wait();
     return seconds > 600 ? seconds : undefined;
   }, 'the longer wait');
-  t.true(later >= 745 && later <= 1_200, String(later));
+  t.true(later > 650 && later <= 1_200, String(later));
   for (let i = 0; i < 8; i++) t.true((await wait()) <= later);
   const {headers, text} = await read(mia);
   t.is(headers.get('ratelimit'), `"reads";r=0;t=${headers.get('retry-after')}`);

@@ -137,8 +137,9 @@ async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: P
   const progress = await createProgress(cli, {label: 'Posting', total: lines.length});
   const interrupt = interruptOf(cli.io);
   const events: (ToldEvent | undefined)[] = [];
+  let tried = 0;
   const mayGoOn = async () => {
-    if (events.length > 0 && options.interval !== undefined) await pause(options.interval, interrupt);
+    if (tried++ > 0 && options.interval !== undefined) await pause(options.interval, interrupt);
     return !interrupt.asked();
   };
   const results = await forEach(
