@@ -26,7 +26,7 @@ export async function posts(databases: Databases, sizes: Sizes): Promise<Results
   try {
     for await (const each of openAll(databases, sizes, broker.url)) contenders.push(each);
     // The first turn warms up and does not count.
-    for (const each of contenders) await each.turn(Math.min(sizes.seconds, 2));
+    for (const each of contenders) await each.turn(sizes['warm-up']);
     for (let n = 0; n < sizes.rounds; n++) {
       for (const each of contenders) await each.turn(sizes.seconds / sizes.rounds);
     }

@@ -3,6 +3,8 @@ export const defaultSizes = {
   connections: 32,
   /** Seconds of each kind of load, over all rounds. */
   seconds: 10,
+  /** Seconds of it before that, which do not count: a server's program is compiled while it works. */
+  'warm-up': 10,
   /** What is compared runs in turns, so that what else the machine does meets all of it. */
   rounds: 3,
   /** Rooms of ten that posts go into. */
@@ -30,6 +32,7 @@ export type Sizes = typeof defaultSizes;
 export const smallSizes: Sizes = {
   connections: 4,
   seconds: 0.2,
+  'warm-up': 0.2,
   rounds: 1,
   rooms: 5,
   'list-rooms': 5,
