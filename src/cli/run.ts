@@ -115,8 +115,7 @@ function prepare(command: Command, around: Surroundings): void {
       const globals = declaration.features.has('timeout') ? {...timeoutIn(io), ...given} : given;
       const cli = await createCli(io, globals, {colors, createProgram});
       try {
-        const {fix = false, repair = false} = command.opts<{fix?: boolean; repair?: boolean}>();
-        if (declaration.features.has('dry-run') || fix || repair) await tellProduction(cli);
+        if (writes(command, declaration.features)) await tellProduction(cli);
         if (declaration.says !== undefined && io.stderr.isTTY) cli.note(declaration.says);
         const action = await declaration.load();
         await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
@@ -126,6 +125,16 @@ function prepare(command: Command, around: Surroundings): void {
     });
   }
   for (const child of command.commands) prepare(child, around);
+}
+
+/** The flag without which a command that mends only looks. */
+function mendingFlag(command: Command) {
+  return command.options.find(({long}) => long === '--fix' || long === '--repair');
+}
+
+function writes(command: Command, features: ReadonlySet<Feature>): boolean {
+  const mending = mendingFlag(command);
+  return features.has('dry-run') && (mending === undefined || command.getOptionValue(mending.attributeName()) === true);
 }
 
 /** CHATCTL_TIMEOUT, for the commands that wait. */
@@ -195,6 +204,10 @@ function mustHonour(command: Command, globals: Globals, features: ReadonlySet<Fe
     if (globals[name] !== undefined && !features.has(feature)) {
       throw notTaken(command, `--${feature}`);
     }
+  }
+  if (globals.dryRun && !writes(command, features)) {
+    const message = `\`${pathOf(command)}\` only looks without ${mendingFlag(command)?.long}: --dry-run needs that too.`;
+    throw new ChatError('invalid_input', message);
   }
   const {output} = globals;
   if ((output === 'csv' || output === 'id') && !features.has('fields')) throw notTaken(command, `-o ${output}`);

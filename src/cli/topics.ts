@@ -43,9 +43,9 @@ Errors with --json are one line on stderr: {"error":{"code","message","hint","ex
 moderate   yes or no is asked; --yes answers
 severe     the name must be typed; --confirm <name> answers, --yes does not
 Any write can be rehearsed with --dry-run: it shows what it would be done to, rows, events with their receivers and
-size, and the same as a curl call, and changes nothing. doctor and verify only look, without --fix and --repair. Severe
-questions show what they are about to be done to as well. With NODE_ENV=production every write begins with a line that
-says so.`,
+size, and the same as a curl call, and changes nothing. doctor and verify only look without --fix and --repair; with
+them they are rehearsed too: what would be mended, published and cleared. Severe questions show what they are about to be
+done to as well. With NODE_ENV=production every write begins with a line that says so.`,
   expressions: () => `listen --expect and smoke hold an event against conditions joined by &&:
 
   type==message_added

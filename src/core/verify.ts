@@ -17,7 +17,7 @@ import {audit} from './audit.ts';
 import type {Streams} from './broker.ts';
 import type {Actor, Chat} from './chat.ts';
 import type {RoomId, UserId} from './ids.ts';
-import {messageAdded, roomUpdated} from './publications.ts';
+import {messageAdded, roomUpdated, type Publication} from './publications.ts';
 import {personalChannel} from './channels.ts';
 
 export interface Finding {
@@ -168,35 +168,63 @@ function disorderedIn(seen: readonly Seen[]): number[] {
     .map(({version}) => version);
 }
 
-/** Publishes what is missing and clears streams that cannot be mended. Answers how many of each. */
-export async function repairStreams(
-  chat: Chat,
-  actor: Actor,
-  streams: Streams,
-  found: Verification,
-): Promise<{published: number; cleared: number}> {
+/** What a repair did to the streams of these users, or in a rehearsal would do. */
+export interface Repair {
+  /** How many events, by user. */
+  published: ReadonlyMap<UserId, number>;
+  cleared: readonly UserId[];
+}
+
+/** Publishes what is missing and clears streams that cannot be mended. A rehearsal tells the events and sends nothing. */
+export async function repairStreams(chat: Chat, actor: Actor, streams: Streams, found: Verification): Promise<Repair> {
   mustBeManager(actor, 'repair streams');
+  const {clear, publish} = chat.db.dryRun ? rehearsalOf(chat) : mendingOf(streams);
   const spoilt = new Set([...found.repeated, ...found.disordered].map(each => each.user));
-  await streams.clear([...spoilt].map(personalChannel));
+  await clear([...spoilt].map(personalChannel));
   const mendable = found.missing.filter(each => !spoilt.has(each.user));
-  let published = 0;
+  const published = new Map<UserId, number>();
   for (const {user, room, version} of mendable) {
-    const data = await eventAt(chat, room, version);
-    if (data === undefined) continue;
-    await streams.publish(personalChannel(user), data, {[repairTag]: 'missing'});
-    published += 1;
+    const event = await eventAt(chat, room, version);
+    if (event === undefined) continue;
+    await publish(personalChannel(user), event);
+    published.set(user, (published.get(user) ?? 0) + 1);
   }
-  const done = {published, cleared: spoilt.size};
-  await inTransaction(chat.db, async tx => audit(chat, tx, actor, {action: 'streams.repair', detail: done}));
-  return done;
+  const detail = {published: [...published.values()].reduce((sum, count) => sum + count, 0), cleared: spoilt.size};
+  await inTransaction(chat.db, async tx => audit(chat, tx, actor, {action: 'streams.repair', detail}));
+  return {published, cleared: [...spoilt]};
+}
+
+type Event = Pick<Publication, 'type' | 'body'>;
+
+interface Mending {
+  clear(channels: readonly string[]): Promise<void>;
+  publish(channel: string, event: Event): Promise<void>;
+}
+
+function mendingOf(streams: Streams): Mending {
+  return {
+    clear: channels => streams.clear(channels),
+    publish: (channel, event) => streams.publish(channel, JSON.stringify(event), {[repairTag]: 'missing'}),
+  };
+}
+
+function rehearsalOf(chat: Chat): Mending {
+  return {
+    clear: () => Promise.resolve(),
+    publish(_, event) {
+      // It would go to the broker directly, so that no outbox has it.
+      chat.onEvent?.({...event, outboxId: 0, receivers: 1});
+      return Promise.resolve();
+    },
+  };
 }
 
 /** The event of this version as it can be told today: the message of then, or the room as it is now. */
-async function eventAt(chat: Chat, id: RoomId, version: number): Promise<string | undefined> {
+async function eventAt(chat: Chat, id: RoomId, version: number): Promise<Event | undefined> {
   const room = await findRoom(chat.db, id);
   if (!room) return undefined;
   const then: Room = {...room, version};
   const message = await findMessageByVersion(chat.db, id, version);
   const {type, body} = message ? messageAdded(then, message) : roomUpdated(then);
-  return JSON.stringify({type, body});
+  return {type, body};
 }

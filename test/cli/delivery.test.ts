@@ -141,6 +141,25 @@ for (const database of databases) {
     t.is(json(found).missing.length + json(found).repeated.length + json(found).disordered.length, 31 + 23 + 47);
 
     t.is((await cli(['verify', '--repair'])).code, 2);
+    const inStreams = () => Promise.all(['bob', 'carol', 'dave'].map(user => streams.history(`personal:${user}`)));
+    const before = await inStreams();
+    const rehearsed = await cli(['verify', '--repair', '--dry-run', '--json']);
+    t.is(rehearsed.code, 8, rehearsed.stderr);
+    const streamsOf = [
+      {user: 'bob', published: 31, cleared: false},
+      {user: 'carol', published: 0, cleared: true},
+      {user: 'dave', published: 0, cleared: true},
+    ];
+    t.deepEqual(json(rehearsed).repaired, {published: 31, cleared: 2, streams: streamsOf});
+    t.is(json(rehearsed).dry_run.events.length, 31);
+    t.is(json(rehearsed).dry_run.events[0].channels, 1);
+    t.regex(rehearsed.stderr, /Would publish 31 missing event\(s\) to 1 stream\(s\): bob \(31\)\./);
+    t.regex(rehearsed.stderr, /Would clear 2 stream\(s\): carol, dave\./);
+    t.regex(rehearsed.stderr, /Dry run: nothing was changed/);
+    t.deepEqual(await inStreams(), before);
+    t.deepEqual(json(await cli(['verify', '--json'])), all);
+    t.deepEqual(json(await cli(['audit', 'list', '--action', 'streams.repair', '--json'])).entries, []);
+
     t.is((await cli(['verify', '--repair', '--yes'])).code, 0);
     const after = await cli(['verify', '--json']);
     t.is(after.code, 0, after.stdout);

@@ -171,6 +171,12 @@ for (const database of databases) {
     const asked = await cli(['doctor', '--fix', '--only', 'db']);
     t.is(asked.code, 8);
     t.regex(asked.stdout, /no terminal to ask on/);
+    const rehearsed = await cli(['doctor', '--fix', '--dry-run', '--only', 'db,write', '--json']);
+    t.is(rehearsed.code, 8, rehearsed.stderr);
+    t.is(rehearsed.at('checks.0.fixed'), false);
+    t.regex(String(rehearsed.at('checks.0.fix')), /^Would be done: apply 0002-outbox, .*0006-import-refused to /);
+    t.regex(rehearsed.stderr, /Dry run: nothing was changed/);
+    t.is((await cli(['doctor', '--only', 'db'])).code, 8);
     const mended = await cli(['doctor', '--fix', '--yes', '--only', 'db,write', '--json']);
     t.is(mended.code, 0, mended.stdout);
     t.is(mended.at('checks.0.fixed'), true);
@@ -186,6 +192,12 @@ test('doctor finds unknown settings, sample secrets and files that others can re
   chmodSync(file, 0o644);
   chmodSync(join(cli.cwd, '.chatctl'), 0o755);
   t.is((await cli(['doctor', '--only', 'files'])).code, 8);
+  const rehearsed = await cli(['doctor', '--only', 'files', '--fix', '--dry-run']);
+  t.is(rehearsed.code, 8);
+  t.true(rehearsed.stdout.includes(`Would be done: chmod 700 ${join(cli.cwd, '.chatctl')}, chmod 600 ${file}.`));
+  t.regex(rehearsed.stderr, /^Dry run: nothing was changed\.\n$/);
+  t.is(modeOf(cli, '.chatctl/config.json'), 0o644);
+  t.is(modeOf(cli, '.chatctl'), 0o755);
   t.is((await cli(['doctor', '--only', 'files', '--fix', '--json'])).at('checks.0.fixed'), true);
   t.is(modeOf(cli, '.chatctl/config.json'), 0o600);
   t.is(modeOf(cli, '.chatctl'), 0o700);
@@ -203,6 +215,14 @@ test('doctor --fix makes the secrets and the database of an empty folder', async
   const cli = await bareCli(t, 'sqlite');
   const only = ['--only', 'config,database,write'];
   t.is((await cli(['doctor', ...only], {env: empty})).code, 8);
+  const rehearsed = await cli(['doctor', '--fix', '--dry-run', ...only], {env: empty});
+  t.is(rehearsed.code, 8);
+  t.regex(
+    rehearsed.stdout,
+    /Would be done: make JWT_SECRET, CENTRIFUGO_TOKEN_SECRET and CENTRIFUGO_API_KEY in \S+json\./,
+  );
+  t.regex(rehearsed.stdout, /Would be done: make sqlite \S+chat\.db with the newest schema\./);
+  t.false(existsSync(join(cli.cwd, '.chatctl')));
   const {code, stdout} = await cli(['doctor', '--fix', ...only, '--json'], {env: empty});
   t.is(code, 0, stdout);
   t.is((await cli(['room', 'create', 'general'], {env: empty})).code, 0);

@@ -69,6 +69,8 @@ const withoutRequest: Record<string, string> = {
   'migrate unlock': 'changes the schema',
   'outbox retry': 'puts back what is there',
   'outbox drop': 'takes away what is there',
+  verify: 'mends streams, not the database',
+  doctor: 'mends files and the schema',
   'member import': 'has --event',
   seed: 'makes many at once',
   import: 'makes many at once',

@@ -76,6 +76,7 @@ test('production says so before a repair as before any other write', async t => 
   const cli = await testCli(t, 'sqlite');
   const env = {...cli.env, NODE_ENV: 'production'};
   t.regex((await cli(['doctor', '--fix', '--only', 'node'], {env})).stderr, /^PRODUCTION: /);
+  t.notRegex((await cli(['doctor', '--fix', '--dry-run', '--only', 'node'], {env})).stderr, /PRODUCTION/);
   t.notRegex((await cli(['doctor', '--only', 'node'], {env})).stderr, /PRODUCTION/);
 });
 

@@ -29,6 +29,8 @@ const mistakes: Record<string, [string[], RegExp]> = {
   'a flag that this command lacks': [['room', 'list', '--dry-run'], /does not take --dry-run/],
   'a flag that this command lacks, before it': [['--as', 'bob', 'room', 'list'], /does not take --as/],
   'a format that this command lacks': [['token', 'jwt', 'alice', '-o', 'csv'], /does not take -o csv/],
+  'a rehearsal of a look': [['verify', '--dry-run'], /only looks without --repair: --dry-run needs that too/],
+  'a rehearsal of a check-up': [['doctor', '-n'], /only looks without --fix: --dry-run needs that too/],
   'an unknown format': [['room', 'list', '-o', 'xml'], /Allowed choices are table/],
   'a missing argument': [['room', 'rename', 'general'], /Usage: chatctl room rename/],
   'one argument too many': [['room', 'show', 'a', 'b'], /Too many arguments/],

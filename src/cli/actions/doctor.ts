@@ -22,6 +22,7 @@ import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
+import type {Mending} from './mend.ts';
 
 interface Check {
   id: string;
@@ -32,12 +33,12 @@ interface Check {
   fixed: boolean;
 }
 
-/** How a check came out and, where it can be mended here, how. The mending answers nothing: it is checked again. */
+/** How a check came out and, where it can be mended here, how. What was mended is checked again. */
 interface Answer {
   status: Check['status'];
   message: string;
   fix: string | null;
-  repair?: () => Promise<void>;
+  repair?: () => Promise<Mending>;
 }
 
 const ok = (message: string): Answer => ({status: 'ok', message, fix: null});
@@ -78,6 +79,8 @@ export async function doctor(cli: Cli, options: {only?: string[]; fix?: boolean}
     if (atOnce) show(cli, [check]);
   }
   if (!atOnce) show(cli, results);
+  // Where there is a database to tell of, its plan says so.
+  if (cli.globals.dryRun && !(await cli.plan())) cli.note('Dry run: nothing was changed.');
   if (results.some(isFailed)) throw new Exit(exits.checkFailed);
 }
 
@@ -105,7 +108,9 @@ async function result(cli: Cli, id: CheckId, mending: boolean): Promise<Check> {
   if (!mending)
     return {id, ...answer, fix: `${answer.fix ?? ''} Or let it be done: chatctl doctor --fix`, fixed: false};
   try {
-    await repair();
+    const {what, mend: now} = await repair();
+    if (cli.globals.dryRun) return {id, ...answer, fix: `Would be done: ${what}.`, fixed: false};
+    await now();
   } catch (error) {
     const {message, hint} = told(error);
     return {

@@ -6,15 +6,20 @@ import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import {makeFolder} from '../../db/folders.ts';
 
-/** Makes the secrets that are set nowhere. Answers the names it made. */
-export function ensureSecrets(config: Config): string[] {
-  const missing = [
+/** The secrets that are set nowhere, by name. */
+export function missingSecrets(config: Config): string[] {
+  return [
     ...(config.JWT_SECRET || config.SECRET_KEY ? [] : ['JWT_SECRET']),
     ...(config.CENTRIFUGO_TOKEN_SECRET ? [] : ['CENTRIFUGO_TOKEN_SECRET']),
     ...(config.CENTRIFUGO_API_KEY ? [] : ['CENTRIFUGO_API_KEY']),
   ];
+}
+
+/** Makes the secrets that are set nowhere. */
+export function ensureSecrets(config: Config): void {
+  const missing = missingSecrets(config);
   ensureFolder(config);
-  if (missing.length === 0) return [];
+  if (missing.length === 0) return;
   const path = configPath(config.projectDir);
   const before = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>) : {};
   const made = Object.fromEntries(missing.map(name => [name, makeSecret()]));
@@ -22,7 +27,6 @@ export function ensureSecrets(config: Config): string[] {
   writeFileSync(temporary, `${JSON.stringify({...before, ...made}, null, 2)}\n`, {mode: 0o600, flag: 'wx'});
   if (existsSync(path)) renameSync(temporary, path);
   else putWhereNoneIs(temporary, path);
-  return missing;
 }
 
 /** Of two first starts at once, the secrets of one hold for both. */

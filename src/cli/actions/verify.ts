@@ -1,4 +1,4 @@
-import {repairStreams, verifyStreams} from '../../core/verify.ts';
+import {repairStreams, verifyStreams, type Repair} from '../../core/verify.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {createProgress} from '../progress.ts';
@@ -36,12 +36,41 @@ export async function verify(cli: Cli, options: VerifyOptions): Promise<void> {
   cli.note(
     `${found.streams} stream(s): ${found.missing.length} missing, ${found.repeated.length} repeated, ${found.disordered.length} out of order.`,
   );
-  if (faults.length > 0 && !repaired) throw new Exit(exits.checkFailed);
+  if (faults.length > 0 && (!repaired || cli.globals.dryRun)) throw new Exit(exits.checkFailed);
 
   async function repair() {
-    await cli.ask.agree(`Repair ${faults.length} fault(s) on ${streams.name}?`);
-    const done = await repairStreams(chat, cli.actor, streams, found);
-    cli.note(`Published ${done.published} missing event(s), cleared ${done.cleared} stream(s).`);
+    if (!cli.globals.dryRun) await cli.ask.agree(`Repair ${faults.length} fault(s) on ${streams.name}?`);
+    const done = presentRepair(await repairStreams(chat, cli.actor, streams, found));
+    tellRepair(cli, done);
     return done;
   }
+}
+
+function presentRepair({published, cleared}: Repair) {
+  const streams = [
+    ...[...published].map(([user, count]) => ({user, published: count, cleared: false})),
+    ...cleared.map(user => ({user, published: 0, cleared: true})),
+  ];
+  return {
+    published: streams.reduce((sum, each) => sum + each.published, 0),
+    cleared: cleared.length,
+    streams: streams.toSorted((a, b) => (a.user < b.user ? -1 : 1)),
+  };
+}
+
+/** So many streams are told by name. */
+const told = 5;
+
+function tellRepair(cli: Cli, {published, cleared, streams}: ReturnType<typeof presentRepair>): void {
+  const [publish, clear] = cli.globals.dryRun ? ['Would publish', 'Would clear'] : ['Published', 'Cleared'];
+  const mended = streams.filter(each => !each.cleared).map(each => `${each.user} (${each.published})`);
+  const emptied = streams.filter(each => each.cleared).map(each => each.user);
+  if (published > 0)
+    cli.note(`${publish} ${published} missing event(s) to ${mended.length} stream(s): ${named(mended)}.`);
+  if (cleared > 0) cli.note(`${clear} ${cleared} stream(s): ${named(emptied)}.`);
+}
+
+function named(users: readonly string[]): string {
+  const more = users.length - told;
+  return more > 0 ? `${users.slice(0, told).join(', ')} and ${more} more` : users.join(', ');
 }

@@ -29,8 +29,8 @@ export function declareDelivery(program: Command): void {
   declare(program, {
     usage: 'verify',
     summary: 'Hold the database against every member’s stream: missing, repeated, out of order',
-    features: ['realtime-url', 'yes', 'fields'],
-    examples: ['verify --room general'],
+    features: ['realtime-url', 'dry-run', 'yes', 'fields'],
+    examples: ['verify --room general', 'verify --repair --dry-run'],
     exits: '3 no such room, 8 something is wrong',
     load: async () => (await import('../actions/verify.ts')).verify,
   })
@@ -40,7 +40,7 @@ export function declareDelivery(program: Command): void {
   declare(program, {
     usage: 'doctor',
     summary: 'Check everything a chat needs, and say how to repair it or do so',
-    features: ['realtime-url', 'yes', 'fields'],
+    features: ['realtime-url', 'dry-run', 'yes', 'fields'],
     examples: ['doctor --only database,delivery', 'doctor --fix --only node,files,config,database'],
     exits: '8 a check failed',
     says: 'Checking …',
