@@ -4,12 +4,15 @@ import {readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {publicUrl, type Config} from '../config.ts';
 import {ChatError} from '../core/errors.ts';
+import {parseDatabaseUrl} from '../db/connect.ts';
 import type {Cli} from './context.ts';
 
 interface ServerFile {
   api_url: string;
   realtime_url: string | null;
   pid: number;
+  /** Which database it serves, without a password. */
+  database: string;
 }
 
 function pathOf(config: Config): string {
@@ -19,26 +22,35 @@ function pathOf(config: Config): string {
 /** Leaves word of a running server. Answers how to take it away again. */
 export function announceServer(config: Config, apiUrl: string, realtimeUrl: string | undefined): () => void {
   const path = pathOf(config);
-  const file: ServerFile = {api_url: apiUrl, realtime_url: realtimeUrl ?? null, pid: process.pid};
+  const database = labelOf(config);
+  const file: ServerFile = {api_url: apiUrl, realtime_url: realtimeUrl ?? null, pid: process.pid, database};
   rmSync(path, {force: true});
   writeFileSync(path, `${JSON.stringify(file)}\n`, {mode: 0o600, flag: 'wx'});
   return () => rmSync(path, {force: true});
 }
 
+const labelOf = (config: Config) => parseDatabaseUrl(config.DATABASE_URL).label;
+
+interface Announced extends ServerFile {
+  /** Whether it is on the database that the settings name. */
+  servesThis: boolean;
+}
+
 /** What a server that still lives left word of. A killed one leaves the file, so its process is looked for. */
-function announced(config: Config): ServerFile | undefined {
+export function announcedServer(config: Config): Announced | undefined {
   try {
     const file = JSON.parse(readFileSync(pathOf(config), 'utf8')) as ServerFile;
     process.kill(file.pid, 0);
-    return file;
+    return {...file, servesThis: file.database === labelOf(config)};
   } catch {
     return undefined;
   }
 }
 
-/** The API of a server of this project that runs on this machine. */
-export function announcedUrl(config: Config): string | undefined {
-  return announced(config)?.api_url;
+/** The one to ask: what is about one database is not looked for at the server of another. */
+function announced(config: Config): ServerFile | undefined {
+  const server = announcedServer(config);
+  return server?.servesThis ? server : undefined;
 }
 
 /** The API's base URL: --api-url, CHATCTL_API_URL, the running `dev`, the settings. */

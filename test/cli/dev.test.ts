@@ -57,6 +57,29 @@ async function outputUntil(server: ReturnType<typeof startProcess>, last: string
   return server.stdout();
 }
 
+test('a running server is found by what is on its database, and named beside another without a claim', async t => {
+  const cli = await newcomer(t);
+  const server = startProcess(t, cli, ['dev', '--json']);
+  const {api: url} = JSON.parse(await server.line('"ready"')) as {api: string};
+  const other = ['--db', `sqlite:${join(cli.cwd, 'other.db')}`];
+  await cli(['migrate', 'up', ...other]);
+  t.is((await cli(['status', '--json'])).at('server'), url);
+  // The same file by another name of it.
+  t.is((await cli(['status', '--json', '--db', `file:${cli.cwd}/.chatctl/../.chatctl/chat.db`])).at('server'), url);
+
+  const elsewhere = await cli(['status', '--json', ...other]);
+  t.is(elsewhere.code, 0, elsewhere.stderr);
+  t.is(elsewhere.at('server'), null);
+  const said = `A server of this project runs at ${url}, and serves sqlite ${join(cli.cwd, '.chatctl/chat.db')}.`;
+  t.true(elsewhere.stderr.includes(said), elsewhere.stderr);
+  // Nor is it taken for the server of the other database by who would look into its streams.
+  t.is((await cli(['verify'])).code, 0);
+  await cli(['room', 'create', 'general', '--member', 'alice', ...other]);
+  t.is((await cli(['verify', ...other])).code, 5);
+  const port = await cli(['doctor', '--only', 'port', ...other]);
+  t.true(port.stdout.includes(`a server of this project runs at ${url}`), port.stdout);
+});
+
 test('a second start keeps data and secrets and says so', async t => {
   const cli = await newcomer(t);
   const first = startProcess(t, cli, ['dev', '--json', '--seed', 'small']);

@@ -17,7 +17,7 @@ import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';
 import {listen} from '../../listen.ts';
-import {announcedUrl, realtimeUrlOf} from '../addresses.ts';
+import {announcedServer, realtimeUrlOf} from '../addresses.ts';
 import {checkAliases, checkIds, type CheckId} from '../checks.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
@@ -219,8 +219,8 @@ async function checkWriting(cli: Cli): Promise<Answer> {
 /** The ports that a server would listen on, unless one of this project does. */
 async function checkPorts(cli: Cli): Promise<Answer> {
   const config = await cli.config();
-  const running = announcedUrl(config);
-  if (running !== undefined) return ok(`a server of this project runs at ${running}`);
+  const running = announcedServer(config);
+  if (running) return ok(`a server of this project runs at ${running.api_url}`);
   const wanted = [config.PORT, ...(config.CENTRIFUGO_API_URL === undefined ? [config.REALTIME_PORT] : [])];
   const taken: number[] = [];
   for (const port of wanted) if (port !== 0 && !(await isFree(port, config.HOST))) taken.push(port);
