@@ -1,11 +1,11 @@
 // What an operator sees of and does to the events on their way.
 import {
-  countByPartition,
   deleteParked,
   listParked,
   listWaiting,
-  outboxDepth,
+  lookAtOutbox,
   unpark,
+  type OutboxLook,
   type OutboxRow,
   type ParkedRow,
 } from '../db/outbox.ts';
@@ -20,24 +20,64 @@ export interface OutboxStatus {
   parked: number;
   /** How long the oldest event waits, in milliseconds. */
   oldestAgeMs: number;
-  partitions: {partition: number; waiting: number; oldestAgeMs: number}[];
+  /** Events that left for the broker since the look before, where there was one. */
+  delivered: number | null;
+  /** Those with events that wait or have left. What came and left since the look before has left no trace of its partition. */
+  partitions: {partition: number; waiting: number; oldestAgeMs: number; delivered: number | null}[];
+  /** What the next look is compared with. */
+  look: OutboxLook;
 }
 
-export async function getOutboxStatus(chat: Chat, actor: Actor): Promise<OutboxStatus> {
+export async function getOutboxStatus(chat: Chat, actor: Actor, before?: OutboxLook): Promise<OutboxStatus> {
   mustBeManager(actor, 'see the outbox');
-  const {waiting, oldest, parked} = await outboxDepth(chat.db);
+  const look = await lookAtOutbox(chat.db, before?.lastId ?? 0);
   const now = Date.parse(chat.now());
   const age = (time: string) => Math.max(now - Date.parse(time), 0);
+  const delivered = before && deliveredBetween(before, look);
+  const waiting = look.partitions.map(each => ({
+    partition: each.partition,
+    waiting: each.waiting,
+    oldestAgeMs: age(each.oldest),
+    delivered: delivered ? (delivered.byPartition?.get(each.partition) ?? null) : null,
+  }));
+  const drained = [...(delivered?.byPartition ?? [])].flatMap(([partition, count]) =>
+    waiting.some(each => each.partition === partition)
+      ? []
+      : [{partition, waiting: 0, oldestAgeMs: 0, delivered: count}],
+  );
   return {
-    depth: waiting,
-    parked,
-    oldestAgeMs: oldest === null ? 0 : age(oldest),
-    partitions: (await countByPartition(chat.db)).map(each => ({
-      partition: each.partition,
-      waiting: each.waiting,
-      oldestAgeMs: age(each.oldest),
-    })),
+    depth: sum(waiting.map(each => each.waiting)),
+    parked: look.parked,
+    oldestAgeMs: Math.max(0, ...waiting.map(each => each.oldestAgeMs)),
+    delivered: delivered?.count ?? null,
+    partitions: [...waiting, ...drained].toSorted((a, b) => a.partition - b.partition),
+    look,
   };
+}
+
+/**
+ * Nothing counts what is delivered, because the hot path would pay for it. What came is known by the ids that were given
+ * out, and what of it does not wait any more has left. Which partition it was of is known of what waited at the first look,
+ * and so of all that left only where nothing of what came since has.
+ */
+function deliveredBetween(
+  before: OutboxLook,
+  after: OutboxLook,
+): {count: number; byPartition: Map<number, number> | undefined} {
+  const waited = (look: OutboxLook) => sum(look.partitions.map(each => each.waiting));
+  const parked = Math.max(after.parked - before.parked, 0);
+  const left = after.lastId - before.lastId + waited(before) - waited(after);
+  const still = new Map(after.partitions.map(each => [each.partition, each.earlier]));
+  const byPartition = new Map(
+    before.partitions.map(each => [each.partition, each.waiting - (still.get(each.partition) ?? 0)]),
+  );
+  for (const {partition} of after.partitions) if (!byPartition.has(partition)) byPartition.set(partition, 0);
+  const isWhole = parked === 0 && sum([...byPartition.values()]) === left;
+  return {count: Math.max(left - parked, 0), byPartition: isWhole ? byPartition : undefined};
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** Where an event is: it waits, it was refused for good, or the broker has it. Throws nothing for an unknown one. */

@@ -2,6 +2,7 @@ import {crc32} from 'node:zlib';
 import type {RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Db, Queryable} from './connect.ts';
 import {among, rows, rowsBeside, table, type Binding, type Piece} from './rows.ts';
+import {lastIdGiven} from './sequences.ts';
 import {inTransaction, type Tx} from './transaction.ts';
 
 /** Rows of one room lie in one partition, so that their order is one drainer's business. */
@@ -190,14 +191,40 @@ export async function outboxDepth(q: Queryable): Promise<{waiting: number; oldes
   return row ?? {waiting: 0, oldest: null, parked: 0};
 }
 
-/** How many events wait in each partition that has any. */
-export async function countByPartition(
-  q: Queryable,
-): Promise<{partition: number; waiting: number; oldest: Timestamp}[]> {
-  return rows(
+export interface OutboxLook {
+  /** The highest id given out. */
+  lastId: number;
+  parked: number;
+  /** Partitions that have any; `earlier` is how many of theirs have an id up to the one that was asked for. */
+  partitions: {partition: number; waiting: number; oldest: Timestamp; earlier: number}[];
+}
+
+/** One statement, so that the figures belong together. */
+export async function lookAtOutbox(q: Queryable, upTo: number): Promise<OutboxLook> {
+  interface Figures {
+    last: number;
+    parked: number;
+    partition: number | null;
+    waiting: number;
+    oldest: Timestamp;
+    earlier: number;
+  }
+  const found = await rows<Figures>(
     q,
-    'select partition, count(*) as waiting, min(created_at) as oldest from outbox group by partition order by partition',
+    `select ${lastIdGiven(q.dialect, 'outbox')} as last, (select count(*) from outbox_parked) as parked, p.*
+     from (select 1 as one) as always left join (
+       select partition, count(*) as waiting, min(created_at) as oldest, count(*) filter (where id <= ?) as earlier
+       from outbox group by partition
+     ) as p on true order by p.partition`,
+    [upTo],
   );
+  return {
+    lastId: found[0]?.last ?? 0,
+    parked: found[0]?.parked ?? 0,
+    partitions: found.flatMap(({partition, waiting, oldest, earlier}) =>
+      partition === null ? [] : [{partition, waiting, oldest, earlier}],
+    ),
+  };
 }
 
 /** Events that wait, by id. */

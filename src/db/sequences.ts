@@ -3,15 +3,18 @@ import type {Dialect, Queryable} from './connect.ts';
 import {rows} from './rows.ts';
 import type {Tx} from './transaction.ts';
 
-export type Numbered = 'rooms' | 'messages';
+export type Numbered = 'rooms' | 'messages' | 'outbox';
 
 /** The highest id given out so far. */
 export async function lastId(q: Queryable, of: Numbered): Promise<number> {
-  const text = q.dialect.sequences
-    ? `select coalesce(pg_sequence_last_value(pg_get_serial_sequence(?, 'id')::regclass), 0) as last`
-    : 'select coalesce(max(seq), 0) as last from sqlite_sequence where name = ?';
-  const [row] = await rows<{last: number}>(q, text, [of]);
+  const [row] = await rows<{last: number}>(q, `select ${lastIdGiven(q.dialect, of)} as last`);
   return row?.last ?? 0;
+}
+
+/** The same in the columns of a statement. On PostgreSQL ids of what was rolled back count too. */
+export function lastIdGiven({sequences}: Dialect, of: Numbered): string {
+  if (sequences) return `coalesce(pg_sequence_last_value(pg_get_serial_sequence('${of}', 'id')::regclass), 0)`;
+  return `(select coalesce(max(seq), 0) from sqlite_sequence where name = '${of}')`;
 }
 
 /** In the columns of a statement of a transaction that writes: for each of its rows an id that no other has. */

@@ -1,13 +1,15 @@
 // What an operator sees of delivery, and repairs: against a running server with the embedded endpoint.
 import test, {type ExecutionContext} from 'ava';
+import {loadConfig} from '../../src/config.ts';
 import {openStreams} from '../../src/delivery/streams.ts';
+import {openDatabase} from '../../src/open.ts';
 import {apiToken} from '../helpers/chat.ts';
-import {bareCli, testCli} from '../helpers/cli.ts';
+import {bareCli, startProcess, testCli} from '../helpers/cli.ts';
 import {databases, type Database} from '../helpers/database.ts';
 import {listen, request, roomOf, startTestServer} from '../helpers/server.ts';
 import {until} from '../helpers/until.ts';
 import {startBatchServer, batchServerKey} from '../helpers/batch-server.ts';
-import {outboxDepth} from '../../src/db/outbox.ts';
+import {deleteDelivered, listWaiting, outboxDepth} from '../../src/db/outbox.ts';
 
 const key = 'test-embedded-api-key';
 
@@ -68,6 +70,62 @@ for (const database of databases) {
     t.is((await outboxDepth(server.chat.db)).parked, 1);
     t.is(json(await cli(['outbox', 'drop', '--all', '--confirm', 'outbox', '--json'])).dropped, 1);
     t.is((await outboxDepth(server.chat.db)).parked, 0);
+  });
+
+  test(`${database}: outbox status --watch tells look by look what waits and how fast it leaves, until Ctrl-C`, async t => {
+    const cli = await testCli(t, database);
+    const db = await openDatabase(loadConfig({env: cli.env, cwd: cli.cwd}));
+    t.teardown(() => db.close());
+    for (const name of ['one', 'two']) {
+      await cli(['room', 'create', name, '--member', 'alice']);
+      await cli(['message', 'post', name, 'hello']);
+    }
+    const watch = startProcess(t, cli, ['outbox', 'status', '--watch', '--interval', '20ms', '--json']);
+    t.is(JSON.parse(await watch.line('"ready"')).interval_ms, 20);
+    const first = JSON.parse(await watch.line('"status"'));
+    t.is(first.depth, 4);
+    t.is(first.delivered, null);
+    t.is(first.rate, null);
+    t.deepEqual(
+      first.partitions.map((each: {depth: number; rate: null}) => [each.depth, each.rate]),
+      [
+        [2, null],
+        [2, null],
+      ],
+    );
+    const [oldest] = await listWaiting(db, 0, 4);
+    await deleteDelivered(db, [oldest?.id ?? 0]);
+    const less = JSON.parse(await watch.line('"depth":3'));
+    t.is(less.delivered, 1);
+    t.true(less.rate > 0);
+    t.deepEqual(
+      less.partitions.map((each: {partition: number; depth: number; rate: number}) => [each.depth, each.rate]),
+      less.partitions.map(({partition}: {partition: number}) =>
+        partition === oldest?.partition ? [1, less.rate] : [2, 0],
+      ),
+    );
+    watch.child.kill('SIGINT');
+    const {code, stdout} = await watch.ended;
+    t.is(code, 130);
+    const lines = stdout.trim().split('\n');
+    t.regex(lines[0] ?? '', /^\{"type":"ready"/);
+    t.deepEqual(JSON.parse(lines.at(-1) ?? ''), {
+      type: 'end',
+      reason: 'signal',
+      looks: lines.length - 2,
+      exit_code: 130,
+    });
+
+    const plain = await cli(['outbox', 'status', '--watch', '--interval', '10ms', '--for', '50ms']);
+    t.is(plain.code, 0, plain.stderr);
+    t.regex(plain.stdout, /^\d{4}-\d\d-\d\dT\S+\t3\t\d+\t0\t\n(?:\S+\t3\t\d+\t0\t0\n)*$/);
+    const seen = await cli(['outbox', 'status', '--watch', '--for', '1ms'], {tty: true});
+    t.regex(seen.stdout, /^\d\d:\d\d:\d\d {2}3 wait {2}the oldest for \d+\.\d s {2}0 parked\n$/);
+    t.is((await cli(['outbox', 'status', '--watch', '--timeout', '20ms'])).code, 0);
+    const late = await cli(['outbox', 'status', '--watch', '--max-lag', '1ms', '--json']);
+    t.is(late.code, 8, late.stderr);
+    t.regex(late.stdout, /"type":"end","reason":"lag","looks":\d+,"exit_code":8\}\n$/);
+    t.is(json(await cli(['outbox', 'status', '--json'])).rate, null);
   });
 
   test(`${database}: trace follows a message to a member's stream`, async t => {

@@ -2,26 +2,7 @@ import {ChatError} from '../../core/errors.ts';
 import * as outbox from '../../core/outbox.ts';
 import type {OutboxRow, ParkedRow} from '../../db/outbox.ts';
 import type {Cli} from '../context.ts';
-import {Exit, exits} from '../exit.ts';
 import {forEach, mustAllBeOk} from './parse.ts';
-
-export async function outboxStatus(cli: Cli, options: {maxLag?: number}): Promise<void> {
-  const status = await outbox.getOutboxStatus(await cli.chat(), cli.actor);
-  const document = {
-    depth: status.depth,
-    oldest_age_ms: status.oldestAgeMs,
-    parked: status.parked,
-    partitions: status.partitions.map(each => ({
-      partition: each.partition,
-      depth: each.waiting,
-      oldest_age_ms: each.oldestAgeMs,
-    })),
-  };
-  const columns = ['depth', 'oldest_age_ms', 'parked'];
-  cli.print({items: [document], columns, id: 'depth', single: true, json: ([only]) => only ?? {}});
-  if (status.parked > 0) cli.note('Parked events: chatctl outbox list --parked');
-  if (options.maxLag !== undefined && status.oldestAgeMs > options.maxLag) throw new Exit(exits.checkFailed);
-}
 
 function presentEvent(row: OutboxRow | ParkedRow) {
   return {

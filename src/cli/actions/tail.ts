@@ -1,11 +1,11 @@
 // Follows what is stored, by looking again and again: it works beside any server and without one.
-import {setTimeout as delay} from 'node:timers/promises';
 import {listMessages} from '../../core/message-pages.ts';
 import {listMessagesSince} from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {Cli} from '../context.ts';
-import {Exit, exits} from '../exit.ts';
+import {exits} from '../exit.ts';
+import {startFollowing, type Following} from '../following.ts';
 import {inCell} from '../text.ts';
 import {pickRooms} from './choices.ts';
 import {toRoom} from './parse.ts';
@@ -18,8 +18,6 @@ interface TailOptions {
   interval: number;
 }
 
-type Reason = 'last' | 'count' | 'for' | 'timeout' | 'signal' | 'closed';
-
 const pageSize = 100;
 
 export async function tailMessages(cli: Cli, references: string[] | undefined, options: TailOptions): Promise<void> {
@@ -27,7 +25,7 @@ export async function tailMessages(cli: Cli, references: string[] | undefined, o
   for (const reference of await pickRooms(cli, references)) rooms.push(await toRoom(cli, reference));
   const session = startSession(cli, options);
   try {
-    session.tell({type: 'ready', rooms: rooms.map(({id, name}) => ({id, name}))}, undefined);
+    session.tell({type: 'ready', rooms: rooms.map(({id, name}) => ({id, name}))});
     const places = new Map<Room, number>();
     for (const room of rooms) places.set(room, await showLast(cli, room, options.last, session));
     if (!options.follow) session.end('last', exits.ok);
@@ -35,9 +33,7 @@ export async function tailMessages(cli: Cli, references: string[] | undefined, o
       for (const [room, seq] of places) places.set(room, await showNew(cli, room, seq, session));
       await session.pause(options.interval);
     }
-    const {reason, code} = session.over() ?? {reason: 'closed', code: exits.ok};
-    session.tell({type: 'end', reason, messages: session.shown(), exit_code: code}, undefined);
-    if (code !== exits.ok) throw new Exit(code);
+    session.finish({messages: session.shown()});
   } finally {
     session.close();
   }
@@ -64,62 +60,23 @@ async function showNew(cli: Cli, room: Room, seq: number, session: Session): Pro
   return found.at(-1)?.seq ?? seq;
 }
 
-interface Session {
+interface Session extends Following {
   message(room: Room, message: MessageJson): void;
-  tell(record: object, text: string | undefined): void;
-  end(reason: Reason, code: number): void;
-  over(): {reason: Reason; code: number} | undefined;
-  /** Ends sooner when it is over. */
-  pause(ms: number): Promise<void>;
   shown(): number;
-  close(): void;
 }
 
 function startSession(cli: Cli, options: TailOptions): Session {
-  const {io} = cli;
-  const stop = new AbortController();
-  let ended: {reason: Reason; code: number} | undefined;
+  const timeoutCode = options.count === undefined ? exits.ok : exits.timeout;
+  const following = startFollowing(cli, {for: options.for, timeoutCode});
   let shown = 0;
-
-  function end(reason: Reason, code: number): void {
-    ended ??= {reason, code};
-    stop.abort();
-  }
-
-  function tell(record: object, text: string | undefined): void {
-    if (cli.format === 'json' || cli.format === 'ndjson') cli.line(record);
-    else if (text !== undefined) io.stdout.write(`${text}\n`);
-  }
-
-  const timers = [
-    options.for === undefined ? undefined : setTimeout(() => end('for', exits.ok), options.for),
-    cli.globals.timeout === undefined
-      ? undefined
-      : setTimeout(() => end('timeout', options.count === undefined ? exits.ok : exits.timeout), cli.globals.timeout),
-  ];
-  const onGone = () => end('closed', exits.ok);
-  io.stdout.once('error', onGone);
-  const offSignals = [
-    io.onSignal('SIGINT', () => end('signal', exits.interrupted)),
-    io.onSignal('SIGTERM', () => end('signal', exits.terminated)),
-  ];
-
   return {
-    tell,
-    end,
-    over: () => ended,
+    ...following,
     shown: () => shown,
     message(room, message) {
-      if (ended) return;
+      if (following.over()) return;
       shown += 1;
-      tell({type: 'message', message}, readable(cli, room, message));
-      if (shown === options.count) end('count', exits.ok);
-    },
-    pause: ms => delay(ms, undefined, {signal: stop.signal}).catch(() => undefined),
-    close() {
-      for (const timer of timers) clearTimeout(timer);
-      for (const off of offSignals) off();
-      io.stdout.off('error', onGone);
+      following.tell({type: 'message', message}, readable(cli, room, message));
+      if (shown === options.count) following.end('count', exits.ok);
     },
   };
 }

@@ -55,12 +55,16 @@ function declareOutbox(program: Command): void {
   const parent = program.command('outbox').description('Events on their way: status, list, retry, drop');
   declare(parent, {
     usage: 'status',
-    summary: 'How many events wait, and for how long',
-    features: ['fields'],
-    examples: ['outbox status --max-lag 30s'],
+    summary: 'How many events wait, for how long and, with --watch, how fast they leave',
+    features: ['timeout', 'fields'],
+    examples: ['outbox status --max-lag 30s', 'outbox status --watch --for 2s'],
     exits: '8 the oldest waits longer than --max-lag',
-    load: async () => (await outbox()).outboxStatus,
-  }).option('--max-lag <duration>', 'end with 8 when the oldest event waits longer', duration);
+    load: async () => (await import('../actions/outbox-status.ts')).outboxStatus,
+  })
+    .option('--max-lag <duration>', 'end with 8 when the oldest event waits longer', duration)
+    .option('--watch', 'look again and again, until Ctrl-C')
+    .option('--for <duration>', 'watch for so long', duration)
+    .option('--interval <duration>', 'watch so often, else every 1s', duration);
   declare(parent, {
     usage: 'list',
     summary: 'List waiting or parked events',
