@@ -1,19 +1,24 @@
 // Where is my message? Its way in hops, each with what is known of it, and the first one that is missing.
+//
+// Times are told where somebody keeps them: the row its own, and a parked event its. When the relay took an event off the
+// outbox nobody writes down, since the hot path would pay for it, and neither Centrifugo's history nor ours has times. Of what
+// is still on its way a live client can tell when it arrives.
 import {findEventByKey} from '../db/outbox.ts';
 import {findMember, listReceivers} from '../db/members.ts';
 import type {Message} from '../db/messages.ts';
 import type {Streams} from './broker.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError} from './errors.ts';
-import type {MessageId, UserId} from './ids.ts';
+import type {MessageId, Timestamp, UserId} from './ids.ts';
 import {getMessage, getRoomOfMessage} from './messages.ts';
 import {personalChannel} from './channels.ts';
 
 export interface Hop {
-  name: 'stored' | 'outbox' | 'stream';
+  name: 'stored' | 'outbox' | 'stream' | 'client';
   state: 'ok' | 'waiting' | 'parked' | 'missing';
   detail: string;
-  /** Since the message was stored, where the hop is still under way. */
+  at: Timestamp | null;
+  /** From the hop before whose time is known: to this one, or to now where it is under way. */
   ms: number | null;
 }
 
@@ -41,7 +46,7 @@ export async function traceMessage(
     );
   }
   const hops: Hop[] = [
-    {name: 'stored', state: 'ok', detail: `room ${room}, seq ${message.seq}, ${message.createdAt}`, ms: 0},
+    {name: 'stored', state: 'ok', detail: `room ${room}, seq ${message.seq}`, at: message.createdAt, ms: 0},
   ];
   const outbox = await outboxHop(chat, message);
   hops.push(outbox);
@@ -51,28 +56,52 @@ export async function traceMessage(
 
 async function outboxHop(chat: Chat, message: Message): Promise<Hop> {
   const event = await findEventByKey(chat.db, `${chat.databaseId}_message_${message.id}`);
-  const ms = Date.parse(chat.now()) - Date.parse(message.createdAt);
-  if (!event) return {name: 'outbox', state: 'ok', detail: 'delivered to the broker', ms: null};
-  if (event.state === 'parked')
-    return {name: 'outbox', state: 'parked', detail: `event ${event.row.id}: ${event.error}`, ms};
-  return {name: 'outbox', state: 'waiting', detail: `event ${event.row.id} waits; is a server running?`, ms};
+  if (!event) return {name: 'outbox', state: 'ok', detail: 'delivered to the broker', at: null, ms: null};
+  const {row, state} = event;
+  if (state === 'parked') {
+    const ms = between(message.createdAt, row.parkedAt);
+    return {name: 'outbox', state, detail: `event ${row.id}: ${row.error}`, at: row.parkedAt, ms};
+  }
+  const ms = between(message.createdAt, chat.now());
+  return {name: 'outbox', state, detail: `event ${row.id} waits; is a server running?`, at: null, ms};
 }
+
+const between = (from: Timestamp, to: Timestamp) => Date.parse(to) - Date.parse(from);
 
 async function streamHop(streams: Streams, message: Message, user: UserId): Promise<Hop> {
   const channel = personalChannel(user);
   const {entries, offset} = await streams.history(channel);
   const entry = entries.find(({data}) => isAddition(data, message.id));
   if (entry)
-    return {name: 'stream', state: 'ok', detail: `${channel} at offset ${entry.offset} of ${offset}`, ms: null};
+    return {
+      name: 'stream',
+      state: 'ok',
+      detail: `${channel} at offset ${entry.offset} of ${offset}`,
+      at: null,
+      ms: null,
+    };
   return {
     name: 'stream',
     state: 'missing',
     detail: `${channel} keeps ${entries.length} publication(s), and not this one: it is too old, or the broker was restarted, or it was lost`,
+    at: null,
     ms: null,
   };
 }
 
-function isAddition(data: unknown, id: MessageId): boolean {
+/** The same with what a live client of the receiver's saw, from before the message was in the stream on. */
+export function withClient(trace: Trace, arrivedAt: Timestamp | undefined): Trace {
+  const [stored] = trace.hops;
+  const inStream = trace.hops.at(-1)?.name === 'stream' && trace.hops.at(-1)?.state === 'ok';
+  if (!stored?.at || !inStream) return trace;
+  const hop: Hop = arrivedAt
+    ? {name: 'client', state: 'ok', detail: 'it came', at: arrivedAt, ms: between(stored.at, arrivedAt)}
+    : {name: 'client', state: 'waiting', detail: 'connected and subscribed, and it did not come', at: null, ms: null};
+  return {...trace, hops: [...trace.hops, hop]};
+}
+
+/** Whether it is what members receive of this message. */
+export function isAddition(data: unknown, id: MessageId): boolean {
   const event = data as {type?: unknown; body?: {id?: unknown}} | null;
   return event?.type === 'message_added' && event.body?.id === id;
 }

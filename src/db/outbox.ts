@@ -238,14 +238,20 @@ export interface ParkedRow extends OutboxRow {
   error: string;
 }
 
+type ParkedTableRow = Row & {parked_at: Timestamp; error: string};
+
+function toParkedRow(row: ParkedTableRow): ParkedRow {
+  return {...toOutboxRow(row), parkedAt: row.parked_at, error: row.error};
+}
+
 /** Events that were refused for good, by id. */
 export async function listParked(q: Queryable, after: number, limit: number): Promise<ParkedRow[]> {
-  const found = await rows<Row & {parked_at: Timestamp; error: string}>(
+  const found = await rows<ParkedTableRow>(
     q,
     `select ${columns}, parked_at, error from outbox_parked where id > ? order by id limit ?`,
     [after, limit],
   );
-  return found.map(row => ({...toOutboxRow(row), parkedAt: row.parked_at, error: row.error}));
+  return found.map(toParkedRow);
 }
 
 /** Puts a parked event back into the outbox, behind what waits. Answers its room, or undefined when there is none of this id. */
@@ -265,15 +271,15 @@ export async function deleteParked(tx: Tx, id: number): Promise<boolean> {
 export async function findEventByKey(
   q: Queryable,
   key: string,
-): Promise<{state: 'waiting'; row: OutboxRow} | {state: 'parked'; row: OutboxRow; error: string} | undefined> {
+): Promise<{state: 'waiting'; row: OutboxRow} | {state: 'parked'; row: ParkedRow} | undefined> {
   const [waiting] = await rows<Row>(q, `select ${columns} from outbox where idempotency_key = ?`, [key]);
   if (waiting) return {state: 'waiting', row: toOutboxRow(waiting)};
-  const [parked] = await rows<Row & {error: string}>(
+  const [parked] = await rows<ParkedTableRow>(
     q,
-    `select ${columns}, error from outbox_parked where idempotency_key = ?`,
+    `select ${columns}, parked_at, error from outbox_parked where idempotency_key = ?`,
     [key],
   );
-  return parked && {state: 'parked', row: toOutboxRow(parked), error: parked.error};
+  return parked && {state: 'parked', row: toParkedRow(parked)};
 }
 
 /** The lowest version of the room whose event still waits. */

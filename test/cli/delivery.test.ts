@@ -72,6 +72,27 @@ for (const database of databases) {
     t.is((await outboxDepth(server.chat.db)).parked, 0);
   });
 
+  test(`${database}: trace tells when a message was parked, and why`, async t => {
+    const broker = await startBatchServer(t);
+    const {server, cli} = await serverAndCli(t, database, {
+      CENTRIFUGO_API_URL: broker.url,
+      CENTRIFUGO_API_KEY: batchServerKey,
+    });
+    const room = await roomOf(server, ['alice']);
+    await drained(server);
+    broker.behave({fault: () => ({error: {code: 107, message: 'bad request'}})});
+    const message = await post(server, room, 'refused');
+    await until(async () => (await outboxDepth(server.chat.db)).parked === 1, 'the parked event');
+    const {rows} = json(await cli(['outbox', 'list', '--parked', '--json']));
+    const traced = await cli(['trace', String(message), '--json']);
+    t.is(traced.code, 8, traced.stderr);
+    const [stored, outbox] = json(traced).hops;
+    t.is(outbox.state, 'parked');
+    t.regex(outbox.detail, /error 107 bad request/);
+    t.is(outbox.at, rows[0].parked_at);
+    t.is(outbox.ms, Date.parse(outbox.at) - Date.parse(stored.at));
+  });
+
   test(`${database}: outbox status --watch tells look by look what waits and how fast it leaves, until Ctrl-C`, async t => {
     const cli = await testCli(t, database);
     const db = await openDatabase(loadConfig({env: cli.env, cwd: cli.cwd}));
@@ -144,6 +165,16 @@ for (const database of databases) {
         ['stream', 'ok'],
       ],
     );
+    // Nobody keeps when it was delivered, and nothing is made up.
+    const {created_at: storedAt} = json(await cli(['message', 'show', String(message), '--json'])).message;
+    t.deepEqual(
+      json(traced).hops.map((hop: {at: string | null; ms: number | null}) => [hop.at, hop.ms]),
+      [
+        [storedAt, 0],
+        [null, null],
+        [null, null],
+      ],
+    );
     await openStreams(streamUrl(server), key).clear(['personal:bob']);
     const lost = await cli(['trace', String(message), '--user', 'bob', '--json']);
     t.is(lost.code, 8);
@@ -157,6 +188,38 @@ for (const database of databases) {
     const traced = await cli(['trace', String(posted.message.id), '--json'], {env: {CENTRIFUGO_API_KEY: key}});
     t.is(traced.code, 8, traced.stderr);
     t.is(json(traced).hops.at(-1).state, 'waiting');
+    t.is(json(traced).hops.at(-1).at, null);
+    t.true(json(traced).hops.at(-1).ms >= 0);
+  });
+
+  test(`${database}: trace --wait tells when the message reached a live client of the member`, async t => {
+    // The endpoint of another server stands for a Centrifugo, which goes on while no server of this chat runs.
+    const broker = await startTestServer(t, 'sqlite', {CENTRIFUGO_API_KEY: key});
+    const cli = await testCli(t, database);
+    const env = {CENTRIFUGO_API_URL: streamUrl(broker), CENTRIFUGO_API_KEY: key};
+    Object.assign(cli.env, env);
+    await cli(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);
+    const posted = json(await cli(['message', 'post', 'general', 'hello', '--json']));
+    const tracing = cli(['trace', String(posted.message.id), '--user', 'bob', '--wait', '60s', '--json']);
+    await until(() => hasSubscriber(streamUrl(broker), 'personal:bob'), 'the client of the trace');
+    await startTestServer(t, database, {DATABASE_URL: cli.env['DATABASE_URL'] ?? '', ...env});
+    const traced = await tracing;
+    t.is(traced.code, 0, traced.stderr);
+    const {hops} = json(traced);
+    t.deepEqual(
+      hops.map((hop: {name: string; state: string}) => [hop.name, hop.state]),
+      [
+        ['stored', 'ok'],
+        ['outbox', 'ok'],
+        ['stream', 'ok'],
+        ['client', 'ok'],
+      ],
+    );
+    t.is(hops[3].ms, Date.parse(hops[3].at) - Date.parse(hops[0].at));
+    t.true(hops[3].ms > 0);
+    const again = await cli(['trace', String(posted.message.id), '--user', 'bob', '--wait', '5s', '--json']);
+    t.is(again.code, 0);
+    t.is(json(again).hops.length, 3, 'what had arrived before is not watched');
   });
 
   test(`${database}: verify finds every planted drop, repeat and swap, invents none, and repairs to silence`, async t => {
@@ -277,6 +340,13 @@ for (const database of databases) {
       ['members_changed', 'message_added'],
     );
   });
+}
+
+async function hasSubscriber(url: string, channel: string): Promise<boolean> {
+  const headers = {'content-type': 'application/json', 'x-api-key': key};
+  const answer = await fetch(`${url}/api/channels`, {method: 'POST', headers, body: '{}'});
+  const {result} = (await answer.json()) as {result: {channels: Record<string, {num_clients: number}>}};
+  return (result.channels[channel]?.num_clients ?? 0) > 0;
 }
 
 function streamUrl(server: {realtimeUrl: string | undefined}): string {

@@ -3,14 +3,7 @@
 import {existsSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname} from 'node:path';
-import {
-  centrifugoTokenSecret,
-  configPath,
-  hasPublicKeys,
-  isProduction,
-  mustBeFitForProduction,
-  type Config,
-} from '../../config.ts';
+import {configPath, hasPublicKeys, isProduction, mustBeFitForProduction, type Config} from '../../config.ts';
 import type {Streams} from '../../core/broker.ts';
 import {personalChannel} from '../../core/channels.ts';
 import {ChatError} from '../../core/errors.ts';
@@ -65,7 +58,6 @@ const checks: Record<CheckId, (cli: Cli) => Answer | Promise<Answer>> = {
 };
 
 const mend = () => import('./mend.ts');
-const tokens = () => import('../../core/tokens.ts');
 const streams = async (cli: Cli) => (await import('./streams.ts')).streamsOf(cli);
 
 export async function doctor(cli: Cli, options: {only?: string[]; fix?: boolean}): Promise<void> {
@@ -270,17 +262,13 @@ async function checkBroker(streams: Streams): Promise<Answer> {
 
 /** A token made here must be accepted by a live connection, and its channel recoverable. */
 async function checkTokens(cli: Cli): Promise<Answer> {
-  const secret = centrifugoTokenSecret(await cli.config());
-  const now = Math.floor(Date.now() / 1_000);
-  const {mintConnectionToken, mintSubscriptionToken} = await tokens();
+  const [{follow}, {clientTokens}] = await Promise.all([import('../../follow.ts'), import('../client-tokens.ts')]);
   const channel = personalChannel(probe);
   let recoverable = false;
-  const {follow} = await import('../../follow.ts');
   const follower = await follow({
     url: await realtimeUrlOf(cli),
     channel,
-    connectionToken: () => Promise.resolve(mintConnectionToken(secret, probe, now).token),
-    subscriptionToken: () => Promise.resolve(mintSubscriptionToken(secret, probe, channel, now).token),
+    ...clientTokens(await cli.config(), probe, channel),
     onPublication: () => undefined,
     onSubscribed: context => {
       recoverable = context.recoverable;

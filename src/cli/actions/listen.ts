@@ -1,14 +1,13 @@
 // Follows what is delivered to a user: connects, waits until the subscription stands, runs the command of --exec, and
 // ends when what was asked for has come, or has not.
 import {apiMinter} from '../../keys.ts';
-import {centrifugoTokenSecret} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {personalChannel} from '../../core/channels.ts';
-import {mintConnectionToken, mintSubscriptionToken} from '../../core/tokens.ts';
 import type {PublicationContext, StreamPosition, SubscribedContext} from '../../realtime-client.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
 import {fetchToken} from '../../api.ts';
+import {clientTokens} from '../client-tokens.ts';
 import type {Cli} from '../context.ts';
 import {deliveryOf, readable, type Delivery} from '../delivery.ts';
 import {told} from '../errors.ts';
@@ -93,22 +92,17 @@ function toPosition(text: string): StreamPosition {
 /** From the API where one is named, so that its doors are tried too; else minted here, which needs no API. */
 async function tokensOf(cli: Cli, user: UserId, channel: string) {
   const config = await cli.config();
-  const now = () => Math.floor(Date.now() / 1_000);
   if (cli.globals.apiUrl !== undefined || cli.io.env['CHATCTL_API_URL']) {
     const base = await apiUrlOf(cli);
     const mint = apiMinter(config);
-    const apiToken = async () => (await mint({sub: user}, 300, now())).token;
+    const apiToken = async () => (await mint({sub: user}, 300, Math.floor(Date.now() / 1_000))).token;
     const path = `/api/token/subscription/?channel=${encodeURIComponent(channel)}`;
     return {
       connectionToken: async () => fetchToken(base, await apiToken(), '/api/token/connection/'),
       subscriptionToken: async () => fetchToken(base, await apiToken(), path),
     };
   }
-  const secret = centrifugoTokenSecret(config);
-  return {
-    connectionToken: () => Promise.resolve(mintConnectionToken(secret, user, now()).token),
-    subscriptionToken: () => Promise.resolve(mintSubscriptionToken(secret, user, channel, now()).token),
-  };
+  return clientTokens(config, user, channel);
 }
 
 function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) {

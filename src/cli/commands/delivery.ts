@@ -25,7 +25,11 @@ export function declareDelivery(program: Command): void {
     load: async () => (await import('../actions/trace.ts')).trace,
   })
     .option('--user <user>', 'to this member; the first one when it is left out')
-    .option('--wait <duration>', 'how long to wait for it to arrive', duration);
+    .option(
+      '--wait <duration>',
+      'how long to wait for it to arrive, in the stream and at a client of theirs',
+      duration,
+    );
   declare(program, {
     usage: 'verify',
     summary: 'Hold the database against every member’s stream: missing, repeated, out of order',
