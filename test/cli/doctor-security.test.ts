@@ -1,5 +1,6 @@
 // T24. Each risky setting that doctor looks for: it is found, with its repair, and its safe neighbour is not.
-import {randomBytes} from 'node:crypto';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {createHash, randomBytes} from 'node:crypto';
 import {chmodSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -141,6 +142,56 @@ if (databases.includes('postgres')) {
     t.is(migrated.code, 0, migrated.stderr);
     t.is((await look({DATABASE_URL})).at('checks.0.status'), 'ok');
   });
+}
+
+const psql = spawnSync('psql', ['--version']).status === 0 && databases.includes('postgres');
+if (!psql) {
+  test('the script of the compose files is NOT run by psql here', t => {
+    t.log('!!! Put `psql` on PATH to run this test.');
+    t.pass();
+  });
+}
+
+for (const [way, give] of Object.entries({
+  'the environment': () => ({env: {CHATCTL_PASSWORD: 'of the test'}, text: (script: string) => script}),
+  'a file': (t: ExecutionContext) => {
+    const file = join(temporaryDir(t), 'password');
+    writeFileSync(file, 'of the test\n');
+    return {env: {}, text: (script: string) => script.replace('/run/chatctl-postgres/password', file)};
+  },
+})) {
+  (psql ? test : test.skip)(
+    `psql makes the user of the compose files, no superuser, with its password by ${way}`,
+    async t => {
+      const connectionString = await emptyDatabase(t, 'postgres');
+      const name = `t_${randomBytes(8).toString('hex')}`;
+      const {env, text} = give(t);
+      const script = join(temporaryDir(t), 'postgres.sql');
+      // The path alone keeps its name.
+      const own = readFileSync('deploy/postgres.sql', 'utf8').replaceAll(/(?<![/-])chatctl(?!-)/g, name);
+      writeFileSync(script, text(own));
+      const client = new pg.Client({connectionString});
+      await client.connect();
+      t.teardown(async () => {
+        await client.query(`drop database if exists ${name} with (force)`);
+        await client.query(`drop role if exists ${name}`);
+        await client.end();
+      });
+      // In this form the password can be told again.
+      const PGOPTIONS = '-c password_encryption=md5';
+      execFileSync('psql', ['-v', 'ON_ERROR_STOP=1', '--no-psqlrc', '--no-password', '-f', script, connectionString], {
+        env: {PATH: process.env['PATH'], PGOPTIONS, ...env},
+        stdio: 'pipe',
+      });
+      const made = await client.query(
+        `select rolsuper, rolcreaterole, rolcreatedb, rolpassword, datname
+       from pg_authid join pg_database on datdba = pg_authid.oid where rolname = $1`,
+        [name],
+      );
+      const rolpassword = `md5${createHash('md5').update(`of the test${name}`).digest('hex')}`;
+      t.deepEqual(made.rows, [{rolsuper: false, rolcreaterole: false, rolcreatedb: false, rolpassword, datname: name}]);
+    },
+  );
 }
 
 test('doctor finds files with secrets that everybody can read, warns of them, and fails in production', async t => {

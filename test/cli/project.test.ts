@@ -51,11 +51,18 @@ test('init for PostgreSQL and Centrifugo in Docker writes a compose file whose s
   t.is(services['centrifugo']?.env_file, '.chatctl/centrifugo.env');
   t.true(read('.chatctl/centrifugo.env').includes(`KEY=${settings['CENTRIFUGO_API_KEY']}`));
   const {password} = new URL(settings['DATABASE_URL'] ?? '');
-  t.true(read('.chatctl/postgres.env').includes(`POSTGRES_PASSWORD=${password}`));
+  const [, superuser = ''] = /^POSTGRES_PASSWORD=(.{40,})$/m.exec(read('.chatctl/postgres.env')) ?? [];
+  t.regex(read('.chatctl/postgres.env'), new RegExp(`^CHATCTL_PASSWORD=${password}$`, 'm'));
+  t.not(superuser, password);
+  t.notRegex(read('.chatctl/postgres.env'), /POSTGRES_(?:USER|DB)/);
   t.is(modeOf(cli, 'chat/.chatctl/postgres.env'), 0o600);
-  for (const open of ['compose.yaml', 'centrifugo.json']) {
-    for (const secret of Object.values(settings)) t.false(read(open).includes(secret), open);
+  for (const open of ['compose.yaml', 'centrifugo.json', 'postgres.sql']) {
+    for (const secret of [superuser, ...Object.values(settings)]) t.false(read(open).includes(secret), open);
   }
+  // The volume keeps what it was made with.
+  const before = read('.chatctl/postgres.env');
+  t.is((await cli(['init', 'chat', '--db', 'postgres', '--force'], {env: empty})).code, 0);
+  t.is(read('.chatctl/postgres.env'), before);
 });
 
 test('init --print and --dry-run write nothing, and print no secret', async t => {

@@ -1,10 +1,12 @@
 // T45. The compose file as far as it can be checked without an engine, and the files that it mounts.
 import {execFile} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
 import {parse} from 'yaml';
 import {settingNames} from '../../src/config.ts';
+import {bareCli} from '../helpers/cli.ts';
 import {startTestServer} from '../helpers/server.ts';
 
 const run = promisify(execFile);
@@ -157,6 +159,19 @@ test('every service gets its own secrets and nobody else’s, and reads only', t
       t.true(each.build !== undefined || each.group_add?.includes('1000'), name);
     }
   }
+});
+
+test('a new database is made by one script, here and in the compose file of chatctl init, and its superuser is none of ours', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  t.is((await cli(['init', '--db', 'postgres'], {env: {DATABASE_URL: ''}})).code, 0);
+  const read = (path: string) => readFileSync(join(cli.cwd, path), 'utf8');
+  const made = parse(read('compose.yaml')) as {services: Record<string, Service>};
+  const mountedAt = '/docker-entrypoint-initdb.d/chatctl.sql:ro';
+  t.true(service('postgres').volumes?.includes(`./deploy/postgres.sql:${mountedAt}`));
+  t.true(made.services['postgres']?.volumes?.includes(`./postgres.sql:${mountedAt}`));
+  t.is(made.services['postgres']?.image, service('postgres').image);
+  t.is(read('postgres.sql'), readFileSync('deploy/postgres.sql', 'utf8'));
+  t.false('POSTGRES_USER' in (service('postgres').environment ?? {}));
 });
 
 test('the server’s own containers are read-only, and end when asked', t => {

@@ -10,6 +10,7 @@ import {makeSecret} from '../../core/secrets.ts';
 import type {Cli} from '../context.ts';
 import {isJson} from '../output.ts';
 import {makeFolder} from '../../db/folders.ts';
+import {postgresScript} from '../postgres-script.ts';
 import {notWritable} from '../writable.ts';
 import {fileExists} from './files.ts';
 
@@ -38,7 +39,8 @@ export async function init(cli: Cli, dir: string | undefined, options: InitOptio
   const {DATABASE_URL: oldUrl, ...secrets} = options.force ? secretsIn(path) : {};
   const kept = {...secrets, ...(plan.database === 'postgres' && oldUrl !== undefined && {DATABASE_URL: oldUrl})};
   const secret = options.print ? () => placeholder : makeSecret;
-  const files = filesOf(plan, {...made(plan, secret), ...kept});
+  const superuser = (options.force && superuserIn(join(folder, superuserFile))) || secret();
+  const files = filesOf(plan, {...made(plan, secret), ...kept}, superuser);
   const next = nextSteps(plan, dir);
   if (options.print) return print(cli, files);
 
@@ -124,7 +126,14 @@ function secretsIn(path: string): Settings {
   }
 }
 
-function filesOf(plan: Plan, settings: Settings): ProjectFile[] {
+const superuserFile = '.chatctl/postgres.env';
+
+/** The superuser's password of an earlier start: the volume of the database was made with it. */
+function superuserIn(path: string): string | undefined {
+  return existsSync(path) ? /^POSTGRES_PASSWORD=(.+)$/m.exec(readFileSync(path, 'utf8'))?.[1] : undefined;
+}
+
+function filesOf(plan: Plan, settings: Settings, superuser: string): ProjectFile[] {
   const files: ProjectFile[] = [
     {path: '.chatctl/config.json', text: `${JSON.stringify(settings, null, 2)}\n`, secret: true},
     // What lies in this folder is nobody else's: secrets and a database.
@@ -142,8 +151,9 @@ function filesOf(plan: Plan, settings: Settings): ProjectFile[] {
   }
   if (inDocker.postgres) {
     const {password} = new URL(settings['DATABASE_URL'] ?? '');
-    const text = `POSTGRES_USER=chatctl\nPOSTGRES_DB=chatctl\nPOSTGRES_PASSWORD=${decodeURIComponent(password)}\n`;
-    files.push({path: '.chatctl/postgres.env', text, secret: true});
+    const text = `POSTGRES_PASSWORD=${superuser}\nCHATCTL_PASSWORD=${decodeURIComponent(password)}\n`;
+    files.push({path: superuserFile, text, secret: true});
+    files.push({path: 'postgres.sql', text: postgresScript, secret: false});
   }
   if (inDocker.centrifugo || inDocker.postgres)
     files.push({path: 'compose.yaml', text: compose(inDocker), secret: false});
@@ -165,7 +175,9 @@ function compose({postgres, centrifugo}: {postgres: boolean; centrifugo: boolean
       `  postgres:
     image: postgres:17.10-bookworm
     env_file: .chatctl/postgres.env
-    volumes: ['postgres-data:/var/lib/postgresql/data']
+    volumes:
+      - postgres-data:/var/lib/postgresql/data
+      - ./postgres.sql:/docker-entrypoint-initdb.d/chatctl.sql:ro
     ports: ['127.0.0.1:5432:5432']
     restart: unless-stopped`,
   ].filter(each => each !== false);
