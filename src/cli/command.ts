@@ -57,9 +57,8 @@ function globalFlags(features: readonly Feature[]): string {
   return ['--config', '--db', '-o', '--json', '-q', ...features.map(each => `--${each}`)].join(', ');
 }
 
-function helpAfter({examples, exits, features = []}: CommandParts): string {
-  const lines = ['', 'Examples:', ...examples.map(example => `  $ chatctl ${example}`)];
-  lines.push('', `Takes also ${globalFlags(features)}; see chatctl --help.`);
+function helpAfter({exits, features = []}: CommandParts): string {
+  const lines = ['', `Takes also ${globalFlags(features)}; see chatctl --help.`];
   if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 4, 5, 130; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
 }

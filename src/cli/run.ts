@@ -9,6 +9,7 @@ import {declarationOf, type Feature} from './command.ts';
 import {createCli, type Cli, type Globals} from './context.ts';
 import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
+import {helpLayout} from './help.ts';
 import {canAsk, colorsOf, type Colors, type ColorWish, type Io} from './io.ts';
 import {nearest} from './nearest.ts';
 import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
@@ -101,8 +102,7 @@ function prepare(command: Command, around: Surroundings): void {
     getOutHasColors: () => colors.stdout,
     getErrHasColors: () => colors.stderr,
   });
-  // On a narrow terminal too.
-  command.configureHelp({minWidthToWrap: 15});
+  command.configureHelp(helpLayout);
   // Missing arguments are asked for where there is somebody to ask.
   if (around.interactive) Object.assign(command, {missingArgument: () => undefined});
   const declaration = declarationOf(command);

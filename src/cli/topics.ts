@@ -10,13 +10,15 @@ export const topics: Record<string, (word?: string) => string> = {
   'exit-codes': () => names.map(name => `${String(exits[name]).padStart(4)}  ${exitMeanings[name]}`).join('\n'),
   output: () => `Data goes to stdout, everything else to stderr.
 
-  -o table    aligned columns, the default on a terminal
-  -o plain    tab separated, no header, the default in a pipe
-  -o json     one document; --json is the same
-  -o ndjson   one object a line
-  -o csv      with a header
-  -o id       ids only, one a line
-  --fields a,b.c   picks and orders fields in every format
+  --output table    aligned columns, the default on a terminal
+  --output plain    tab separated, no header, the default in a pipe
+  --output json     one document; --json is the same
+  --output ndjson   one object a line
+  --output csv      with a header
+  --output id       ids only, one a line
+  --fields a,b.c    picks and orders fields in every format
+
+-o is short for --output.
 
 The JSON objects are those of the REST API. Fields are added, never renamed or removed.`,
   environment: () => `Flags stand above environment variables, those above .env, that above .chatctl/config.json.
@@ -31,7 +33,7 @@ The server's settings are in the README. The command line also knows
   CHATCTL_NO_INPUT, CI  never ask
   GRANDCHAT_DATABASE_URL  what import grandchat reads
   NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE`,
-  scripting: () => `  id=$(chatctl room create general --member alice -o id)
+  scripting: () => `  id=$(chatctl room create general --member alice --output id)
   chatctl member add "$id" bob --json
   echo "deploy done" | chatctl message post "$id" -
   chatctl listen bob --count 1 --timeout 10s
@@ -76,7 +78,7 @@ const cheat: readonly (readonly [string, string])[] = [
   ['chatctl room show general --members', 'one room'],
   ['chatctl room delete general --dry-run', 'what a write would do'],
   ['chatctl member add general bob carol', 'more members'],
-  ['chatctl member list general -o csv > members.csv', 'members as a table'],
+  ['chatctl member list general --output csv > m.csv', 'members as a table'],
   ['chatctl message post general "deploy done"', 'post as the system'],
   ['echo hello | chatctl message post general - --as bob', 'post as a member, from a pipe'],
   ['chatctl message tail general', 'follow what is stored'],

@@ -35,7 +35,7 @@ function words(line: string): string[] {
 /** The example without a format of its own, and without what goes to another program. */
 function example({examples}: CommandReference): string[] {
   const [line = ''] = examples;
-  return words(line.replace(/ [|>].*$/, '')).filter((word, i, all) => word !== '-o' && all[i - 1] !== '-o');
+  return words(line.replace(/ (?:[|>]|--output ).*$/, ''));
 }
 
 /** A JSON document, or one on each line. */

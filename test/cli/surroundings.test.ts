@@ -92,7 +92,7 @@ test('at 40 columns, on a dumb terminal, names in Chinese, Arabic and emoji stan
   t.is((await cli(['room', 'show', '会議室の名前', '-o', 'id'])).stdout, '2\n');
   const help = await cli(['room', 'create', '--help'], {tty: true, columns: 40});
   t.is(help.code, 0);
-  const flags = help.stdout.slice(help.stdout.indexOf('Options:'), help.stdout.indexOf('Examples:'));
+  const flags = help.stdout.slice(help.stdout.indexOf('Options:'), help.stdout.indexOf('Takes also'));
   t.true(
     flags.split('\n').every(line => line.length <= 40),
     flags,

@@ -1,4 +1,7 @@
+import {readFileSync} from 'node:fs';
 import test from 'ava';
+import {createProgram} from '../../src/cli/program.ts';
+import {commandReferences} from '../../src/cli/reference.ts';
 import {bareCli, testCli} from '../helpers/cli.ts';
 
 test('a noun alone shows its help and succeeds', async t => {
@@ -6,9 +9,32 @@ test('a noun alone shows its help and succeeds', async t => {
   for (const args of [[], ['room'], ['help'], ['help', 'room', 'create'], ['room', '--help'], ['room', 'list', '-h']]) {
     const {code, stdout, stderr} = await cli(args);
     t.is(code, 0, args.join(' '));
-    t.regex(stdout, /^Usage: chatctl/, args.join(' '));
+    t.regex(stdout, /^[A-Z].*\n\nUsage: chatctl/, args.join(' '));
     t.is(stderr, '', args.join(' '));
   }
+});
+
+test('the help of a command leads with what it is and how it is typed, and ends with exit codes', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {stdout} = await cli(['room', 'create', '--help'], {tty: true, columns: 40});
+  const parts = ['Create a room\n\n', 'Usage: ', 'Examples:\n', 'Options:\n', 'Takes also ', 'Exit codes: '];
+  const places = parts.map(part => stdout.indexOf(part));
+  t.is(places[0], 0);
+  t.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  );
+  // To be pasted, and therefore whole on any terminal.
+  t.regex(stdout, /\n {2}\$ chatctl room create "Order 1042" --key order-1042 --private --output id\n/);
+});
+
+test('examples name flags by their long names', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const examples = commandReferences(createProgram()).flatMap(each => each.examples);
+  const texts = [readFileSync('README.md', 'utf8')];
+  for (const topic of ['cheat', 'scripting']) texts.push((await cli(['help', topic])).stdout);
+  const lines = [...examples.map(each => `chatctl ${each}`), ...texts.join('\n').split('\n')];
+  for (const line of lines) t.notRegex(line, /\bchatctl [^|;]*\s-[a-zA-Z]/);
 });
 
 test('every help topic is printed', async t => {

@@ -32,7 +32,7 @@ export function declareMember(program: Command): void {
     usage: 'list <room>',
     summary: 'List members',
     features: ['fields'],
-    examples: ['member list general', 'member list general -o csv'],
+    examples: ['member list general', 'member list general --output csv'],
     exits: '3 no such room',
     load: async () => (await act()).listMembers,
   })

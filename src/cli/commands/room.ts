@@ -12,7 +12,7 @@ export function declareRoom(program: Command): void {
     features: ['dry-run', 'fields'],
     examples: [
       'room create general --member alice --member bob',
-      'room create "Order 1042" --key order-1042 --private -o id',
+      'room create "Order 1042" --key order-1042 --private --output id',
     ],
     exits: '4 the key is taken',
     load: async () => (await act()).createRoom,

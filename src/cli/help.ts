@@ -1,0 +1,22 @@
+// The layout of help: what a command is for, how it is typed, examples, and then what can be looked up.
+import {Help, type Command} from 'commander';
+import {declarationOf} from './command.ts';
+
+/** What commander is told of the layout, by `configureHelp`. */
+export const helpLayout: Partial<Help> = {
+  // On a narrow terminal too.
+  minWidthToWrap: 15,
+  // It would stand behind the usage.
+  commandDescription: () => '',
+  formatHelp(command, helper) {
+    const [usage = '', ...rest] = new Help().formatHelp(command, helper).split('\n\n');
+    const about = helper.boxWrap(command.description(), helper.helpWidth ?? 80);
+    return [about, usage, ...examplesOf(command), ...rest].join('\n\n');
+  },
+};
+
+/** Whole lines, however narrow the terminal is: they are there to be pasted. */
+function examplesOf(command: Command): string[] {
+  const lines = declarationOf(command)?.examples.map(example => `  $ chatctl ${example}`) ?? [];
+  return lines.length === 0 ? [] : [['Examples:', ...lines].join('\n')];
+}
