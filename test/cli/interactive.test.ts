@@ -96,6 +96,18 @@ test('an erasure tells how far it has come', async t => {
   t.regex(shown, /Erasing messages: 1 of 1 \(100 %\)/);
 });
 
+test('of NO_COLOR and FORCE_COLOR the first counts, and nothing is said of it', async t => {
+  const cli = await seededCli(t);
+  Object.assign(cli.env, {NO_COLOR: '1', FORCE_COLOR: '1'});
+  const listed = await atTerminal(cli, ['room', 'list', '--output', 'table'], []);
+  t.is(listed.code, 0);
+  t.is(listed.shown, '');
+  const refused = await atTerminal(cli, ['room', 'show', 'nowhere'], []);
+  t.regex(refused.shown, /^Error: There is no room/);
+  Object.assign(cli.env, {FORCE_COLOR: '1', NO_COLOR: ''});
+  t.regex((await atTerminal(cli, ['room', 'show', 'nowhere'], [])).shown, /^\u001B\[31mError:/);
+});
+
 test('a token is not shown while it is typed, nor in the line for a script', async t => {
   const cli = await seededCli(t);
   const {code, shown} = await atTerminal(cli, ['token', 'verify'], [['Token?', `canary-token${enter}`]]);
