@@ -1,5 +1,6 @@
 // Data on stdout in the format that was asked for. The JSON objects are those of the REST API.
 import {ChatError} from '../core/errors.ts';
+import type {aligned, fitted} from './columns.ts';
 import type {Io} from './io.ts';
 import {ago, inCell, jsonLine, visible} from './text.ts';
 
@@ -29,11 +30,17 @@ export interface Printer {
   format: Format;
 }
 
-/** Makes lines of cells. */
-type Layout = (rows: readonly (readonly string[])[]) => string[];
+/** Lays out tables: loaded where one is printed only. */
+interface Layout {
+  aligned: typeof aligned;
+  fitted: typeof fitted;
+  /** Of the terminal; a file has none. */
+  width: number;
+}
 
 export async function printer(io: Io, format: Format, fields: readonly string[] | undefined): Promise<Printer> {
-  const layout: Layout = format === 'table' ? (await import('./columns.ts')).aligned : tabbed;
+  const width = (io.stdout.isTTY && io.stdout.columns) || Infinity;
+  const layout = format === 'table' ? {...(await import('./columns.ts')), width} : undefined;
   const write = (text: string) => void io.stdout.write(`${text}\n`);
   return {
     format,
@@ -44,9 +51,12 @@ export async function printer(io: Io, format: Format, fields: readonly string[] 
   };
 }
 
-const tabbed: Layout = rows => rows.map(row => row.join('\t'));
-
-function linesOf(result: Result, format: Format, fields: readonly string[] | undefined, layout: Layout): string[] {
+function linesOf(
+  result: Result,
+  format: Format,
+  fields: readonly string[] | undefined,
+  layout: Layout | undefined,
+): string[] {
   const columns = fields ?? result.columns;
   const items = fields ? result.items.map(item => picked(item, fields)) : result.items;
   switch (format) {
@@ -62,17 +72,26 @@ function linesOf(result: Result, format: Format, fields: readonly string[] | und
     case 'csv':
       return [columns, ...cells(result, columns, value => visible(plain(value)))].map(row => row.map(quoted).join(','));
     case 'plain':
-      return layout(cells(result, columns, value => inCell(plain(value))));
+      return cells(result, columns, value => inCell(plain(value))).map(row => row.join('\t'));
     case 'table':
-      return tableOf(result, columns, layout);
+      return layout ? tableOf(result, columns, layout) : [];
   }
 }
 
 function tableOf(result: Result, columns: readonly string[], layout: Layout): string[] {
   const rows = cells(result, columns, (value, column) => inCell(human(value, column)));
-  if (result.single && rows[0]) return layout(columns.map((column, i) => [`${column}:`, rows[0]?.[i] ?? '']));
+  const below = (row: readonly string[]) => layout.aligned(columns.map((column, i) => [`${column}:`, row[i] ?? '']));
+  if (result.single && rows[0]) return below(rows[0]);
   if (rows.length === 0) return [];
-  return layout([columns.map(column => column.replaceAll(/[._]/g, ' ').toUpperCase()), ...rows]);
+  const head = columns.map(column => column.replaceAll(/[._]/g, ' ').toUpperCase());
+  const mayCut = columns.map(column => column !== result.id && isText(column));
+  const table = layout.fitted([head, ...rows], layout.width, mayCut);
+  return table ?? rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...below(row)]);
+}
+
+/** What people write and others only look over. Ids, times and what says why are there to be read whole. */
+function isText(column: string): boolean {
+  return /(?:^|\.)(?:name|username|content)$/.test(column);
 }
 
 function cells(

@@ -10,7 +10,7 @@ export const topics: Record<string, (word?: string) => string> = {
   'exit-codes': () => names.map(name => `${String(exits[name]).padStart(4)}  ${exitMeanings[name]}`).join('\n'),
   output: () => `Data goes to stdout, everything else to stderr.
 
-  --output table    aligned columns, the default on a terminal
+  --output table    aligned columns, the default on a terminal; names and texts are cut to its width
   --output plain    tab separated, no header, the default in a pipe
   --output json     one document; --json is the same
   --output ndjson   one object a line

@@ -1,9 +1,13 @@
 // What a command asks for at a real terminal, how it is answered, and the line that would have needed no question.
+import {fileURLToPath} from 'node:url';
 import anyTest, {type TestFn} from 'ava';
+import stringWidth from 'string-width';
 import {seededCli} from '../helpers/seeded.ts';
-import {atTerminal, hasTerminal} from '../helpers/terminal.ts';
+import {atTerminal, hasTerminal, inTerminal} from '../helpers/terminal.ts';
 
 const test: TestFn | typeof anyTest.skip = hasTerminal ? anyTest : anyTest.skip;
+
+const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
 
 const enter = '\r';
 const down = '\u001B[B';
@@ -94,6 +98,19 @@ test('an erasure tells how far it has come', async t => {
   t.is(code, 0, shown);
   t.regex(shown, /Erasing messages: 0 of 1 \(0 %\)/);
   t.regex(shown, /Erasing messages: 1 of 1 \(100 %\)/);
+});
+
+test('at a terminal of 40 columns no line of a list is longer', async t => {
+  const cli = await seededCli(t);
+  await cli(['room', 'create', '会議室の名前が長い']);
+  const env = {PATH: process.env['PATH'], TERM: 'xterm', ...cli.env};
+  const list = `'${process.execPath}' '${program}' room list --sort id`;
+  const {code, shown} = await inTerminal(cli.cwd, env, ['sh', '-c', `stty cols 40; ${list}`], []);
+  t.is(code, 0, shown);
+  t.regex(shown, /^id: +1\r\nname: +general\r\n[^]*name: +会議室の名前が長い\r\n/);
+  for (const line of shown.split('\r\n')) t.true(stringWidth(line) <= 40, line);
+  const columns = await inTerminal(cli.cwd, env, ['sh', '-c', `stty cols 70; ${list}`], []);
+  t.regex(columns.shown, /^ID +NAME +KEY .*\r\n1 +general .*\r\n2 +会議室の名.*… .*\r\n$/);
 });
 
 test('of NO_COLOR and FORCE_COLOR the first counts, and nothing is said of it', async t => {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import stringWidth from 'string-width';
 import {testCli, type TestCli} from '../helpers/cli.ts';
 
 async function withRooms(cli: TestCli): Promise<void> {
@@ -33,6 +34,44 @@ test('on a terminal a list is a table with times for people, in a pipe it is tab
   await withRooms(cli);
   t.regex((await cli(['room', 'list'], {tty: true})).stdout, /^ID +NAME .*\n.* \d+ s ago\n/);
   t.regex((await cli(['room', 'list'])).stdout, /\t\d{4}-\d\d-\d\dT[\d:.]+Z\n/);
+});
+
+test('on a terminal a table fits the width: names and texts are cut there, and ids and what goes elsewhere never', async t => {
+  const cli = await testCli(t, 'sqlite');
+  const id = 'u'.repeat(30);
+  await cli(['room', 'create', '会議'.repeat(20), '--key', 'a-key-of-its-own', '--member', id]);
+  await cli(['message', 'post', 'id:1', 'long '.repeat(100), '--as', id]);
+  for (const [args, columns] of [
+    [['room', 'list'], 90],
+    [['message', 'list', 'id:1'], 80],
+    [['member', 'list', 'id:1'], 80],
+  ] as const) {
+    const {stdout} = await cli([...args], {tty: true, columns});
+    for (const line of stdout.trimEnd().split('\n')) t.true(stringWidth(line) <= columns, line);
+    const whole = await cli([...args], {tty: true, columns: 1_000});
+    t.regex(stdout, /^(?:USER )?ID .*\n/);
+    t.is(stdout.split('\n')[0]?.split(/ {2,}/).length, whole.stdout.split('\n')[0]?.split(/ {2,}/).length);
+    t.true(stdout.includes('…'), stdout);
+    t.false(whole.stdout.includes('…'));
+    if (args[0] === 'room') t.true(stdout.includes(' a-key-of-its-own '), stdout);
+    else t.true(stdout.includes(` ${id} `) || stdout.includes(`\n${id} `), stdout);
+    // A file has no width.
+    t.false((await cli([...args, '--output', 'table'], {columns})).stdout.includes('…'));
+  }
+});
+
+test('where a terminal is too narrow for columns the fields of each thing stand below each other', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await withRooms(cli);
+  const list = ['room', 'list', '--sort', 'id'];
+  const {stdout} = await cli([...list, '--fields', 'id,name,key,visibility,created_at'], {tty: true, columns: 40});
+  t.regex(
+    stdout,
+    /^id: {10}1\nname: {8}general\nkey: {9}-\nvisibility: {2}public\ncreated_at: {2}.* ago\n\nid: {10}2\nname: {8}会議 "室"\n/,
+  );
+  // One column of long text is no reason: it goes on below itself, as terminals do it.
+  const variables = await cli(['config', 'env'], {tty: true, columns: 80});
+  t.regex(variables.stdout, /^NAME /);
 });
 
 test('T43, V11: in CSV a cell that a spreadsheet would take for a formula is led by a quote, and in JSON it is as it is', async t => {
