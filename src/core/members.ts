@@ -90,8 +90,13 @@ export async function putMember(
   });
 }
 
-/** Throws member_not_found. A member may always remove themselves. */
-export async function removeMember(chat: Chat, actor: Actor, id: RoomId, userId: UserId): Promise<Membership> {
+/** Throws member_not_found. A member may always remove themselves. The role is the one that is lost. */
+export async function removeMember(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  userId: UserId,
+): Promise<Membership & {role: Role}> {
   return inTransaction(chat.db, async tx => {
     const seen = await mustLockRoom(tx, actor, id);
     if (seen.member?.user.id !== userId) mustAdministerRoom(actor, seen, 'remove members');
@@ -99,7 +104,7 @@ export async function removeMember(chat: Chat, actor: Actor, id: RoomId, userId:
     if (!member) throw memberNotFound(id, userId);
     const own = actor.kind === 'user' && actor.id === userId;
     audit(chat, tx, actor, {action: own ? 'member.leave' : 'member.remove', room: id, user: userId});
-    return dismiss(chat, tx, seen.room, member.user);
+    return {...(await dismiss(chat, tx, seen.room, member.user)), role: member.role};
   });
 }
 

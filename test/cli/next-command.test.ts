@@ -8,10 +8,11 @@ import {seededCli} from '../helpers/seeded.ts';
 
 const shell = promisify(exec);
 
-/** Runs the line that a command printed behind these words. */
+/** Runs the lines that a command printed behind these words. */
 async function goOn(cli: TestCli, stderr: string, words: string): Promise<void> {
-  const line = stderr.split('\n').find(each => each.startsWith(words)) ?? '';
-  await shell(line.slice(words.length), {cwd: cli.cwd, env: {PATH: process.env['PATH'], ...cli.env}});
+  const lines = stderr.split('\n').filter(each => each.startsWith(words));
+  for (const line of lines)
+    await shell(line.slice(words.length), {cwd: cli.cwd, env: {PATH: process.env['PATH'], ...cli.env}});
 }
 
 const hostile = ['-old', '--help', "it's", '$(false) `false`', '* ; | &', 'id:7', '—日本語 👩‍👩‍👧', '\\'];
@@ -42,6 +43,65 @@ test('a user with an id and a name that a shell would take apart is back by the 
   const back = await cli(['user', 'show', 'auth0|carol', '--json']);
   t.is(back.at('user.deactivated_at'), null);
   t.is(back.at('user.username'), '-c $HOME');
+});
+
+async function membersOf(cli: TestCli, room: string): Promise<string[]> {
+  const {stdout} = await cli(['member', 'list', room, '--all', '--fields', 'user.id,role']);
+  return stdout.trim().split('\n');
+}
+
+test('members that were added are taken out by the printed line, and nobody who was there before', async t => {
+  const cli = await seededCli(t);
+  const before = await membersOf(cli, 'general');
+  const add = ['member', 'add', 'general', 'alice', 'auth0|carol', 'id:id:7', 'erin'];
+  const {code, stderr} = await cli(add, {started: fromSource});
+  t.is(code, 7, stderr);
+  t.is((await membersOf(cli, 'general')).length, 5);
+  await goOn(cli, stderr, 'To take it back: ');
+  t.deepEqual(await membersOf(cli, 'general'), before);
+});
+
+test('another role, and members who were removed, are back with the role they had by the printed lines', async t => {
+  const cli = await seededCli(t);
+  const given = await cli(['member', 'add', 'general', 'alice', 'carol', '--role', 'admin'], {started: fromSource});
+  t.is(given.code, 0, given.stderr);
+  await goOn(cli, given.stderr, 'To take it back: ');
+  t.deepEqual(await membersOf(cli, 'general'), ['alice\tmember', 'bob\tmember']);
+
+  await cli(['member', 'add', 'general', 'alice', '--role', 'admin']);
+  const removed = await cli(['member', 'remove', 'general', 'alice', 'bob', 'nobody'], {started: fromSource});
+  t.is(removed.code, 7, removed.stderr);
+  await goOn(cli, removed.stderr, 'To take it back: ');
+  t.deepEqual(await membersOf(cli, 'general'), ['alice\tadmin', 'bob\tmember']);
+});
+
+test('no way back is told of what changed nothing or was rehearsed, nor one of more users than a line is good for', async t => {
+  const cli = await seededCli(t);
+  const many = Array.from({length: 21}, (_, i) => `many${i}`);
+  for (const args of [
+    ['add', 'general', 'alice', '--if-not-member'],
+    ['add', 'general', 'alice'],
+    ['add', 'general', 'carol', '--dry-run'],
+    ['remove', 'general', 'alice', '--dry-run'],
+    ['remove', 'general', 'nobody'],
+    ['add', 'general', ...many],
+    ['remove', 'general', ...many],
+    ['remove', 'general', '--all', '--yes'],
+  ]) {
+    const {stderr} = await cli(['member', ...args]);
+    t.notRegex(stderr, /To take it back/, args.join(' '));
+  }
+});
+
+test('before all members are removed it is told how they are kept and come back, with their roles', async t => {
+  const cli = await seededCli(t);
+  await cli(['member', 'add', 'general', 'alice', '--role', 'admin']);
+  const {code, stderr} = await cli(['member', 'remove', 'general', '--all'], {started: fromSource});
+  t.is(code, 2);
+  await goOn(cli, stderr, 'To keep a list of them first: ');
+  t.is((await cli(['member', 'remove', 'general', '--all', '--yes'])).code, 0);
+  await goOn(cli, stderr, 'To have them back by it: ');
+  t.deepEqual(await membersOf(cli, 'general'), ['alice\tadmin', 'bob\tmember']);
 });
 
 test('what is printed is meant for the database that was named', async t => {
