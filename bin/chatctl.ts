@@ -18,3 +18,5 @@ process.exitCode = await run(process.argv.slice(2), {
     return () => process.off(signal, listener);
   },
 });
+// Whoever writes to us may go on with it, and is not waited for.
+process.stdin.destroy();

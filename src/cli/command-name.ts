@@ -14,6 +14,37 @@ export function commandName({env, cwd, started}: Io): string {
   return commandLine(['node', ...started.flags, near.startsWith('..') ? started.script : near]);
 }
 
+/** What flags are called, and what was said with them: nothing, a word, or several for one that may be repeated. */
+export type Said = Readonly<Record<string, boolean | string | number | readonly string[] | undefined>>;
+
+/** The words of flags as one types them; of those that were not given none. */
+export function wordsOf(flags: Said): string[] {
+  return Object.entries(flags).flatMap(([flag, value]) => {
+    if (value === undefined || value === false) return [];
+    if (value === true) return [flag];
+    return (typeof value === 'object' ? value : [String(value)]).flatMap(each => [flag, each]);
+  });
+}
+
+/** How a command prints and asks: of the flags that every command takes those that have nothing to do with what it does. */
+export function mannerOf({globals}: Pick<Cli, 'globals'>): string[] {
+  const {output, json, fields, quiet, verbose, debug, color, input, yes, confirm, progress} = globals;
+  return wordsOf({
+    '--output': output,
+    '--json': json,
+    '--fields': fields?.join(','),
+    '--quiet': quiet,
+    '--verbose': verbose,
+    '--debug': debug,
+    '--color': typeof color === 'string' && color,
+    '--no-color': color === false,
+    '--no-input': input === false,
+    '--yes': yes,
+    '--confirm': confirm,
+    '--progress': progress,
+  });
+}
+
 /** A command that goes on from this one: on the same database, by the same settings. */
 export function nextCommand(
   {io, globals}: Pick<Cli, 'io' | 'globals'>,
@@ -21,8 +52,6 @@ export function nextCommand(
   args: readonly string[],
   flags: readonly string[] = [],
 ): string {
-  const same = Object.entries({'--config': globals.config, '--db': globals.db}).flatMap(([flag, value]) =>
-    value === undefined ? [] : [flag, value],
-  );
+  const same = wordsOf({'--config': globals.config, '--db': globals.db});
   return `${commandName(io)} ${commandLine(command, args, [...flags, ...same])}`;
 }

@@ -6,6 +6,7 @@ import {ChatError} from '../core/errors.ts';
 import {findImportAt, newImportId} from '../core/imports.ts';
 import type {Import} from '../db/imports.ts';
 import {checkpointFile, type CheckpointFile} from './checkpoint.ts';
+import {mannerOf, nextCommand, wordsOf, type Said} from './command-name.ts';
 import type {Cli} from './context.ts';
 import {openRejects, rejectsHead, type KeptRejects, type RejectedInput, type RejectsFile} from './rejects.ts';
 
@@ -91,6 +92,23 @@ export async function skipTo<T>(
     hash.update(textOf(next.value));
   }
   if (position > 0 && hash.copy().digest('hex') !== inputHash) throw inputChanged(position);
+}
+
+interface Stopped {
+  command: readonly string[];
+  args: readonly string[];
+  /** The command's own. */
+  flags: Said;
+  /** How far it came: `600 row(s)`. */
+  read: string;
+}
+
+/** Says how an import that was interrupted goes on: with all that was said of it. */
+export function tellStop(cli: Cli, {command, args, flags, read}: Stopped): void {
+  if (cli.globals.dryRun) return cli.note(`Stopped after ${read}; it was a rehearsal, and none are in.`);
+  cli.note(`Stopped after ${read}; they are in.`);
+  const words = [...wordsOf({...flags, '--resume': true}), ...mannerOf(cli)];
+  cli.note(`Go on with: ${nextCommand(cli, command, args, words)}`);
 }
 
 function inputChanged(position: number): ChatError {

@@ -166,20 +166,46 @@ for (const database of databases) {
   });
 }
 
-test('C8: Ctrl-C ends the batch, tells how to go on, and exits 130', async t => {
+test('C8: Ctrl-C ends the batch, tells how to go on with the same options, and exits 130', async t => {
   const cli = await testCli(t, 'sqlite');
   await prepared(cli, 3_000);
-  const running = startProcess(t, cli, [...command, '--batch', '20']);
+  await cli(['room', 'rename', 'general', 'with a space']);
+  const given =
+    "member import id:1 people.csv --format csv --map user=id --map role=role --batch 20 --rejects 'my bad.csv' --event none";
+  const manner = "--output json --fields 'read,rejected' --verbose --no-color --no-input --progress none";
+  const running = startProcess(t, cli, words(`${given} ${manner}`));
   await until(() => existsSync(join(cli.cwd, 'people.csv.checkpoint.json')), 'the first batch', 25_000);
   running.child.kill('SIGINT');
   const {code, stderr} = await running.ended;
   t.is(code, 130, stderr);
   const [, line = ''] = /Go on with: .*?chatctl\.js (.*)/.exec(stderr) ?? [];
-  t.regex(line, /--resume/);
-  const resumed = await cli([...line.split(' '), '--json']);
+  t.is(line, `${given} --resume ${manner}`);
+  const resumed = await cli(words(line));
   t.is(resumed.code, 7, resumed.stderr);
   t.is(resumed.at('read'), 3_000);
 });
+
+for (const rehearsal of [true, false]) {
+  const title = rehearsal ? 'a rehearsal, with nothing to go on with' : 'an import';
+  test(`Ctrl-C ends ${title}, though whoever writes its input goes on`, async t => {
+    const cli = await testCli(t, 'sqlite');
+    await cli(['room', 'create', 'general']);
+    const args = ['member', 'import', 'general', '-', '--batch', '1', ...(rehearsal ? ['--dry-run'] : [])];
+    const running = startProcess(t, cli, args, 'user\nnot#an#id\nlate\n', {goesOn: true});
+    let told = '';
+    running.child.stderr?.on('data', (chunk: Buffer) => (told += chunk.toString()));
+    await until(() => told.includes('Rejected row 2'), 'the first batch');
+    running.child.kill('SIGINT');
+    const {code, stderr} = await running.ended;
+    t.is(code, 130, stderr);
+    t.is(/Stopped after \d+ row\(s\); it was a rehearsal, and none are in\./.test(stderr), rehearsal, stderr);
+    t.is(stderr.includes('Go on with: '), !rehearsal, stderr);
+  });
+}
+
+function words(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+}
 
 /** Ends behind several batches, of which the first has a rejected row, at a quote far behind in the file. */
 async function endedEarly(t: ExecutionContext, more: string[]) {

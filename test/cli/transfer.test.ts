@@ -334,7 +334,18 @@ test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and
   const to = await testCli(t, 'sqlite');
   const file = join(to.cwd, 'backup.ndjson');
   writeFileSync(file, readFileSync(join(from.cwd, 'backup.ndjson')));
-  const args = ['import', 'backup.ndjson', '--yes', '--event', 'none', '--batch', '10', '--rejects', 'my bad.ndjson'];
+  const args = [
+    'import',
+    'backup.ndjson',
+    '--yes',
+    '--event',
+    'none',
+    '--batch',
+    '10',
+    '--rejects',
+    'my bad.ndjson',
+    '--json',
+  ];
   const chat = await openChat(loadConfig({env: to.env, cwd: to.cwd}));
   t.teardown(() => chat.close());
   const cheap = await makeDear(chat.db, 'messages', 1_000_000);
@@ -345,7 +356,10 @@ test('Ctrl-C ends the batch of an import, tells the whole line that goes on, and
   await cheap();
   t.is(code, 130, stderr);
   const [, line = ''] = /Go on with: .*?chatctl\.js (.*)/.exec(stderr) ?? [];
-  t.is(line, "import backup.ndjson --mode insert --event none --batch 10 --rejects 'my bad.ndjson' --resume");
+  t.is(
+    line,
+    "import backup.ndjson --mode insert --event none --batch 10 --rejects 'my bad.ndjson' --resume --json --yes",
+  );
   const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
   t.is((await to(words)).code, 0);
   t.is(await hashOf(to), await hashOf(from));

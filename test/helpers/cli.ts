@@ -126,8 +126,14 @@ export interface TestProcess {
 // Far above what it takes: on a machine that is busy with other things a start alone can take seconds.
 const processLimitMs = 100_000;
 
-/** A process of its own, killed when the test ends or takes too long. */
-export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], stdin = ''): TestProcess {
+/** A process of its own, killed when the test ends or takes too long. What it reads ends, unless whoever writes it goes on. */
+export function startProcess(
+  t: ExecutionContext,
+  cli: TestCli,
+  args: string[],
+  stdin = '',
+  {goesOn = false}: {goesOn?: boolean} = {},
+): TestProcess {
   const child = spawn(process.execPath, [join(root, 'bin/chatctl.js'), ...args], {
     cwd: cli.cwd,
     env: {PATH: process.env['PATH'], ...cli.env},
@@ -139,7 +145,8 @@ export function startProcess(t: ExecutionContext, cli: TestCli, args: string[], 
     child.kill('SIGKILL');
   });
   child.stdin.on('error', () => undefined);
-  child.stdin.end(stdin);
+  child.stdin.write(stdin);
+  if (!goesOn) child.stdin.end();
   const output = {stdout: '', stderr: ''};
   const lines: string[] = [];
   const reader = createInterface({input: child.stdout});

@@ -8,7 +8,6 @@ import type {Batch, HeadLine} from '../../core/records.ts';
 import {countAll} from '../../core/status.ts';
 import type {OpenChat} from '../../open.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
-import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {mustBeWholeFile, readExport, type Entry, type RecordLine} from '../export-file.ts';
@@ -23,7 +22,7 @@ import {
   type RejectedInput,
   type RejectsFile,
 } from '../rejects.ts';
-import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
+import {findPlace, goOnRejecting, mustBeAsBegun, skipTo, tellStop} from '../resume.ts';
 import {isStream} from '../rows.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
 import {tellEvents} from './parse.ts';
@@ -102,7 +101,9 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     running.interrupt.release();
   }
   if (running.interrupt.asked()) {
-    tellStop(running, options);
+    const {mode, event, counts} = running.state;
+    const flags = {'--mode': mode, '--event': event, '--batch': options.batch, '--rejects': options.rejects};
+    tellStop(cli, {command: ['import'], args: [file], flags, read: `${counts.read} line(s)`});
     running.interrupt.exit();
   }
   if (!dry) {
@@ -138,13 +139,6 @@ async function validate(cli: Cli, file: string, options: ImportOptions): Promise
 /** Lines that are no record, whatever the database holds. */
 function rejectedBy(lines: readonly RecordLine[]): Rejected[] {
   return lines.flatMap(line => ('problem' in line.entry ? [{row: rowOf(line), reason: line.entry.problem}] : []));
-}
-
-function tellStop({cli, file, state}: Running, {rejects, batch}: ImportOptions): void {
-  cli.note(`Stopped after ${state.counts.read} line(s); they are in.`);
-  const flags = ['--mode', state.mode, '--event', state.event, '--batch', String(batch)];
-  const further = [...flags, ...(rejects === undefined ? [] : ['--rejects', rejects]), '--resume'];
-  cli.note(`Go on with: ${nextCommand(cli, ['import'], [file], further)}`);
 }
 
 /** Adding is a moderate danger; writing over what is there, or into production, a severe one. */

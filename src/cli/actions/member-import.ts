@@ -8,13 +8,13 @@ import * as imports from '../../core/imports.ts';
 import {RoleInput, UserIdInput, UsernameInput} from '../../core/input.ts';
 import type {Room} from '../../db/rooms.ts';
 import type {CheckpointFile} from '../checkpoint.ts';
-import {nextCommand} from '../command-name.ts';
+import type {Said} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {KeptRejects, noRejects, whereRejected, withRejected, type Rejected, type RejectsFile} from '../rejects.ts';
-import {findPlace, goOnRejecting, mustBeAsBegun, skipTo} from '../resume.ts';
+import {findPlace, goOnRejecting, mustBeAsBegun, skipTo, tellStop} from '../resume.ts';
 import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
 
@@ -84,7 +84,12 @@ export async function importMembers(
     running.interrupt.release();
   }
   if (running.interrupt.asked()) {
-    tellStop(running, path);
+    tellStop(cli, {
+      command: ['member', 'import'],
+      args: [`id:${room.id}`, path],
+      flags: flagsOf(options),
+      read: `${running.state.counts.read} row(s)`,
+    });
     running.interrupt.exit();
   }
   if (!cli.globals.dryRun) {
@@ -260,14 +265,16 @@ function nested(fields: Readonly<Record<string, unknown>>, place: string): unkno
     );
 }
 
-function tellStop({cli, room, options, state}: Running, path: string): void {
-  cli.note(`Stopped after ${state.counts.read} row(s); they are in.`);
-  const flags = ['--resume'];
-  if (options.format !== undefined) flags.push('--format', options.format);
-  for (const [name, column] of Object.entries(options.map ?? {})) flags.push('--map', `${name}=${column}`);
-  if (options.existingUsers) flags.push('--existing-users');
-  if (options.rejects !== undefined) flags.push('--rejects', options.rejects);
-  cli.note(`Go on with: ${nextCommand(cli, ['member', 'import'], [`id:${room.id}`, path], flags)}`);
+/** As they were given, so that the import goes on with the same. */
+function flagsOf({format, map = {}, batch, rejects, existingUsers, event}: MemberImportOptions): Said {
+  return {
+    '--format': format,
+    '--map': Object.entries(map).map(([name, column]) => `${name}=${column}`),
+    '--batch': batch,
+    '--rejects': rejects,
+    '--existing-users': existingUsers,
+    '--event': event,
+  };
 }
 
 async function tellEnd({cli, chat, room, state, options}: Running, started: number): Promise<void> {
