@@ -6,7 +6,7 @@ import {ChatError} from '../core/errors.ts';
 import type {RoomId} from '../core/ids.ts';
 import {EndLine, exportVersion, HeadLine, kindOfType, readers, type Kind, type Records} from '../core/records.ts';
 import type {Io} from './io.ts';
-import {bytesOf, linesOf} from './rows.ts';
+import {linesOf, openInput, type Input} from './rows.ts';
 
 /** A line between the first and the last. */
 export interface RecordLine {
@@ -22,15 +22,17 @@ export type Entry = {[K in Kind]: {kind: K; record: Records[K]}}[Kind];
 export interface ExportFile {
   head: HeadLine;
   records: AsyncIterable<RecordLine>;
+  share: Input['share'];
 }
 
 /** Opens an export. The records throw export_damaged at their end when some are missing or were changed. */
 export async function readExport(io: Io, file: string, parsed: boolean): Promise<ExportFile> {
-  const lines = linesOf(await unpacked(bytesOf(io, file)));
+  const {bytes, share} = openInput(io, file);
+  const lines = linesOf(await unpacked(bytes));
   const first = await lines.next();
   const text = first.done ? '' : first.value.text;
   const head = headOf(file, text);
-  return {head, records: head.rejects ? rejectsOf(lines) : recordsOf(lines, file, {head, text, parsed})};
+  return {head, records: head.rejects ? rejectsOf(lines) : recordsOf(lines, file, {head, text, parsed}), share};
 }
 
 /** What the first line says. Its version comes before all else, because a newer one may say other things. */

@@ -4,6 +4,8 @@ import type {Cli} from './context.ts';
 import {figure} from './text.ts';
 
 export interface Progress {
+  /** What was done until now, such as reading over what is in already, says nothing of how fast the rest goes. */
+  begin(): void;
   /** So many more are done. Cheap enough to be called for each row. */
   add(count: number): void;
   /** Takes the line away; to be called on failure too. */
@@ -13,15 +15,17 @@ export interface Progress {
 interface ProgressOptions {
   /** What is done, such as `Importing members`. */
   label: string;
-  /** How many there are, where that is known; the time left needs it. */
+  /** How many there are, where that is known; the time left needs it, or the share. */
   total?: number | undefined;
+  /** Where how many there are is not known, how much of the input is read, from 0 to 1. */
+  share?: () => number | undefined;
   /** Milliseconds, for tests. */
   now?: () => number;
 }
 
 const redrawMs = 100;
 const plainMs = 10_000;
-const silent: Progress = {add: () => undefined, done: () => undefined};
+const silent: Progress = {begin: () => undefined, add: () => undefined, done: () => undefined};
 
 export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: ProgressOptions): Promise<Progress> {
   const {io, globals} = cli;
@@ -30,13 +34,14 @@ export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: 
   const drawn = io.stderr.isTTY === true && io.env['TERM'] !== 'dumb';
   const {cut} = drawn ? await import('./columns.ts') : {};
   const every = drawn ? redrawMs : plainMs;
-  const started = now();
+  let started = now();
+  let shareBefore = options.share?.() ?? 0;
   let count = 0;
   let shown = started;
   let written = false;
 
   function show(): void {
-    const line = lineOf(options, count, now() - started);
+    const line = lineOf(options, {count, ms: now() - started, shareBefore});
     // A terminal that was given no size says 0.
     io.stderr.write(cut ? `\r${cut(line, (io.stderr.columns || 80) - 1)}\u001B[K` : `${line}\n`);
     written = true;
@@ -44,6 +49,10 @@ export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: 
 
   if (drawn) show();
   return {
+    begin() {
+      started = now();
+      shareBefore = options.share?.() ?? 0;
+    },
     add(more) {
       count += more;
       if (now() - shown < every) return;
@@ -59,20 +68,23 @@ export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: 
   };
 }
 
-/** `Importing members: 40,000 of 100,000 (40 %), 8,000/s, 8 s left` */
-function lineOf({label, total}: ProgressOptions, count: number, ms: number): string {
-  const perSecond = ms > 0 ? (count * 1_000) / ms : 0;
-  const parts = [
-    total === undefined ? figure(count) : `${figure(count)} of ${figure(total)} (${share(count, total)} %)`,
-  ];
-  if (count > 0 && ms > 0) parts.push(`${figure(perSecond)}/s`);
-  if (total !== undefined && count < total && perSecond > 0) parts.push(`${span((total - count) / perSecond)} left`);
-  if (count === total || total === undefined) parts.push(span(ms / 1_000));
-  return `${label}: ${parts.join(', ')}`;
+interface Work {
+  count: number;
+  ms: number;
+  shareBefore: number;
 }
 
-function share(count: number, total: number): number {
-  return total === 0 ? 100 : Math.min(100, Math.floor((count * 100) / total));
+/** `Importing members: 40,000 of 100,000 (40 %), 8,000/s, 8 s left` */
+function lineOf({label, total, share}: ProgressOptions, {count, ms, shareBefore}: Work): string {
+  const done = total === undefined ? share?.() : total === 0 ? 1 : count / total;
+  const percent = done === undefined ? '' : ` (${Math.floor(Math.min(1, done) * 100)} %)`;
+  const parts = [`${figure(count)}${total === undefined ? '' : ` of ${figure(total)}`}${percent}`];
+  if (count > 0 && ms > 0) parts.push(`${figure((count * 1_000) / ms)}/s`);
+  // Without a total the last rows may still be at work when all is read.
+  if (done === undefined || done >= 1) parts.push(span(ms / 1_000));
+  else if (count > 0 && ms > 0 && done > shareBefore)
+    parts.push(`${span(((ms / 1_000) * (1 - done)) / (done - shareBefore))} left`);
+  return `${label}: ${parts.join(', ')}`;
 }
 
 /** `9 s`, `2 min 5 s`, `1 h 10 min` */

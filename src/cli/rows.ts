@@ -27,8 +27,28 @@ export interface InputRows {
   rows: AsyncIterable<InputRow>;
 }
 
-/** The bytes of a file, or of standard input for `-`. Throws file_not_found. */
-export async function* bytesOf(io: Io, file: string): AsyncGenerator<Buffer> {
+export interface Input {
+  /** They throw file_not_found. */
+  bytes: AsyncGenerator<Buffer>;
+  /** How much of it is read, from 0 to 1: of compressed data the compressed. Undefined where nobody knows its size. */
+  share: () => number | undefined;
+}
+
+/** A file, or standard input for `-`. */
+export function openInput(io: Io, file: string): Input {
+  const found = file === '-' ? undefined : statSync(resolve(io.cwd, file), {throwIfNoEntry: false});
+  const size = found?.isFile() ? found.size : 0;
+  let read = 0;
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const chunk of bytesOf(io, file)) {
+      yield chunk;
+      read += chunk.length;
+    }
+  }
+  return {bytes: counted(), share: () => (size > 0 ? read / size : undefined)};
+}
+
+async function* bytesOf(io: Io, file: string): AsyncGenerator<Buffer> {
   if (file === '-') {
     for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) yield Buffer.from(chunk);
     return;

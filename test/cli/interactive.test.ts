@@ -1,4 +1,6 @@
 // What a command asks for at a real terminal, how it is answered, and the line that would have needed no question.
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import anyTest, {type TestFn} from 'ava';
 import stringWidth from 'string-width';
@@ -98,6 +100,24 @@ test('an erasure tells how far it has come', async t => {
   t.is(code, 0, shown);
   t.regex(shown, /Erasing messages: 0 of 1 \(0 %\)/);
   t.regex(shown, /Erasing messages: 1 of 1 \(100 %\)/);
+});
+
+test('an import tells how much of its file is read, compressed or not, and of a pipe how many rows', async t => {
+  const cli = await seededCli(t);
+  writeFileSync(join(cli.cwd, 'people.csv'), 'user\nerin\nfrank\n');
+  await cli(['export', 'backup.ndjson.gz', '--gzip']);
+  const members = await atTerminal(cli, ['member', 'import', 'general', 'people.csv'], []);
+  t.is(members.code, 0, members.shown);
+  t.regex(members.shown, /Importing members: 0 \(\d+ %\)[^]*Importing members: 2 \(100 %\), [\d,]+\/s, 0 s/);
+  const load = ['import', 'backup.ndjson.gz', '--mode', 'upsert', '--confirm', 'chat.db'];
+  const loaded = await atTerminal(cli, load, []);
+  t.is(loaded.code, 0, loaded.shown);
+  t.regex(loaded.shown, /Importing: 6 \(100 %\), /);
+  const env = {PATH: process.env['PATH'], TERM: 'xterm', ...cli.env};
+  const line = `cat people.csv | '${process.execPath}' '${program}' member import general -`;
+  const piped = await inTerminal(cli.cwd, env, ['sh', '-c', line], []);
+  t.is(piped.code, 0, piped.shown);
+  t.regex(piped.shown, /Importing members: 2, [\d,]+\/s, 0 s/);
 });
 
 test('at a terminal of 40 columns no line of a list is longer', async t => {

@@ -12,7 +12,7 @@ interface Watched {
 }
 
 async function watch(
-  options: {label: string; total?: number},
+  options: {label: string; total?: number; share?: () => number | undefined},
   {
     tty = true,
     columns = 100,
@@ -52,6 +52,32 @@ test('at a terminal one line is drawn over, with the rate and the time left', as
   progress.add(60_000);
   progress.done();
   t.regex(seen(), /100,000 of 100,000 \(100 %\), 10,000\/s, 10 s\u001B\[K\n$/);
+});
+
+test('where the size of the input is known instead, its share tells the time left, of what was done from here on', async t => {
+  let share: number | undefined = 0;
+  const {progress, seen, pass} = await watch({label: 'Importing', share: () => share});
+  t.is(seen(), '\rImporting: 0 (0 %)\u001B[K');
+  // What was in before is only read over.
+  pass(1_000);
+  share = 0.5;
+  progress.begin();
+  pass(4_000);
+  share = 0.75;
+  progress.add(40_000);
+  t.regex(seen(), /\rImporting: 40,000 \(75 %\), 10,000\/s, 4 s left\u001B\[K$/);
+  // All of it is read, and the last of it at work.
+  pass(4_000);
+  share = 1;
+  progress.add(40_000);
+  progress.done();
+  t.regex(seen(), /\rImporting: 80,000 \(100 %\), 10,000\/s, 8 s\u001B\[K\n$/);
+
+  share = undefined;
+  const piped = await watch({label: 'Importing', share: () => share});
+  piped.pass(1_000);
+  piped.progress.add(5);
+  t.regex(piped.seen(), /\rImporting: 5, 5\/s, 1 s\u001B\[K$/);
 });
 
 test('at a terminal it is drawn at most ten times a second', async t => {

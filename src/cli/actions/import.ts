@@ -79,7 +79,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
   const chat = await cli.chat();
   const dry = cli.globals.dryRun ?? false;
   if (!dry && !isStream(cli.io, file)) await mustBeWholeFile(cli.io, file);
-  const {head, records} = await readExport(cli.io, file, true);
+  const {head, records, share} = await readExport(cli.io, file, true);
   const found = await findLoad(cli, chat, file, head, options, dry);
   if (!dry && found.position === 0) await agree(cli, chat, found.state.mode);
   if (!dry) await reserveIds(chat, cli.actor, head.highest);
@@ -91,7 +91,7 @@ export async function importData(cli: Cli, given: string | undefined, options: I
     head,
     dry,
     interrupt: interruptOf(cli.io),
-    progress: await createProgress(cli, {label: 'Importing'}),
+    progress: await createProgress(cli, {label: 'Importing', share}),
   };
   try {
     await readAll(running, noting(running.load, records), options.batch);
@@ -116,11 +116,11 @@ export async function importData(cli: Cli, given: string | undefined, options: I
 /** A look at the file alone, which needs no database. */
 async function validate(cli: Cli, file: string, options: ImportOptions): Promise<void> {
   const started = performance.now();
-  const {head, records} = await readExport(cli.io, file, true);
+  const {head, records, share} = await readExport(cli.io, file, true);
   const wish = {rejects: options.rejects, file};
   const rejects = goOnRejecting(cli, wish, rejectedInput(head), {row: undefined}, noRejects);
   const reading: Reading = {cli, head, state: newState(options), rejects};
-  const progress = await createProgress(cli, {label: 'Checking'});
+  const progress = await createProgress(cli, {label: 'Checking', share});
   try {
     for await (const line of records) {
       const bad = rejectedBy([line]);
@@ -181,6 +181,7 @@ async function readAll(running: Running, records: AsyncIterable<RecordLine>, siz
   const hash = createHash('sha256');
   const lines = records[Symbol.asyncIterator]();
   await skipTo(running, lines, hash, line => line.text);
+  running.progress.begin();
   if (!running.dry) writeCheckpoint(running);
   for await (const batch of batchesOf({[Symbol.asyncIterator]: () => lines}, size, running.interrupt)) {
     for (const part of byKind(batch)) {

@@ -15,7 +15,7 @@ import {batchesOf, interruptOf, type Interrupt} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {KeptRejects, noRejects, whereRejected, withRejected, type Rejected, type RejectsFile} from '../rejects.ts';
 import {findPlace, goOnRejecting, mustBeAsBegun, skipTo, tellStop} from '../resume.ts';
-import {bytesOf, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
+import {openInput, readRows, type InputRow, type InputRows, type RowFormat} from '../rows.ts';
 import {eventJson, tellEvents, toRoom} from './parse.ts';
 
 interface MemberImportOptions {
@@ -64,7 +64,8 @@ export async function importMembers(
   const started = performance.now();
   const room = await toRoom(cli, reference);
   const path = await cli.ask.text(file, '<file>', 'Which file?');
-  const input = await readRows(bytesOf(cli.io, path), options.format);
+  const {bytes, share} = openInput(cli.io, path);
+  const input = await readRows(bytes, options.format);
   mustHaveUsers(input, options.map ?? {});
   const found = await findImport(cli, room, path, input, options);
   const running: Running = {
@@ -74,7 +75,7 @@ export async function importMembers(
     options,
     chat: await cli.chat(),
     interrupt: interruptOf(cli.io),
-    progress: await createProgress(cli, {label: 'Importing members'}),
+    progress: await createProgress(cli, {label: 'Importing members', share}),
   };
   try {
     await readAll(running, input);
@@ -124,6 +125,7 @@ async function readAll(running: Running, input: InputRows): Promise<void> {
   const hash = createHash('sha256');
   const rows = input.rows[Symbol.asyncIterator]();
   await skipTo(running, rows, hash, textOf);
+  running.progress.begin();
   if (!running.cli.globals.dryRun) writeCheckpoint(running);
   const seen = new Set<imports.MemberRow['user']>();
   const rest = {[Symbol.asyncIterator]: () => rows};
