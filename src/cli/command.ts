@@ -59,7 +59,9 @@ function globalFlags(features: readonly Feature[]): string {
 
 function helpAfter({exits, features = []}: CommandParts): string {
   const lines = ['', `Takes also ${globalFlags(features)}; see chatctl --help.`];
-  if (exits !== undefined) lines.push('', `Exit codes: 0, 1, 2, 4, 5, 130; ${exits}. See: chatctl help exit-codes`);
+  const interrupted = endsWellByCtrlC(exitsIn(exits)) ? '' : ', 130';
+  if (exits !== undefined)
+    lines.push('', `Exit codes: 0, 1, 2, 4, 5${interrupted}; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
 }
 
@@ -69,6 +71,11 @@ function exitsIn(text = ''): ExitMeaning[] {
     code: Number(code),
     meaning: meaning || 'ended by SIGTERM',
   }));
+}
+
+/** Of a command that says what 0 means there: Ctrl-C is how one ends it, and no failure. */
+export function endsWellByCtrlC(own: readonly ExitMeaning[]): boolean {
+  return own.some(each => each.code === 0);
 }
 
 export function declarationOf(command: Command): Declaration | undefined {

@@ -1,6 +1,6 @@
 // The reference of all commands, made from the tree itself.
 import type {Argument, Command, Option} from 'commander';
-import {declarationOf, type Declaration, type ExitMeaning} from './command.ts';
+import {declarationOf, endsWellByCtrlC, type Declaration, type ExitMeaning} from './command.ts';
 import {exitMeanings, exits} from './exit.ts';
 
 export interface ArgumentReference {
@@ -41,7 +41,10 @@ export function commandReferences(command: Command, words: readonly string[] = [
 
 function referenceOf(command: Command, declaration: Declaration, words: readonly string[]): CommandReference {
   const own = new Set(declaration.exits.map(each => each.code));
-  const shared = common.map(name => ({code: exits[name], meaning: exitMeanings[name]}));
+  const wellByCtrlC = endsWellByCtrlC(declaration.exits);
+  const shared = common
+    .filter(name => name !== 'interrupted' || !wellByCtrlC)
+    .map(name => ({code: exits[name], meaning: exitMeanings[name]}));
   const codes = [...shared.filter(({code}) => !own.has(code)), ...declaration.exits];
   return {
     path: words.join(' '),

@@ -27,6 +27,22 @@ test('docs --format json is the whole tree with arguments, flags and exit codes'
     );
 });
 
+test('dev is ended by Ctrl-C and therefore well, and every other command with 130', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {commands} = JSON.parse((await cli(['docs', '--format', 'json'])).stdout) as Tree;
+  for (const {path, exit_codes} of commands) {
+    t.is(
+      exit_codes.some(each => each.code === 130),
+      path !== 'dev',
+      path,
+    );
+  }
+  const dev = commands.find(each => each.path === 'dev');
+  t.is(dev?.exit_codes.find(each => each.code === 0)?.meaning, 'ended by Ctrl-C');
+  t.regex((await cli(['dev', '--help'])).stdout, /\nExit codes: [\d, ]+ 5; 0 ended by Ctrl-C, /);
+  t.regex((await cli(['serve', '--help'])).stdout, /\nExit codes: [\d, ]+ 130; /);
+});
+
 test('docs --out writes a page for each command and touches no file that is there', async t => {
   const cli = await bareCli(t, 'sqlite');
   const {code, at} = await cli(['docs', '--out', 'reference', '--json']);
