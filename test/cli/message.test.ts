@@ -1,6 +1,9 @@
 import test from 'ava';
+import {loadConfig} from '../../src/config.ts';
+import {openChat} from '../../src/open.ts';
 import {databases} from '../helpers/database.ts';
 import {startProcess, testCli} from '../helpers/cli.ts';
+import {makeDear} from '../helpers/halfway.ts';
 import {until} from '../helpers/until.ts';
 
 for (const database of databases) {
@@ -102,6 +105,27 @@ test('Ctrl-C ends many posts at once, in a long interval too, and tells what was
   t.is(at('results.length'), 1);
   t.true(at('results.0.ok'));
   t.regex(stderr, /Stopped: 1 of 9 were posted\./);
+});
+
+test('Ctrl-C ends the deletion of many messages with what was deleted, and with 130', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  await cli(['message', 'post', 'general', '--lines', '--quiet'], {stdin: 'x\n'.repeat(60)});
+  const ids = (await cli(['message', 'list', 'general', '--all', '-o', 'id'])).stdout.trim().split('\n');
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  t.teardown(() => chat.close());
+  const cheap = await makeDear(chat.db, 'audit', 5_000_000);
+  const running = startProcess(t, cli, ['message', 'delete', ...ids, '--yes', '--json']);
+  const deleted = async () => (await chat.db.sql('messages').where('content', '')).length;
+  await until(async () => (await deleted()) > 0, 'the first to be deleted');
+  running.child.kill('SIGINT');
+  const {code, at, stderr} = await running.ended;
+  await cheap();
+  t.is(code, 130, stderr);
+  const done = Number(at('results.length'));
+  t.is(done, await deleted());
+  t.true(done < ids.length);
+  t.true(stderr.includes(`Stopped: ${done} of ${ids.length} were done.`), stderr);
 });
 
 test('tail in a pipe shows a message within a second of its posting, and Ctrl-C ends it with 130', async t => {

@@ -5,11 +5,10 @@ import {presentMember} from '../../core/present.ts';
 import type {Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
+import {doEach} from './many.ts';
 import {
   eventJson,
-  forEach,
   listPages,
-  mustAllBeOk,
   tellEvents,
   tellWayBack,
   toRoom,
@@ -35,15 +34,17 @@ export async function addMembers(
   const room = await toRoom(cli, reference);
   const users = await toUsers(cli, args, options.stdin);
   const changed: Changed = {added: [], inRole: {admin: [], member: []}};
-  const results = await forEach(
+  await doEach(
     cli,
     users,
     user => ({user}),
     user => addOne(cli, room, user, options, changed),
+    results => {
+      if (changed.added.length > 0) tellBack(cli, 'remove', room, changed.added);
+      tellRolesBack(cli, room, changed.inRole);
+      printResults(cli, results);
+    },
   );
-  if (changed.added.length > 0) tellBack(cli, 'remove', room, changed.added);
-  tellRolesBack(cli, room, changed.inRole);
-  printResults(cli, results);
 }
 
 /** What `member add` did, to tell the way back. */
@@ -96,9 +97,8 @@ function tellRolesBack(cli: Cli, room: Room, had: Record<Role, readonly UserId[]
     if (had[role].length > 0) tellBack(cli, 'add', room, had[role], ['--role', role]);
 }
 
-function printResults(cli: Cli, results: (ItemResult & object)[]): void {
-  cli.print({items: results, columns: ['user', 'ok', 'error.message'], id: 'user', json: each => ({results: each})});
-  mustAllBeOk(results);
+function printResults(cli: Cli, items: (ItemResult & object)[]): void {
+  cli.print({items, columns: ['user', 'ok', 'error.message'], id: 'user', json: results => ({results})});
 }
 
 interface RemoveOptions {
@@ -120,7 +120,7 @@ export async function removeMembers(
   const users = await toUsers(cli, args, options.stdin, room);
   const chat = await cli.chat();
   const had: Record<Role, UserId[]> = {admin: [], member: []};
-  const results = await forEach(
+  await doEach(
     cli,
     users,
     user => ({user}),
@@ -132,9 +132,11 @@ export async function removeMembers(
       tellEvents(cli, events);
       return {event: eventJson(events[0])};
     },
+    results => {
+      tellRolesBack(cli, room, had);
+      printResults(cli, results);
+    },
   );
-  tellRolesBack(cli, room, had);
-  printResults(cli, results);
 }
 
 /** One change, however many they are: the limit of a request is none of the operator's. */

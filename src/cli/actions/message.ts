@@ -5,7 +5,8 @@ import * as messages from '../../core/messages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message, MessageFilter} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
-import {eventJson, forEach, mustAllBeOk, tellEvents, toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
+import {doEach} from './many.ts';
+import {eventJson, tellEvents, toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
 
 export const messageColumns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 
@@ -100,7 +101,7 @@ export async function deleteMessages(cli: Cli, ids: string[] | undefined): Promi
   const all = (await cli.ask.texts(ids, '<ids...>', 'Which messages?')).map(toMessage);
   if (all.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`Delete ${all.length} messages?`);
   const chat = await cli.chat();
-  const results = await forEach(
+  await doEach(
     cli,
     all,
     id => ({id}),
@@ -112,7 +113,6 @@ export async function deleteMessages(cli: Cli, ids: string[] | undefined): Promi
       tellEvents(cli, events);
       return {event: eventJson(events[0])};
     },
+    items => cli.print({items, columns: ['id', 'ok', 'error.message'], id: 'id', json: results => ({results})}),
   );
-  cli.print({items: results, columns: ['id', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
-  mustAllBeOk(results);
 }

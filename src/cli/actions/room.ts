@@ -8,13 +8,12 @@ import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickRooms} from './choices.ts';
+import {doEach} from './many.ts';
 import {
   eachUser,
   eventJson,
-  forEach,
   listPages,
   pageAfter,
-  mustAllBeOk,
   tellEvents,
   tellWayBack,
   toInput,
@@ -121,7 +120,7 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
   if (all.length > 1 && !cli.globals.dryRun) await cli.ask.agree(`${verb} ${all.length} rooms?`);
   const chat = await cli.chat();
   let changed = 0;
-  const results = await forEach(
+  await doEach(
     cli,
     all,
     room => ({room}),
@@ -134,10 +133,11 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
       tellEvents(cli, events);
       return {id: room.id, event: eventJson(events[0])};
     },
+    items => {
+      if (all.length === 1 && changed === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive'], all);
+      cli.print({items, columns: ['room', 'ok', 'error.message'], id: 'id', json: results => ({results})});
+    },
   );
-  if (all.length === 1 && changed === 1) tellWayBack(cli, ['room', archived ? 'unarchive' : 'archive'], all);
-  cli.print({items: results, columns: ['room', 'ok', 'error.message'], id: 'id', json: each => ({results: each})});
-  mustAllBeOk(results);
 }
 
 export async function deleteRoom(cli: Cli, reference: string | undefined): Promise<void> {
