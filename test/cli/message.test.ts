@@ -128,6 +128,24 @@ test('Ctrl-C ends the deletion of many messages with what was deleted, and with 
   t.true(stderr.includes(`Stopped: ${done} of ${ids.length} were done.`), stderr);
 });
 
+test('Ctrl-C ends the wait for delivery with what was posted, and with 130', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  for (const many of [[], ['--count', '3']]) {
+    const args = ['message', 'post', 'general', 'hello', ...many, '--wait', 'delivered', '--timeout', '1h', '--json'];
+    const posting = startProcess(t, cli, args);
+    const posted = () => cli(['message', 'list', 'general', '-o', 'id']);
+    const wanted = many.length === 0 ? 1 : 4;
+    await until(async () => (await posted()).stdout.trim().split('\n').filter(Boolean).length === wanted, 'the posts');
+    posting.child.kill('SIGINT');
+    const {code, at, stderr} = await posting.ended;
+    t.is(code, 130, stderr);
+    const place = many.length === 0 ? '' : 'results.0.';
+    t.is(at(`${place}message.content`), 'hello');
+    t.is(at(`${place}event.state`), 'queued');
+  }
+});
+
 test('tail in a pipe shows a message within a second of its posting, and Ctrl-C ends it with 130', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);
@@ -156,8 +174,10 @@ test('a post goes through the API of a running server, or waits until the broker
     'delivered',
     '--timeout',
     '100ms',
+    '--json',
   ]);
   t.is(late.code, 9);
+  t.is(late.at('event.state'), 'queued');
   t.regex(late.stderr, /still waits/);
   const nobody = await cli(['message', 'post', 'general', 'x', '--via', 'api', '--api-url', 'http://127.0.0.1:1']);
   t.is(nobody.code, 5);
@@ -170,7 +190,32 @@ test('a post goes through the API of a running server, or waits until the broker
   t.is(posted.at('message.user.id'), 'alice', posted.stderr);
   t.is(posted.at('event.mode'), 'api');
   t.is((await cli([...through, '--as', 'alice', '--idempotency-key', 'k1'])).at('message.id'), posted.at('message.id'));
-  const delivered = await cli(['message', 'post', 'general', 'now', '--wait', 'delivered', '--json']);
+  const wait = ['--wait', 'delivered', '--json'];
+  const delivered = await cli(['message', 'post', 'general', 'now', ...wait]);
   t.is(delivered.code, 0, delivered.stderr);
-  t.is((await cli(['message', 'post', 'general', 'x', '--via', 'api', '--dry-run'])).code, 2);
+  t.is(delivered.at('event.state'), 'delivered');
+  const many = await cli(['message', 'post', 'general', '--lines', ...wait], {
+    stdin: `one\n${'x'.repeat(10_001)}\ntwo\n`,
+  });
+  t.is(many.code, 7, many.stderr);
+  t.deepEqual(
+    [0, 2].map(i => many.at(`results.${i}.event.state`)),
+    ['delivered', 'delivered'],
+  );
+});
+
+test('a post through the API is rehearsed here, and its plan shows the request that would be sent where', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice']);
+  const through = ['message', 'post', 'general', 'hi', '--via', 'api', '--api-url', 'http://127.0.0.1:1', '--dry-run'];
+  t.is((await cli([...through, '--as', 'stranger'])).code, 4);
+  const {code, at, stderr} = await cli([...through, '--as', 'alice', '--json']);
+  t.is(code, 0, stderr);
+  t.is(at('event.state'), 'dry_run');
+  t.regex(
+    String(at('dry_run.curl.0')),
+    /^curl -X POST .*"user_id":"alice".* http:\/\/127\.0\.0\.1:1\/api\/rooms\/1\/messages\/$/,
+  );
+  t.regex(stderr, /Dry run: nothing was changed\./);
+  t.is((await cli(['message', 'list', 'general'])).stdout, '');
 });

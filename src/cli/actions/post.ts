@@ -47,15 +47,26 @@ export async function postMessage(
   mustFit(cli, options);
   const room = await toRoom(cli, reference);
   const author = cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as);
-  const post = options.via === 'api' ? await throughApi(cli, room.id, author) : intoDatabase(cli, room.id, author);
+  // The API does the same as the database is told here: a rehearsal shows it without a request.
+  const byRequest = options.via === 'api' && !cli.globals.dryRun;
+  const post = byRequest ? await throughApi(cli, room.id, author) : intoDatabase(cli, room.id, author);
   if (options.lines) return postMany(cli, await linesOf(cli, text, options), post, options);
   const content = await toContent(cli, text);
   if (options.count !== undefined) return postMany(cli, repeated(content, options.count), post, options);
-  const posted = await post(content, options.idempotencyKey);
-  if (posted.event) tellEvents(cli, [posted.event]);
-  if (posted.repeated) cli.note('This key was posted before; here is the first message.');
-  printMessage(cli, posted.message, {event: eventOf(posted, options)});
-  if (options.wait) await untilDelivered(cli, [posted.event]);
+  const interrupt = options.wait && interruptOf(cli.io);
+  try {
+    const posted = await post(content, options.idempotencyKey);
+    if (posted.event) tellEvents(cli, [posted.event]);
+    if (posted.repeated) cli.note('This key was posted before; here is the first message.');
+    const told = eventOf(posted, options);
+    const sent = [{event: posted.event, told}];
+    if (interrupt) await awaitDelivery(cli, sent, interrupt);
+    printMessage(cli, posted.message, {event: told});
+    if (interrupt?.asked()) interrupt.exit();
+    if (interrupt) mustBeDelivered(cli, sent);
+  } finally {
+    interrupt?.release();
+  }
 }
 
 function mustFit(cli: Cli, options: PostOptions): void {
@@ -65,7 +76,6 @@ function mustFit(cli: Cli, options: PostOptions): void {
   if (options.interval !== undefined && options.count === undefined) refuse('--interval goes with --count.');
   if (options.count !== undefined && (options.lines || options.idempotencyKey !== undefined))
     refuse('--count goes neither with --lines nor with --idempotency-key.');
-  if (options.via === 'api' && cli.globals.dryRun) refuse('The API has no rehearsal: --dry-run goes with --via db.');
   if (options.via === 'api' && options.wait) refuse('--wait looks into the outbox, and goes with --via db.');
   if (options.via === 'db' && cli.globals.apiUrl !== undefined) refuse('--api-url goes with --via api.');
   if (options.wait && cli.globals.dryRun) refuse('A rehearsal delivers nothing to wait for.');
@@ -107,7 +117,7 @@ function refusal(base: string, status: number, {code, detail}: Record<string, un
 }
 
 function eventOf({event, repeated: again}: Posted, {via}: PostOptions): object {
-  return via === 'api' && !again ? {type: 'message_added', mode: 'api', state: 'queued'} : eventJson(event);
+  return via === 'api' && !event && !again ? {type: 'message_added', mode: 'api', state: 'queued'} : eventJson(event);
 }
 
 interface Line {
@@ -136,39 +146,42 @@ async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: P
   const {createProgress} = await import('../progress.ts');
   const progress = await createProgress(cli, {label: 'Posting', total: lines.length});
   const interrupt = interruptOf(cli.io);
-  const events: (ToldEvent | undefined)[] = [];
+  const sent: Sent[] = [];
   let tried = 0;
   const mayGoOn = async () => {
     if (tried++ > 0 && options.interval !== undefined) await pause(options.interval, interrupt);
     return !interrupt.asked();
   };
-  const results = await forEach(
-    cli,
-    lines,
-    ({line}) => ({line}),
-    async ({content}) => {
-      const posted = await post(content);
-      events.push(posted.event);
-      progress.add(1);
-      return {message: posted.message, event: eventOf(posted, options)};
-    },
-    mayGoOn,
-  ).finally(() => {
-    progress.done();
+  try {
+    const results = await forEach(
+      cli,
+      lines,
+      ({line}) => ({line}),
+      async ({content}) => {
+        const posted = await post(content);
+        const event = eventOf(posted, options);
+        sent.push({event: posted.event, told: event});
+        progress.add(1);
+        return {message: posted.message, event};
+      },
+      mayGoOn,
+    ).finally(progress.done);
+    if (options.wait) await awaitDelivery(cli, sent, interrupt);
+    cli.print({
+      items: results,
+      columns: ['line', 'ok', 'message.id', 'error.message'],
+      id: 'message.id',
+      json: each => ({results: each}),
+    });
+    if (interrupt.asked()) {
+      cli.note(`Stopped: ${sent.length} of ${lines.length} were posted.`);
+      interrupt.exit();
+    }
+    if (options.wait) mustBeDelivered(cli, sent);
+    mustAllBeOk(results);
+  } finally {
     interrupt.release();
-  });
-  cli.print({
-    items: results,
-    columns: ['line', 'ok', 'message.id', 'error.message'],
-    id: 'message.id',
-    json: each => ({results: each}),
-  });
-  if (interrupt.asked()) {
-    cli.note(`Stopped: ${events.length} of ${lines.length} were posted.`);
-    interrupt.exit();
   }
-  if (options.wait) await untilDelivered(cli, events);
-  mustAllBeOk(results);
 }
 
 /** An interrupt ends it. */
@@ -179,27 +192,40 @@ async function pause(ms: number, interrupt: Interrupt): Promise<void> {
   over.abort();
 }
 
-/** Until the broker has them all. Throws broker_refused, and ends with 9 when they are still waiting in the end. */
-async function untilDelivered(cli: Cli, events: readonly (ToldEvent | undefined)[]): Promise<void> {
+interface Sent {
+  event: ToldEvent | undefined;
+  /** Its event as it is printed. */
+  told: {state?: string};
+}
+
+/** Until the broker has them all, or refused them, or the time is over, or the end is asked for; it stands in their state. */
+async function awaitDelivery(cli: Cli, sent: readonly Sent[], interrupt: Interrupt): Promise<void> {
   const chat = await cli.chat();
   const deadline = performance.now() + (cli.globals.timeout ?? waitMs);
-  for (const event of events) {
-    if (!event) continue;
+  for (const {event, told} of sent) {
+    if (!event || interrupt.asked()) continue;
     for (;;) {
       const state = await eventState(chat, cli.actor, event.outboxId);
-      if (state === 'delivered') break;
-      if (state === 'parked') {
-        throw new ChatError('broker_refused', `The broker refused event ${event.outboxId}.`, {
-          hint: 'See why with: chatctl outbox list --parked',
-        });
-      }
-      if (performance.now() > deadline) {
-        cli.note(`Event ${event.outboxId} still waits. Is a server running? See: chatctl status`);
-        throw new Exit(exits.timeout);
-      }
-      await delay(lookAgainMs);
+      if (state !== 'waiting') told.state = state;
+      if (state !== 'waiting' || interrupt.asked() || performance.now() > deadline) break;
+      await pause(lookAgainMs, interrupt);
     }
   }
+}
+
+/** Called after they were printed. Throws broker_refused, and ends with 9 when one is still waiting. */
+function mustBeDelivered(cli: Cli, sent: readonly Sent[]): void {
+  const inState = (state: string) => sent.find(({event, told}) => event && told.state === state)?.event?.outboxId;
+  const parked = inState('parked');
+  if (parked !== undefined) {
+    throw new ChatError('broker_refused', `The broker refused event ${parked}.`, {
+      hint: 'See why with: chatctl outbox list --parked',
+    });
+  }
+  const waiting = inState('queued');
+  if (waiting === undefined) return;
+  cli.note(`Event ${waiting} still waits. Is a server running? See: chatctl status`);
+  throw new Exit(exits.timeout);
 }
 
 async function toContent(cli: Cli, text: string | undefined): Promise<string> {
