@@ -13,7 +13,7 @@ export interface Progress {
 }
 
 interface ProgressOptions {
-  /** What is done, such as `Importing members`. */
+  /** What is done, such as `Importing members`; of a rehearsal it is told that it is one. */
   label: string;
   /** How many there are, where that is known; the time left needs it, or the share. */
   total?: number | undefined;
@@ -27,8 +27,9 @@ const redrawMs = 100;
 const plainMs = 10_000;
 const silent: Progress = {begin: () => undefined, add: () => undefined, done: () => undefined};
 
-export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, options: ProgressOptions): Promise<Progress> {
+export async function createProgress(cli: Pick<Cli, 'io' | 'globals'>, wanted: ProgressOptions): Promise<Progress> {
   const {io, globals} = cli;
+  const options = globals.dryRun ? {...wanted, label: `Rehearsal: ${wanted.label}`} : wanted;
   if (globals.quiet || globals.progress === 'none') return silent;
   const now = options.now ?? (() => performance.now());
   const drawn = io.stderr.isTTY === true && io.env['TERM'] !== 'dumb';

@@ -90,8 +90,14 @@ test('a severe change shows what it is done to and wants the name, and its line 
   t.regex(shown, /The same without questions: .* room delete general --confirm general/);
 });
 
-test('an erasure tells how far it has come', async t => {
+test('an erasure tells how far it has come, and a rehearsal of it never that anything is erased', async t => {
   const cli = await seededCli(t);
+  const rehearsed = await atTerminal(cli, ['user', 'erase', 'alice', '--messages', 'redact', '--dry-run'], []);
+  t.is(rehearsed.code, 0, rehearsed.shown);
+  t.regex(rehearsed.shown, /^Rehearsing the erasure of alice "alice": 1 membership\(s\), 1 message\(s\) \(redact\) …/);
+  t.regex(rehearsed.shown, /nothing was changed/);
+  t.regex(rehearsed.shown, /\rRehearsal: Erasing messages: /);
+  t.notRegex(rehearsed.shown, /[\r\n]Erasing/);
   const {code, shown} = await atTerminal(
     cli,
     ['user', 'erase', 'alice', '--messages', 'redact', '--confirm', 'alice'],

@@ -50,7 +50,8 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     await cli.ask.agreeByName(what, user.id);
     if (options.export !== undefined) await writeExport(cli, wanted, options.export);
   }
-  cli.note(`Erasing ${user.id} "${user.username}": ${memberships} membership(s), ${messages} message(s) (${mode}) …`);
+  const what = cli.globals.dryRun ? 'Rehearsing the erasure of' : 'Erasing';
+  cli.note(`${what} ${user.id} "${user.username}": ${memberships} membership(s), ${messages} message(s) (${mode}) …`);
   cli.sameAs({method: 'POST', path: `/api/users/${user.id}/erase/`, body: {messages: mode}});
   const told = countEvents(cli, chat);
   const streams = await streamsIfAny(cli);
