@@ -146,6 +146,31 @@ test('Ctrl-C ends the wait for delivery with what was posted, and with 130', asy
   }
 });
 
+const withPostgres = databases.includes('postgres') ? test : test.skip;
+
+withPostgres('where the database fails among many, what was posted is told, and the rest is not tried', async t => {
+  const cli = await testCli(t, 'postgres');
+  await cli(['room', 'create', 'general']);
+  const chat = await openChat(loadConfig({env: cli.env, cwd: cli.cwd}));
+  t.teardown(() => chat.close());
+  await chat.db.writer.raw(`create function fail() returns trigger language plpgsql as
+    $$ begin if new.content = 'fails' then raise exception 'gone' using errcode = '57P01'; end if; return new; end $$`);
+  await chat.db.writer.raw('create trigger fails before insert on messages for each row execute function fail()');
+  const lines = ['message', 'post', 'general', '--lines', '--json'];
+  const none = await cli(lines, {stdin: 'fails\none\n'});
+  t.is(none.code, 5);
+  t.is(none.stdout, '');
+  const some = await cli(lines, {stdin: 'one\ntwo\nfails\nthree\nfour\n'});
+  t.is(some.code, 7, some.stderr);
+  t.deepEqual(
+    [0, 1, 2].map(i => some.at(`results.${i}.ok`)),
+    [true, true, false],
+  );
+  t.is(some.at('results.length'), 3);
+  t.is(some.at('results.2.error.code'), 'database_unavailable');
+  t.regex(some.stderr, /Failed: The database cannot be reached[^]*2 more were not tried\./);
+});
+
 test('tail in a pipe shows a message within a second of its posting, and Ctrl-C ends it with 130', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);

@@ -2,6 +2,7 @@
 import type {z} from 'zod';
 import {timestamp} from '../../core/chat.ts';
 import {commandLine} from '../../core/command-line.ts';
+import {databaseError} from '../../core/database-errors.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
@@ -186,7 +187,8 @@ export interface ItemResult {
 
 /**
  * Does the same to each of several things and goes on when one fails. One thing alone fails as itself; of several, some
- * failing ends with 7. `mayGoOn` is asked before each of them.
+ * failing ends with 7. `mayGoOn` is asked before each of them. Where the database is away the rest is not tried: it is
+ * told what was done until then, if anything was.
  */
 export async function forEach<T>(
   cli: Cli,
@@ -201,11 +203,18 @@ export async function forEach<T>(
     try {
       const more = await action(thing);
       results.push({...named(thing), ok: true, ...more});
-    } catch (error) {
-      if (things.length === 1 || !(error instanceof ChatError)) throw error;
+    } catch (thrown) {
+      const error = databaseError(thrown) ?? thrown;
+      if (things.length === 1 || !(error instanceof ChatError)) throw thrown;
+      const away = error.code === 'database_unavailable';
+      if (away && !results.some(result => result.ok)) throw thrown;
       const {code, message} = told(error);
       results.push({...named(thing), ok: false, error: {code, message}});
       cli.note(`Failed: ${message}`);
+      if (!away) continue;
+      const left = things.length - results.length;
+      if (left > 0) cli.note(`${left} more were not tried.`);
+      break;
     }
   }
   return results;
