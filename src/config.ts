@@ -6,8 +6,10 @@ import {dirname, join, resolve} from 'node:path';
 import {inspect, parseEnv} from 'node:util';
 import {z} from 'zod';
 import {connectionLimits} from './core/centrifugo-config.ts';
+import {commandLine} from './core/command-line.ts';
 import {ChatError} from './core/errors.ts';
 import {algorithms, keysOfJwkSet} from './core/keys.ts';
+import {didYouMean} from './core/nearest.ts';
 import {sampleSecrets, weaknessOf} from './core/secrets.ts';
 import {parseRateLimits, rateLimits, type RateLimits} from './core/rate-limits.ts';
 
@@ -31,24 +33,40 @@ export class Secret {
   }
 }
 
-const port = z.coerce.number<string>().pipe(z.int().min(0).max(65_535));
+/** What is longer may be a secret that stands where it does not belong, and is not told. */
+const maxTold = 12;
+
+const wholeNumber = (least: number, most: number) =>
+  z.string().transform((text, context) => {
+    const value = Number(text);
+    if (/^\s*\d+\s*$/.test(text) && value >= least && value <= most) return value;
+    const given = text.length > maxTold ? '' : `is "${text}", and `;
+    context.addIssue(`${given}must be a whole number from ${least} to ${most}`);
+    return z.NEVER;
+  });
+const port = wholeNumber(0, 65_535);
 // A migration holds its lock on one connection and works on another.
-const poolSize = z.coerce.number<string>().pipe(z.int().min(2).max(1_000));
-const amount = z.coerce.number<string>().pipe(z.int().min(1).max(1_000_000));
-const flag = z.enum(['true', 'false', '1', '0']).transform(text => text === 'true' || text === '1');
-const url = z.url({protocol: /^https?$/, hostname: z.regexes.hostname});
+const poolSize = wholeNumber(2, 1_000);
+const amount = wholeNumber(1, 1_000_000);
+const oneOf = <const Words extends readonly string[]>(words: Words) =>
+  z.enum(words, {error: `must be one of ${words.join(', ')}`});
+const flag = oneOf(['true', 'false', '1', '0']).transform(text => text === 'true' || text === '1');
+const url = z.url({protocol: /^https?$/, hostname: z.regexes.hostname, error: 'must be an http or https URL'});
 const originsLike = (pattern: RegExp) =>
   z
     .string()
     .transform(text => text.split(/[\s,]+/).filter(Boolean))
-    .refine(list => list.every(each => pattern.test(each)), 'an origin is scheme://host or scheme://host:port');
+    .refine(
+      list => list.every(each => pattern.test(each)),
+      'must be origins, each scheme://host or scheme://host:port',
+    );
 const origins = originsLike(/^[a-z][a-z0-9+.-]*:\/\/(\[[0-9a-f:]+\]|[^\s/?#@*:[\]]+)(:(\d+|\*))?$/i);
 /** With `*` as in Centrifugo's allowed_origins. */
 const originGlobs = originsLike(/^(\*|[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+)$/i);
 const limits = z.string().transform((text, context) => {
   const parsed = parseRateLimits(text);
   if (parsed !== undefined) return parsed;
-  context.addIssue('it is on, off, or figures such as `reads=200/10s messages=5/10s`');
+  context.addIssue('must be on, off, or figures such as `reads=200/10s messages=5/10s`');
   return z.NEVER;
 });
 const secret = z
@@ -56,14 +74,17 @@ const secret = z
   .min(1)
   .transform(text => new Secret(text));
 const urlOfService = z
-  .url({protocol: /^https?$/, error: 'is not an http or https URL'})
+  .url({protocol: /^https?$/, error: 'must be an http or https URL'})
   .refine(text => isPlainUrl(text), 'must hold neither credentials nor a #');
 const listOfAlgorithms = z
   .string()
   .transform(text => text.split(/[\s,]+/).filter(Boolean))
-  .pipe(z.array(z.enum(algorithms)).min(1));
+  .refine(words => words.length > 0 && words.every(isAlgorithm), `must be one or more of ${algorithms.join(', ')}`)
+  .transform(words => words.filter(isAlgorithm));
 /** Seconds since 1970. */
-const moment = z.iso.datetime({offset: true}).transform(text => Math.floor(Date.parse(text) / 1_000));
+const moment = z.iso
+  .datetime({offset: true, error: 'must be a time such as 2026-12-01T00:00:00Z'})
+  .transform(text => Math.floor(Date.parse(text) / 1_000));
 const secondsOf = {s: 1, m: 60, h: 3_600, d: 86_400} as const;
 /** Seconds, or null for `none`. */
 const duration = z
@@ -72,6 +93,10 @@ const duration = z
   .transform(text =>
     text === 'none' ? null : Number.parseInt(text) * secondsOf[text.slice(-1) as 's' | 'm' | 'h' | 'd'],
   );
+
+function isAlgorithm(word: string): word is (typeof algorithms)[number] {
+  return algorithms.some(each => each === word);
+}
 
 function isPlainUrl(text: string): boolean {
   const {username, password, hash} = URL.canParse(text) ? new URL(text) : {username: '', password: '', hash: ''};
@@ -99,7 +124,7 @@ export const settings = {
   },
   DATABASE_POOL_MAX: {schema: poolSize, fallback: '10', meaning: 'connections to PostgreSQL at most'},
   SQLITE_DRIVER: {
-    schema: z.enum(['sqlite3', 'node:sqlite']),
+    schema: oneOf(['sqlite3', 'node:sqlite']),
     meaning: 'which SQLite driver; else sqlite3, or Node’s own where that did not install',
   },
   JWT_SECRET: {schema: secret, meaning: 'HS256 secret of API tokens'},
@@ -145,7 +170,7 @@ export const settings = {
   CENTRIFUGO_TOKEN_SECRET: {schema: secret, meaning: 'signs connection and subscription tokens'},
   CENTRIFUGO_API_URL: {schema: url, meaning: 'a real Centrifugo, http://host:8000; without it the embedded endpoint'},
   CENTRIFUGO_API_KEY: {schema: secret, meaning: 'key of Centrifugo’s server API'},
-  ROOM_CREATION: {schema: z.enum(['service', 'users']), fallback: 'service', meaning: 'who may create rooms over REST'},
+  ROOM_CREATION: {schema: oneOf(['service', 'users']), fallback: 'service', meaning: 'who may create rooms over REST'},
   PUBLIC_URL: {
     schema: url.transform(text => text.replace(/\/+$/, '')),
     meaning: 'base of links; else http://HOST:PORT',
@@ -158,13 +183,13 @@ export const settings = {
   },
   METRICS_KEY: {schema: secret, meaning: 'bearer key of GET /metrics; without it there are none to get'},
   TRUST_PROXY: {
-    schema: z.coerce.number<string>().pipe(z.int().min(0).max(10)),
+    schema: wholeNumber(0, 10),
     fallback: '0',
     meaning: 'proxies in front',
   },
   RATE_LIMITS: {schema: limits, meaning: 'on, off, or figures: `reads=200/10s messages=5/10s`; on in production'},
   RATE_LIMIT_STORE: {
-    schema: z.enum(['memory', 'database']),
+    schema: oneOf(['memory', 'database']),
     fallback: 'memory',
     meaning: 'where requests are counted; `database` for several servers on one PostgreSQL',
   },
@@ -186,7 +211,7 @@ export const settings = {
     meaning: 'those of one address to the embedded endpoint; more are answered 429',
   },
   LOG_LEVEL: {
-    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    schema: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     fallback: 'info',
     meaning: 'least severe log line that is written',
   },
@@ -216,7 +241,7 @@ export interface ConfigSources {
   file?: string | undefined;
 }
 
-/** Reads and checks all settings. Throws config_invalid, naming the setting and never its value. */
+/** Reads and checks all settings. Throws config_invalid, naming the setting and never a value that may be a secret. */
 export function loadConfig(sources: ConfigSources): Config {
   const projectDir = sources.file ? projectOf(sources.file, sources.cwd) : findProject(sources.cwd);
   const layers: [Origin, Record<string, string | undefined>][] = [
@@ -286,7 +311,9 @@ export function rateLimitsOf(config: Config): RateLimits | null {
 
 function checked(config: Config): Config {
   if (config.CENTRIFUGO_API_URL !== undefined && !config.CENTRIFUGO_API_KEY) {
-    throw new ChatError('config_invalid', 'CENTRIFUGO_API_URL is set and CENTRIFUGO_API_KEY is not.');
+    throw new ChatError('config_invalid', 'CENTRIFUGO_API_URL is set and CENTRIFUGO_API_KEY is not.', {
+      hint: 'Set it to the http_api.key of that Centrifugo, or leave the URL out: then the embedded endpoint serves.',
+    });
   }
   return config;
 }
@@ -365,9 +392,10 @@ function lookup(
 function parseSetting(name: SettingName, text: string): unknown {
   const result = settings[name].schema.safeParse(text);
   if (result.success) return result.data;
-  const problem = result.error.issues[0]?.message ?? 'is not valid';
-  throw new ChatError('config_invalid', `The setting ${name} is not valid: ${problem}.`, {
-    hint: `It means: ${settings[name].meaning}.`,
+  const [issue] = result.error.issues;
+  const words = issue?.code === 'invalid_value' ? issue.values.map(String) : [];
+  throw new ChatError('config_invalid', `The setting ${name} ${issue?.message ?? 'is not valid'}.`, {
+    hint: [didYouMean(text, words), meaningOf(name)].filter(Boolean).join('\n'),
   });
 }
 
@@ -376,7 +404,10 @@ function readSecretFile(name: string, path: string | undefined): string | undefi
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new ChatError('config_invalid', `The file of ${name}_FILE cannot be read.`, {cause});
+    throw new ChatError('config_invalid', `The file of ${name}_FILE cannot be read.`, {
+      cause,
+      hint: `Look whether ${path} is there, and who may read it.`,
+    });
   }
 }
 
@@ -386,13 +417,12 @@ function readEnvFile(path: string): Record<string, string | undefined> {
 
 function readConfigFile(path: string): Record<string, string> {
   if (!existsSync(path)) return {};
-  const schema = z.strictObject(Object.fromEntries(settingNames.map(name => [name, z.string().optional()])));
-  try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8'))) as Record<string, string>;
-  } catch (cause) {
-    const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON that can be read';
-    throw new ChatError('config_invalid', `The file ${path} is not valid: ${problem}.`, {cause});
-  }
+  const content = contentOf(path);
+  const [wrong] = Object.entries(content).flatMap(([name, value]) => misfit(name, value) ?? []);
+  if (wrong === undefined) return content as Record<string, string>;
+  throw new ChatError('config_invalid', `The file ${path} is not valid. ${wrong.message}`, {
+    hint: `${wrong.hint}\nSee all that is wrong: ${commandLine(['chatctl', 'config', 'check'], [path])}`,
+  });
 }
 
 export interface ConfigProblem {
@@ -401,32 +431,64 @@ export interface ConfigProblem {
   message: string;
 }
 
-/** All that is wrong with a project file, where loading it stops at the first. Values are never told. */
+/** All that is wrong with a project file, where loading it stops at the first. Values of secrets are never told. */
 export function checkConfigFile(path: string): ConfigProblem[] {
+  try {
+    return Object.entries(contentOf(path)).flatMap(([name, value]) => problemsOf(name, value));
+  } catch (error) {
+    return [toProblem(path, error)];
+  }
+}
+
+function problemsOf(name: string, value: unknown): ConfigProblem[] {
+  const wrong = misfit(name, value);
+  if (wrong !== undefined) return [toProblem(name, wrong)];
+  try {
+    if (value !== '') parseSetting(name as SettingName, value as string);
+    return [];
+  } catch (error) {
+    return [toProblem(name, error)];
+  }
+}
+
+function toProblem(path: string, error: unknown): ConfigProblem {
+  if (!(error instanceof ChatError)) throw error;
+  return {path, message: [error.message, ...(error.hint?.split('\n') ?? [])].join(' ')};
+}
+
+function contentOf(path: string): object {
+  const invalid = (problem: string, cause?: unknown) =>
+    new ChatError('config_invalid', `The file ${path} ${problem}.`, {
+      cause,
+      hint: 'It must be a JSON object with a setting by each name; chatctl init writes one.',
+    });
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    const reason = cause instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read';
-    return [{path, message: `The file cannot be used: ${reason}.`}];
+    throw invalid(cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read', cause);
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    return [{path, message: 'It must be a JSON object with a setting by each name.'}];
-  }
-  return Object.entries(content).flatMap(([name, value]) => problemsOf(name, value));
+  if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
+  throw invalid('is not a JSON object');
 }
 
-function problemsOf(name: string, value: unknown): ConfigProblem[] {
-  const known = settingNames.find(each => each === name);
-  if (!known) return [{path: name, message: `There is no setting ${name}.`}];
-  if (typeof value !== 'string') return [{path: name, message: 'It must be a text, in quotes.'}];
-  try {
-    if (value !== '') parseSetting(known, value);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ChatError)) throw error;
-    return [{path: name, message: error.message}];
+/** What cannot stand in a file, whatever its value would mean. */
+function misfit(name: string, value: unknown): ChatError | undefined {
+  if (!isSettingName(name)) {
+    return new ChatError('config_invalid', `There is no setting ${name}.`, {
+      hint: didYouMean(name, settingNames) ?? 'List them: chatctl config env',
+    });
   }
+  if (typeof value === 'string') return undefined;
+  return new ChatError('config_invalid', `The setting ${name} must be a text, in quotes.`, {hint: meaningOf(name)});
+}
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settings, name);
+}
+
+function meaningOf(name: SettingName): string {
+  return `It means: ${settings[name].meaning}.`;
 }
 
 /** The value as it may be shown: a secret only where it was asked to be revealed. */
@@ -448,9 +510,15 @@ function findProject(cwd: string): string {
 
 function projectOf(file: string, cwd: string): string {
   const path = resolve(cwd, file);
-  if (!existsSync(path)) throw new ChatError('config_invalid', `There is no config file at ${path}.`);
+  if (!existsSync(path)) throw noConfigFile(path);
   const dir = dirname(path);
   return dir.endsWith('.chatctl') ? dirname(dir) : dir;
+}
+
+export function noConfigFile(path: string): ChatError {
+  return new ChatError('config_invalid', `There is no config file at ${path}.`, {
+    hint: 'Make one with: chatctl init',
+  });
 }
 
 /** A relative SQLite path is meant from where it was written. */

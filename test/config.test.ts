@@ -10,7 +10,9 @@ import {
   mustBeFitForProduction,
   publicUrl,
   rateLimitsOf,
+  settingNames,
 } from '../src/config.ts';
+import {ChatError} from '../src/core/errors.ts';
 import {rateLimits} from '../src/core/rate-limits.ts';
 import {makeSecret} from '../src/core/secrets.ts';
 import {temporaryDir} from './helpers/database.ts';
@@ -160,6 +162,50 @@ for (const [name, value] of [
   });
 }
 
+test('a number that is none is refused by its name with what was given and what it must be', t => {
+  const says = (name: string, value: string) => refusal(t, {[name]: value});
+  t.is(says('PORT', 'abc'), 'The setting PORT is "abc", and must be a whole number from 0 to 65535.');
+  t.is(
+    says('DATABASE_POOL_MAX', '1'),
+    'The setting DATABASE_POOL_MAX is "1", and must be a whole number from 2 to 1000.',
+  );
+  t.is(says('TRUST_PROXY', 'true'), 'The setting TRUST_PROXY is "true", and must be a whole number from 0 to 10.');
+  t.is(
+    says('MAX_IN_FLIGHT', '1e3'),
+    'The setting MAX_IN_FLIGHT is "1e3", and must be a whole number from 1 to 1000000.',
+  );
+  // Variables that were mixed up: what is as long as a secret may be one.
+  t.is(says('PORT', secret), 'The setting PORT must be a whole number from 0 to 65535.');
+});
+
+test('a setting that is one of a few words names them, and the word that was probably meant', t => {
+  const {message, hint} = t.throws(() => loadConfig({env: {LOG_LEVEL: 'inof'}, cwd: temporaryDir(t)}), {
+    instanceOf: ChatError,
+  });
+  t.is(message, 'The setting LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent.');
+  t.regex(hint ?? '', /^Did you mean info\?\n/);
+  const algorithms = refusal(t, {JWT_ALGORITHMS: 'HS256,HS512'});
+  t.is(algorithms, 'The setting JWT_ALGORITHMS must be one or more of HS256, RS256, ES256, EdDSA.');
+});
+
+test('no setting is refused in the words of a library', t => {
+  const taken = settingNames.filter(name => {
+    try {
+      loadConfig({env: {[name]: '<no such value>'}, cwd: temporaryDir(t)});
+      return true;
+    } catch (error) {
+      t.true(error instanceof ChatError);
+      t.notRegex(String(error), /Invalid|expected|received|NaN/);
+      return false;
+    }
+  });
+  // Those that may be any text.
+  t.false(
+    taken.some(name => /PORT|MAX|URL$|ORIGINS|LIMIT|ALGORITHMS/.test(name) && name !== 'DATABASE_URL'),
+    taken.join(),
+  );
+});
+
 test('G9: a Centrifugo without its key is refused', t => {
   t.regex(refusal(t, {CENTRIFUGO_API_URL: 'http://localhost:8000'}), /CENTRIFUGO_API_KEY/);
 });
@@ -167,6 +213,15 @@ test('G9: a Centrifugo without its key is refused', t => {
 test('G5: an unknown key in the file is an error that names it', t => {
   const cwd = project(t, {config: {PROT: '1'}});
   t.throws(() => loadConfig({env: {}, cwd}), {code: 'config_invalid', message: /PROT/});
+});
+
+test('an unknown key in the file is told with the one that was probably meant', t => {
+  const load = (config: object) => () => loadConfig({env: {}, cwd: project(t, {config})});
+  const {message, hint} = t.throws(load({JWT_SECRETT: secret}), {instanceOf: ChatError});
+  t.regex(message, /config\.json is not valid\. There is no setting JWT_SECRETT\.$/);
+  t.regex(hint ?? '', /^Did you mean JWT_SECRET\?\n.*chatctl config check/);
+  t.regex(t.throws(load({COLOUR: 'red'}), {instanceOf: ChatError}).hint ?? '', /^List .*chatctl config env/);
+  t.regex(t.throws(load({PORT: 9000}), {instanceOf: ChatError}).message, /PORT must be a text, in quotes\.$/);
 });
 
 test('G1, G7, T17: production refuses secrets that are missing, short or the same', t => {

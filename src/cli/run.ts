@@ -11,7 +11,7 @@ import {tell, told} from './errors.ts';
 import {Exit, exits} from './exit.ts';
 import {helpLayout} from './help.ts';
 import {canAsk, colorsOf, type Colors, type ColorWish, type Io} from './io.ts';
-import {nearest} from './nearest.ts';
+import {didYouMean} from '../core/nearest.ts';
 import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
 import {createProgram} from './program.ts';
 import {visible} from './text.ts';
@@ -66,8 +66,7 @@ function commandOf(program: Command, words: readonly string[]): Command {
 
 function suggestion(word: string, names: readonly string[]): string {
   if (names.length === 0) return 'There is nothing below it: leave the last word out.';
-  const near = nearest(word, names);
-  return near === undefined ? `There is help on ${names.join(', ')}.` : `Did you mean ${near}?`;
+  return didYouMean(word, names) ?? `There is help on ${names.join(', ')}.`;
 }
 
 async function showVersion(argv: readonly string[], io: Io): Promise<boolean> {

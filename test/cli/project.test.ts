@@ -127,10 +127,11 @@ test('config show masks secrets, tells where each value is from, and reveals onl
 test('config check tells all that is wrong with a file, and never a value', async t => {
   const cli = await bareCli(t, 'sqlite');
   t.is((await cli(['config', 'check', 'nowhere.json'])).code, 2);
-  writeFileSync(join(cli.cwd, 'bad.json'), '{"PROT": "1", "PORT": "canary", "HOST": 5}');
+  writeFileSync(join(cli.cwd, 'bad.json'), '{"PROT": "1", "PORT": "canary-secret-0123456789", "HOST": 5}');
   const bad = await cli(['config', 'check', 'bad.json', '--json']);
   t.is(bad.code, 8);
   t.is(bad.at('ok'), false);
+  t.is(bad.at('errors.0.message'), 'There is no setting PROT. Did you mean PORT?');
   t.is(bad.at('errors.2.path'), 'HOST');
   t.false(bad.stdout.includes('canary'));
   mkdirSync(join(cli.cwd, '.chatctl'));
@@ -144,6 +145,7 @@ test('config check tells all that is wrong with a file, and never a value', asyn
   t.is((await cli(['config', 'check'])).code, 0);
   const sample = await cli(['config', 'check', '--json'], {env: {JWT_SECRET: 'changeme'}});
   t.is(sample.at('errors.0.path'), 'JWT_SECRET');
+  t.is((await cli(['config', 'check', '--json'], {env: {PORT: 'abc'}})).at('errors.0.path'), 'PORT');
   t.is((await cli(['config', 'check', '--strict'], {env: {JWT_SECRET: 'short-but-own'}})).code, 8);
 });
 

@@ -4,7 +4,7 @@ import {AuditActorInput, AuditIdInput, maxPageSize, RoomIdInput} from '../../cor
 import {presentAudit} from '../../core/present.ts';
 import type {AuditFilter, AuditRow} from '../../db/audit.ts';
 import type {Cli} from '../context.ts';
-import {nearest} from '../nearest.ts';
+import {didYouMean} from '../../core/nearest.ts';
 import {toInput, toKnownUser, toMoment, toRoom} from './parse.ts';
 
 interface AuditOptions {
@@ -51,9 +51,8 @@ export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> 
 
 function toAction(text: string | undefined): string | undefined {
   if (text === undefined || auditActions.some(each => each === text)) return text;
-  const near = nearest(text, auditActions);
   throw new ChatError('unknown_value', `There is no action ${text}.`, {
-    hint: `${near === undefined ? '' : `Did you mean ${near}? `}The actions are ${auditActions.join(', ')}.`,
+    hint: [didYouMean(text, auditActions), `The actions are ${auditActions.join(', ')}.`].filter(Boolean).join('\n'),
   });
 }
 

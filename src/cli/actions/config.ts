@@ -4,7 +4,9 @@ import {
   checkConfigFile,
   configFileOf,
   configPath,
+  isSettingName,
   mustBeFitForProduction,
+  noConfigFile,
   settingNames,
   settings,
   shownSetting,
@@ -46,7 +48,7 @@ export async function checkConfig(cli: Cli, file: string | undefined, options: {
 
 function problemsIn(cli: Cli, file: string): ConfigProblem[] {
   const path = resolve(cli.io.cwd, file);
-  if (!existsSync(path)) throw new ChatError('config_invalid', `There is no config file at ${path}.`);
+  if (!existsSync(path)) throw noConfigFile(path);
   return checkConfigFile(path);
 }
 
@@ -69,7 +71,7 @@ async function problemsInForce(cli: Cli, strict: boolean): Promise<ConfigProblem
 
 /** The setting that a message is about. */
 function settingIn(message: string): string {
-  return /[A-Z]+(?:_[A-Z]+)+/.exec(message)?.[0] ?? 'settings';
+  return message.match(/[A-Z_]+/g)?.find(isSettingName) ?? 'settings';
 }
 
 export function listVariables(cli: Cli, options: {shell?: boolean}): Promise<void> {

@@ -15,7 +15,7 @@ import type {Cli, ToldEvent} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
-import {nearest} from '../nearest.ts';
+import {nearest} from '../../core/nearest.ts';
 import {bytesOf} from '../plan.ts';
 import {pickRoom, pickUsers} from './choices.ts';
 

@@ -6,7 +6,7 @@ import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
 import {UserIdInput} from '../../core/input.ts';
 import {parseExpression} from '../expression.ts';
-import {nearest} from '../nearest.ts';
+import {nearest} from '../../core/nearest.ts';
 import {duration} from '../values.ts';
 import {filledExpression, namesIn, type Values} from './values.ts';
 

@@ -1,4 +1,11 @@
-/** The name that was probably meant, or none: a guess is suggested and never run. */
+// What was probably meant: a guess is suggested and never run.
+
+/** A line to say so, or nothing where no name is near. */
+export function didYouMean(word: string, names: readonly string[]): string | undefined {
+  const near = nearest(word, names);
+  return near === undefined ? undefined : `Did you mean ${near}?`;
+}
+
 export function nearest(word: string, names: readonly string[]): string | undefined {
   const near = names
     .map(name => ({name, distance: distance(word.toLowerCase(), name.toLowerCase())}))
