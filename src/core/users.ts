@@ -21,7 +21,7 @@ import {endConnections} from './disconnections.ts';
 import {commandLine} from './command-line.ts';
 import {ChatError, userDeactivated} from './errors.ts';
 import type {UserId} from './ids.ts';
-import {UsernameInput} from './input.ts';
+import {UserIdInput, UsernameInput} from './input.ts';
 import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
 
 /** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
@@ -109,20 +109,22 @@ export async function listUsers(
   return numberedPage(page, found, await countUsers(chat.db, search, countLimit));
 }
 
-/** The user of this name, to the letter. Throws user_not_found, and user_ambiguous when there are several. */
-export async function getUserNamed(chat: Chat, actor: Actor, username: string): Promise<User> {
-  mustBeManager(actor, 'list users');
+/** Who is meant by an id, by an exact name, or by `id:…` or `name:…`. Throws user_ambiguous when several have the name. */
+export async function findUserMeant(chat: Chat, actor: Actor, reference: string): Promise<User | undefined> {
+  mustBeManager(actor, 'see users');
+  const [, prefix, word = reference] = /^(?:(id|name):)?(.*)$/s.exec(reference) ?? [];
+  const id = prefix === 'name' ? undefined : UserIdInput.safeParse(word).data;
+  const user = id === undefined ? undefined : await findUser(chat.db, id);
+  return user ?? (prefix === 'id' ? undefined : findUserNamed(chat, word));
+}
+
+async function findUserNamed(chat: Chat, username: string): Promise<User | undefined> {
   // What is no name is nobody's, and may be longer than a database looks for.
   const isName = UsernameInput.safeParse(username).success;
   const [user, other] = isName ? await listUsersNamed(chat.db, username, 2) : [];
-  if (user && other) {
-    throw new ChatError('user_ambiguous', `Several users are named "${username}".`, {
-      hint: `Say which by id: id:${user.id}, id:${other.id}.`,
-    });
-  }
-  if (user) return user;
-  throw new ChatError('user_not_found', `There is no user named "${username}".`, {
-    hint: 'List users: chatctl user list',
+  if (!user || !other) return user;
+  throw new ChatError('user_ambiguous', `Several users are named "${username}".`, {
+    hint: `Say which by id: id:${user.id}, id:${other.id}.`,
   });
 }
 
@@ -155,6 +157,14 @@ export function userNotFound(id: UserId): ChatError {
   });
 }
 
+export function userNotNamed(username: string): ChatError {
+  return new ChatError('user_not_found', `There is no user named "${username}".`, {
+    hint: 'List users: chatctl user list',
+  });
+}
+
 export function erased(id: UserId): ChatError {
-  return new ChatError('user_erased', `The user ${id} was erased; the id cannot be used again.`);
+  return new ChatError('user_erased', `The user ${id} was erased; the id cannot be used again.`, {
+    hint: 'Whoever comes back needs another id.',
+  });
 }

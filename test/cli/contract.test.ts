@@ -136,12 +136,12 @@ const with3: Record<string, string[]> = {
   'message post': ['text'],
   'message search': ['--room', 'nowhere'],
   'audit list': ['--room', 'nowhere'],
+  'room list': ['--member', 'nobody'],
   'user erase': ['--messages', 'keep'],
   export: ['--room', 'nowhere'],
   'outbox retry': ['999999'],
   'outbox drop': ['999999', '--confirm', 'outbox'],
   verify: ['--room', 'nowhere'],
-  'token subscription': [],
   smoke: ['nowhere.json'],
 };
 

@@ -130,6 +130,42 @@ test('C5: a user’s id that is nearly right is suggested, and what is not there
   t.regex((await cli(['room', 'delete', 'general', '--confirm', 'x'])).stderr, /give --confirm its name/);
 });
 
+test('C5: who is asked for and is not there is an error and no empty list, and an erased user is there', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'alice', '--member', 'bob']);
+  await cli(['user', 'upsert', 'u-77', '--username', 'Roberta']);
+  const lists = (user: string) => [
+    ['message', 'list', 'general', '--from', user],
+    ['message', 'search', 'hello', '--from', user],
+    ['audit', 'list', '--user', user],
+    ['room', 'list', '--member', user],
+  ];
+  for (const args of lists('alic')) {
+    const {code, stdout, stderr} = await cli(args);
+    t.is(code, 3, args.join(' '));
+    t.is(stdout, '');
+    t.regex(stderr, /There is no user alic.*\nDid you mean "alice"\?\nList users/);
+  }
+  for (const args of lists('name:Robertta')) {
+    t.regex((await cli(args)).stderr, /There is no user named "Robertta".*\nDid you mean "Roberta"\?/);
+  }
+  for (const args of lists('zoe')) t.regex((await cli(args)).stderr, /no user zoe\.\nMake one with: .*user upsert zoe/);
+  t.is((await cli(['user', 'erase', 'bob', '--messages', 'keep', '--confirm', 'bob'])).code, 0);
+  for (const args of [...lists('bob'), ...lists('id:bob'), ...lists('name:Roberta')]) t.is((await cli(args)).code, 0);
+  t.regex((await cli(['audit', 'list', '--user', 'bob'])).stdout, /user\.erase/);
+});
+
+test('C5: who was erased is told so, and not to be added, where a message is to stand under their name', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general', '--member', 'bob']);
+  await cli(['user', 'erase', 'bob', '--messages', 'keep', '--confirm', 'bob']);
+  const {code, stderr} = await cli(['message', 'post', 'general', 'hi', '--as', 'bob']);
+  t.is(code, 4);
+  t.regex(stderr, /The user bob was erased; the id cannot be used again\.\n/);
+  t.notRegex(stderr, /member add/);
+  t.regex((await cli(['message', 'post', 'general', 'hi', '--as', 'carol'])).stderr, /member add 1 carol/);
+});
+
 test('C5: a name that is written like an id is suggested as a name', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', '77']);

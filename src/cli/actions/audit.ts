@@ -5,7 +5,7 @@ import {presentAudit} from '../../core/present.ts';
 import type {AuditFilter, AuditRow} from '../../db/audit.ts';
 import type {Cli} from '../context.ts';
 import {didYouMean} from '../../core/nearest.ts';
-import {toInput, toKnownUser, toMoment, toRoom} from './parse.ts';
+import {toInput, toExistingUser, toMoment, toRoom} from './parse.ts';
 
 interface AuditOptions {
   since?: number | string;
@@ -27,7 +27,7 @@ export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> 
     actor: options.actor === undefined ? undefined : toInput(AuditActorInput, options.actor, '--actor'),
     action: toAction(options.action),
     room: await toRoomId(cli, options.room),
-    user: options.user === undefined ? undefined : await toKnownUser(cli, options.user),
+    user: options.user === undefined ? undefined : await toExistingUser(cli, options.user),
   };
   const wanted = options.all ? Infinity : options.limit;
   const items: AuditRow[] = [];

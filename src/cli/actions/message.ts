@@ -6,7 +6,7 @@ import {presentMessage, type MessageJson} from '../../core/present.ts';
 import type {Message, MessageFilter} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
 import {doEach} from './many.ts';
-import {eventJson, tellEvents, toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
+import {eventJson, tellEvents, toExistingUser, toMessage, toMoment, toRoom} from './parse.ts';
 
 export const messageColumns = ['id', 'seq', 'user.id', 'created_at', 'content'];
 
@@ -51,7 +51,7 @@ async function read(cli: Cli, room: Message['roomId'], options: MessageListOptio
   const chat = await cli.chat();
   const wanted = options.all ? Infinity : options.limit;
   const since = toMoment(options.since, '--since', chat.now());
-  const filter = {since, author: options.from === undefined ? undefined : await toKnownUser(cli, options.from)};
+  const filter = {since, author: options.from === undefined ? undefined : await toExistingUser(cli, options.from)};
   if (options.after !== undefined) return readNewer(cli, room, toMessage(options.after), wanted, filter);
   const items: Message[] = [];
   let before: MessageId | undefined = options.before === undefined ? undefined : toMessage(options.before);

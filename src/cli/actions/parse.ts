@@ -8,7 +8,7 @@ import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
 import {MessageIdInput, parse, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
-import {getUser, getUserNamed, listUsers} from '../../core/users.ts';
+import {erased, findUserMeant, listUsers, userNotFound, userNotNamed} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli, ToldEvent} from '../context.ts';
@@ -46,53 +46,43 @@ function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.o
 }
 
 /**
- * The user a person means by id, by exact name, or by `id:…` or `name:…`. An id that nobody has stays as it is: the
- * primary service owns identity, so it may be new here.
+ * The user a person means. An id that nobody has stays as it is: the primary service owns identity, so it may be new
+ * here.
  */
 export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
-  const [, prefix, rest = text] = /^(?:(id|name):)?(.*)$/s.exec(text) ?? [];
-  if (prefix === 'id') return toUser(rest);
-  if (prefix === undefined && (await isUser(cli, text))) return toUser(text);
-  try {
-    return (await getUserNamed(await cli.chat(), cli.actor, rest)).id;
-  } catch (error) {
-    if (prefix === undefined && isUserNotFound(error)) return toUser(text);
-    throw error;
-  }
+  const user = await findUserMeant(await cli.chat(), cli.actor, text);
+  if (user) return user.id;
+  if (text.startsWith('name:')) throw await noSuchUser(cli, text);
+  return toUser(text.replace(/^id:/, ''));
 }
 
-/** For what needs one that is there: who is nearly meant is suggested. Throws user_not_found. */
+/** For what needs one that is there; one who was erased is. Throws user_not_found. */
 export async function toExistingUser(cli: Cli, text: string): Promise<UserId> {
-  const id = await toKnownUser(cli, text);
-  const chat = await cli.chat();
-  try {
-    return (await getUser(chat, cli.actor, id)).id;
-  } catch (error) {
-    if (!(error instanceof ChatError) || !isUserNotFound(error)) throw error;
-    const {items} = await listUsers(chat, cli.actor, undefined, firstPage);
-    const near = nearest(
-      id,
-      items.map(user => user.id),
-    );
-    if (near === undefined) throw error;
-    throw new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\nList users: chatctl user list`});
-  }
+  const user = await findUserMeant(await cli.chat(), cli.actor, text);
+  if (user) return user.id;
+  throw await noSuchUser(cli, text);
 }
 
-async function isUser(cli: Cli, text: string): Promise<boolean> {
-  const id = UserIdInput.safeParse(text).data;
-  if (id === undefined) return false;
-  try {
-    await getUser(await cli.chat(), cli.actor, id);
-    return true;
-  } catch (error) {
-    if (isUserNotFound(error)) return false;
-    throw error;
-  }
+/** In whose name a message is posted. Throws user_erased: it would be no help to hear that they are no member. */
+export async function toAuthor(cli: Cli, text: string): Promise<UserId> {
+  const user = await findUserMeant(await cli.chat(), cli.actor, text);
+  if (user?.erasedAt) throw erased(user.id);
+  return user?.id ?? toKnownUser(cli, text);
 }
 
-function isUserNotFound(error: unknown): boolean {
-  return error instanceof ChatError && error.code === 'user_not_found';
+async function noSuchUser(cli: Cli, text: string): Promise<ChatError> {
+  const [, prefix, word = text] = /^(?:(id|name):)?(.*)$/s.exec(text) ?? [];
+  const id = prefix === 'name' ? undefined : UserIdInput.safeParse(word).data;
+  const {items} = await listUsers(await cli.chat(), cli.actor, undefined, firstPage);
+  const names = items.filter(user => user.erasedAt === null).flatMap(user => [user.id, user.username]);
+  const error = id === undefined ? userNotNamed(word) : userNotFound(id);
+  return suggesting(error, nearest(word, names), 'List users: chatctl user list');
+}
+
+/** The error with what was probably meant in place of its hint. */
+function suggesting(error: ChatError, near: string | undefined, list: string): ChatError {
+  if (near === undefined) return error;
+  return new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\n${list}`});
 }
 
 /** Parses the fields of a use case's input, which flags and arguments became. */
@@ -112,14 +102,9 @@ export async function toRoom(cli: Cli, reference: string | undefined): Promise<R
   } catch (error) {
     if (!(error instanceof ChatError) || error.code !== 'room_not_found') throw error;
     const {items} = await listRooms(chat, cli.actor, {}, firstPage);
-    const near = nearest(
-      text,
-      items.map(room => room.name),
-    );
-    if (near === undefined) throw error;
+    const names = items.map(room => room.name);
     // Digits alone are an id.
-    const meant = /^\d+$/.test(near) ? `name:${near}` : near;
-    throw new ChatError(error.code, error.message, {hint: `Did you mean "${meant}"?\nList rooms: chatctl room list`});
+    throw suggesting(error, nearest(text, names)?.replace(/^\d+$/, 'name:$&'), 'List rooms: chatctl room list');
   }
 }
 

@@ -14,7 +14,7 @@ import {Exit, exits} from '../exit.ts';
 import {interruptOf, type Interrupt} from '../interrupt.ts';
 import {readStdin} from '../io.ts';
 import {printMessage} from './message.ts';
-import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toKnownUser, toRoom} from './parse.ts';
+import {eventJson, forEach, mustAllBeOk, tellEvents, toInput, toAuthor, toRoom} from './parse.ts';
 
 const stdinLimit = 64 * 1_024;
 const linesLimit = 16 * 1_048_576;
@@ -46,7 +46,7 @@ export async function postMessage(
 ): Promise<void> {
   mustFit(cli, options);
   const room = await toRoom(cli, reference);
-  const author = cli.globals.as === undefined ? undefined : await toKnownUser(cli, cli.globals.as);
+  const author = cli.globals.as === undefined ? undefined : await toAuthor(cli, cli.globals.as);
   // The API does the same as the database is told here: a rehearsal shows it without a request.
   const byRequest = options.via === 'api' && !cli.globals.dryRun;
   const post = byRequest ? await throughApi(cli, room.id, author) : intoDatabase(cli, room.id, author);

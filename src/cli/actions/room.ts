@@ -16,8 +16,8 @@ import {
   pageAfter,
   tellEvents,
   tellWayBack,
+  toExistingUser,
   toInput,
-  toKnownUser,
   toRoom,
   toSearch,
   type ListOptions,
@@ -77,7 +77,7 @@ export async function listRooms(cli: Cli, options: RoomListOptions): Promise<voi
   const chat = await cli.chat();
   const filter = {
     search: toSearch(options.search),
-    member: options.member === undefined ? undefined : await toKnownUser(cli, options.member),
+    member: options.member === undefined ? undefined : await toExistingUser(cli, options.member),
     archived: options.archived,
   };
   const {items, next} = await listPages(cli, options, page =>

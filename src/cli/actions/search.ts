@@ -4,7 +4,7 @@ import * as messages from '../../core/messages.ts';
 import {presentMessage} from '../../core/present.ts';
 import type {Cli} from '../context.ts';
 import {messageColumns} from './message.ts';
-import {toKnownUser, toMessage, toMoment, toRoom} from './parse.ts';
+import {toExistingUser, toMessage, toMoment, toRoom} from './parse.ts';
 
 interface SearchOptions {
   room?: string;
@@ -23,7 +23,7 @@ export async function searchMessages(cli: Cli, query: string | undefined, option
   const chat = await cli.chat();
   const found = await messages.searchMessages(chat, cli.actor, text, {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
-    author: options.from === undefined ? undefined : await toKnownUser(cli, options.from),
+    author: options.from === undefined ? undefined : await toExistingUser(cli, options.from),
     since: toMoment(options.since, '--since', chat.now()),
     before: options.before === undefined ? undefined : toMessage(options.before),
     limit: options.limit + 1,

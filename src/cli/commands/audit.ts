@@ -9,7 +9,7 @@ export function declareAudit(program: Command): void {
     summary: 'Who changed what, when and through which door, newest first',
     features: ['fields'],
     examples: ['audit list --since 7d', 'audit list --room general --action member.add --json'],
-    exits: '3 no such room',
+    exits: '3 no such room or user',
     load: async () => (await import('../actions/audit.ts')).listAudit,
   })
     .option('--since <time>', 'not older than this: 2h, 7d, or a time in RFC 3339', moment)

@@ -36,7 +36,7 @@ export function declareMessage(program: Command): void {
     summary: 'List stored messages, newest first',
     features: ['fields'],
     examples: ['message list general', 'message list general --since 1d --from alice'],
-    exits: '3 no such room',
+    exits: '3 no such room or author',
     load: async () => (await act()).listMessages,
   })
     .option('--limit <number>', 'how many', count(1_000_000), 50)
@@ -71,7 +71,7 @@ export function declareMessage(program: Command): void {
     summary: 'Look for a text in the messages of all rooms, newest first',
     features: ['fields'],
     examples: ['message search first', 'message search first --room general --since 1d'],
-    exits: '3 no such room',
+    exits: '3 no such room or author',
     load: async () => (await import('../actions/search.ts')).searchMessages,
   })
     .option('--room <room>', 'only in this room')

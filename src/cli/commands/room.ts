@@ -26,6 +26,7 @@ export function declareRoom(program: Command): void {
     summary: 'List rooms',
     features: ['fields'],
     examples: ['room list', 'room list --search gen --sort members --limit 10'],
+    exits: '3 no such user',
     load: async () => (await act()).listRooms,
   })
     .option('--search <text>', 'a part of the name')
