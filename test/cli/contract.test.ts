@@ -142,6 +142,7 @@ const with3: Record<string, string[]> = {
   'outbox retry': ['999999'],
   'outbox drop': ['999999', '--confirm', 'outbox'],
   verify: ['--room', 'nowhere'],
+  listen: ['--room', 'nowhere'],
   smoke: ['nowhere.json'],
 };
 

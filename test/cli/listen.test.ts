@@ -147,6 +147,38 @@ test('events are picked by type and room, counted, recovered from a position, an
   t.is((await cli([...from, '--count', '9', '--for', '300ms'])).code, 9);
 });
 
+test('rooms are named as everywhere, several of them, and ids also where the database is away', async t => {
+  const {cli, chat} = await beside(t);
+  const missing = await cli(['listen', 'bob', '--room', 'nowhere', '--for', '1ms']);
+  t.is(missing.code, 3);
+  t.is(missing.stdout, '');
+  t.regex(missing.stderr, /There is no room "nowhere"\.\nList rooms/);
+
+  const one = await chat.room({name: 'lobby', members: ['alice', 'bob']});
+  const two = await chat.room({name: 'other', key: 'order-1', members: ['alice', 'bob']});
+  t.regex((await cli(['listen', 'bob', '--room', 'loby', '--for', '1ms'])).stderr, /Did you mean "lobby"\?/);
+  await chat.post('alice', one, 'in one');
+  await chat.post('alice', two, 'in two');
+  await chat.expect('bob', 'message_added', ({content}) => content === 'in two');
+  const epoch = String(lines((await cli(['listen', 'bob', '--for', '1ms'])).stdout)[0]?.['epoch']);
+  const away = {DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none'};
+  const seen = async (env: Record<string, string>, count: number, ...rooms: string[]) => {
+    const flags = ['--recover', `0:${epoch}`, '--type', 'message_added', '--count', String(count), '--timeout', '10s'];
+    const {code, stdout, stderr} = await cli(['listen', 'bob', ...flags, ...rooms.flatMap(each => ['--room', each])], {
+      env,
+    });
+    t.is(code, 0, stderr);
+    return lines(stdout)
+      .filter(({type}) => type === 'event')
+      .map(each => each['room_id']);
+  };
+  t.deepEqual(await seen({}, 1, 'name:lobby'), [one.id]);
+  t.deepEqual(await seen({}, 1, 'key:order-1'), [two.id]);
+  t.deepEqual(await seen({}, 2, 'lobby', 'other'), [one.id, two.id]);
+  t.deepEqual(await seen(away, 2, String(two.id), `id:${one.id}`), [one.id, two.id]);
+  t.is((await cli(['listen', 'bob', '--room', 'lobby', '--for', '1ms'], {env: away})).code, 5);
+});
+
 test('a connection that breaks is told as recovered, or as a gap where something was lost', async t => {
   const key = 'the-key-of-the-server-api';
   const server = await startTestServer(t, 'sqlite', {CENTRIFUGO_API_KEY: key});

@@ -1,11 +1,11 @@
 import {auditActions, listAudit as read} from '../../core/audit.ts';
 import {ChatError} from '../../core/errors.ts';
-import {AuditActorInput, AuditIdInput, maxPageSize, RoomIdInput} from '../../core/input.ts';
+import {AuditActorInput, AuditIdInput, maxPageSize} from '../../core/input.ts';
 import {presentAudit} from '../../core/present.ts';
 import type {AuditFilter, AuditRow} from '../../db/audit.ts';
 import type {Cli} from '../context.ts';
 import {didYouMean} from '../../core/nearest.ts';
-import {toInput, toExistingUser, toMoment, toRoom} from './parse.ts';
+import {toInput, toExistingUser, toMoment, toRoomId} from './parse.ts';
 
 interface AuditOptions {
   since?: number | string;
@@ -26,7 +26,8 @@ export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> 
     until: toMoment(options.until, '--until', chat.now()),
     actor: options.actor === undefined ? undefined : toInput(AuditActorInput, options.actor, '--actor'),
     action: toAction(options.action),
-    room: await toRoomId(cli, options.room),
+    // A room that was deleted is still in the log.
+    room: options.room === undefined ? undefined : await toRoomId(cli, options.room),
     user: options.user === undefined ? undefined : await toExistingUser(cli, options.user),
   };
   const wanted = options.all ? Infinity : options.limit;
@@ -54,11 +55,4 @@ function toAction(text: string | undefined): string | undefined {
   throw new ChatError('unknown_value', `There is no action ${text}.`, {
     hint: [didYouMean(text, auditActions), `The actions are ${auditActions.join(', ')}.`].filter(Boolean).join('\n'),
   });
-}
-
-/** A room that was deleted is still in the log, by its id. */
-async function toRoomId(cli: Cli, text: string | undefined): Promise<AuditFilter['room']> {
-  if (text === undefined) return undefined;
-  const id = RoomIdInput.safeParse(text.replace(/^id:/, ''));
-  return id.success ? id.data : (await toRoom(cli, text)).id;
 }

@@ -16,18 +16,24 @@ import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
 import {follow} from '../../follow.ts';
 import {pickUser} from './choices.ts';
-import {toUserId} from './parse.ts';
+import {toRoomId, toUserId} from './parse.ts';
 
 interface ListenOptions {
   channel?: string;
   type?: string[];
-  room?: number;
+  room?: string[];
   count?: number;
   for?: number;
   expect?: string[];
   exec?: string;
   recover?: string;
   raw?: boolean;
+}
+
+/** Which deliveries count; what is not said excludes none. */
+interface Wanted {
+  types: ReadonlySet<string> | undefined;
+  rooms: ReadonlySet<number | null> | undefined;
 }
 
 /** Why it ended, and with which exit code. */
@@ -45,10 +51,12 @@ export async function listen(cli: Cli, id: string | undefined, options: ListenOp
   const since = options.recover === undefined ? undefined : toPosition(options.recover);
   const user = toUserId(await pickUser(cli, id, 'Which user?'));
   const channel = options.channel ?? personalChannel(user);
+  const rooms = options.room && (await Promise.all(options.room.map(room => toRoomId(cli, room))));
+  const wanted = {types: options.type && new Set(options.type), rooms: rooms && new Set(rooms)};
   const url = await realtimeUrlOf(cli);
   const tokens = await tokensOf(cli, user, channel);
 
-  const session = startSession(cli, options, expected);
+  const session = startSession(cli, options, wanted, expected);
   let command: RunningCommand | undefined;
   try {
     const follower = await follow({
@@ -105,7 +113,7 @@ async function tokensOf(cli: Cli, user: UserId, channel: string) {
   return clientTokens(config, user, channel);
 }
 
-function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) {
+function startSession(cli: Cli, options: ListenOptions, wanted: Wanted, expected: Expression[]) {
   const {io} = cli;
   const forPerson = cli.format === 'table' && !options.raw;
   const pending = [...expected];
@@ -154,7 +162,7 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
 
   function take(publication: PublicationContext): void {
     const delivery = deliveryOf(publication, epoch);
-    if (isOver || !isWanted(delivery, options)) return;
+    if (isOver || !isWanted(delivery, wanted)) return;
     events += 1;
     if (options.raw) io.stdout.write(`${JSON.stringify(publication.data)}\n`);
     write(delivery, readable(delivery));
@@ -208,6 +216,6 @@ function startSession(cli: Cli, options: ListenOptions, expected: Expression[]) 
   };
 }
 
-function isWanted({data, room_id}: Delivery, {type, room}: ListenOptions): boolean {
-  return (type === undefined || type.includes(data.type)) && (room === undefined || room === room_id);
+function isWanted({data, room_id}: Delivery, {types, rooms}: Wanted): boolean {
+  return (types === undefined || types.has(data.type)) && (rooms === undefined || rooms.has(room_id));
 }

@@ -4,8 +4,8 @@ import {timestamp} from '../../core/chat.ts';
 import {commandLine} from '../../core/command-line.ts';
 import {databaseError} from '../../core/database-errors.ts';
 import {ChatError} from '../../core/errors.ts';
-import type {MessageId, Timestamp, UserId} from '../../core/ids.ts';
-import {MessageIdInput, parse, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
+import type {MessageId, RoomId, Timestamp, UserId} from '../../core/ids.ts';
+import {MessageIdInput, parse, RoomIdInput, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {erased, findUserMeant, listUsers, userNotFound, userNotNamed} from '../../core/users.ts';
@@ -106,6 +106,12 @@ export async function toRoom(cli: Cli, reference: string | undefined): Promise<R
     // Digits alone are an id.
     throw suggesting(error, nearest(text, names)?.replace(/^\d+$/, 'name:$&'), 'List rooms: chatctl room list');
   }
+}
+
+/** For what needs no more than the id: one that is given is taken without a look whether there is such a room. */
+export async function toRoomId(cli: Cli, text: string): Promise<RoomId> {
+  const id = RoomIdInput.safeParse(text.replace(/^id:/, ''));
+  return id.success ? id.data : (await toRoom(cli, text)).id;
 }
 
 const stdinLimit = 16 * 1_048_576;

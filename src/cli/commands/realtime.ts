@@ -9,12 +9,13 @@ export function declareRealtime(program: Command): void {
     summary: 'Follow what is delivered to a user',
     features: ['timeout', 'realtime-url', 'api-url'],
     examples: ['listen bob --for 1s', "listen bob --expect 'type==message_added' --timeout 5s --exec './post.sh'"],
-    exits: '6 the token is refused, 8 events came and none is as expected, 9 no event came in time (30s with --expect)',
+    exits:
+      '3 no such room, 6 the token is refused, 8 events came and none is as expected, 9 no event came in time (30s with --expect)',
     load: async () => (await import('../actions/listen.ts')).listen,
   })
     .option('--channel <channel>', 'another channel than personal:<user>')
     .option('--type <types>', 'only events of these types', list)
-    .option('--room <id>', 'only events of this room', count(Number.MAX_SAFE_INTEGER))
+    .option('--room <room>', 'only events of this room; may be repeated', collect)
     .option('--count <number>', 'end after so many events', count(1_000_000))
     .option('--for <duration>', 'end after this time', duration)
     .option('--expect <expression>', 'wait for an event of which this holds; may be repeated, an event each', collect)
