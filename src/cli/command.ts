@@ -1,10 +1,17 @@
 // A command in the tree: declared without loading what it does, so that --help and completion stay fast.
 import type {Command} from 'commander';
 import type {Cli} from './context.ts';
+import {exits as codes} from './exit.ts';
 
 /** Global flags that only some commands honour; the others refuse them. */
 export type Feature =
   'dry-run' | 'yes' | 'confirm' | 'as' | 'timeout' | 'fields' | 'realtime-url' | 'api-url' | 'progress';
+
+/**
+ * What a command does not do without: the database with the schema of this version, something that answers (a database
+ * of any schema, a server), or nothing.
+ */
+export type Needs = 'schema' | 'answer' | 'nothing';
 
 export type Run<Args extends unknown[] = never[]> = (cli: Cli, ...args: Args) => Promise<void>;
 
@@ -14,6 +21,7 @@ export interface Declaration {
   /** Exit codes beyond those that every command has, with their meaning here. */
   exits: readonly ExitMeaning[];
   says: string | undefined;
+  needs: Needs;
   load: () => Promise<Run>;
 }
 
@@ -31,8 +39,10 @@ export interface CommandParts {
   features?: readonly Feature[];
   /** Lines after `chatctl`. */
   examples: readonly string[];
-  /** Exit codes beyond 0, 1, 2, 4, 5 and 130; 4 where it means more here than everywhere. */
+  /** Exit codes beyond those that follow from `needs`; one of these where it means more here than everywhere. */
   exits?: string;
+  /** The schema, when it is left out. */
+  needs?: Needs;
   /** Shown at a terminal before anything is loaded, where that takes longer than one likes to see nothing. */
   says?: string;
   load: () => Promise<Run<never[]>>;
@@ -46,6 +56,7 @@ export function declare(parent: Command, parts: CommandParts): Command {
     examples: parts.examples,
     exits: exitsIn(parts.exits),
     says: parts.says,
+    needs: parts.needs ?? 'schema',
     load: parts.load,
   });
   command.addHelpText('after', helpAfter(parts));
@@ -57,11 +68,23 @@ function globalFlags(features: readonly Feature[]): string {
   return ['--config', '--db', '-o', '--json', '-q', ...features.map(each => `--${each}`)].join(', ');
 }
 
-function helpAfter({exits, features = []}: CommandParts): string {
+/** The exit codes that follow from what a command needs. */
+const neededExits: Record<Needs, readonly (keyof typeof codes)[]> = {
+  schema: ['ok', 'failure', 'usage', 'conflict', 'unreachable', 'interrupted'],
+  answer: ['ok', 'failure', 'usage', 'unreachable', 'interrupted'],
+  nothing: ['ok', 'failure', 'usage', 'interrupted'],
+};
+
+/** The same by name. Of a command that says what 0 means there Ctrl-C is how one ends it, and no failure. */
+export function commonExits({needs, exits}: Pick<Declaration, 'needs' | 'exits'>): (keyof typeof codes)[] {
+  const endsWell = exits.some(each => each.code === 0);
+  return neededExits[needs].filter(name => !(endsWell && name === 'interrupted'));
+}
+
+function helpAfter({exits, needs = 'schema', features = []}: CommandParts): string {
   const lines = ['', `Takes also ${globalFlags(features)}; see chatctl --help.`];
-  const interrupted = endsWellByCtrlC(exitsIn(exits)) ? '' : ', 130';
-  if (exits !== undefined)
-    lines.push('', `Exit codes: 0, 1, 2, 4, 5${interrupted}; ${exits}. See: chatctl help exit-codes`);
+  const common = commonExits({needs, exits: exitsIn(exits)}).map(name => codes[name]);
+  if (exits !== undefined) lines.push('', `Exit codes: ${common.join(', ')}; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
 }
 
@@ -71,11 +94,6 @@ function exitsIn(text = ''): ExitMeaning[] {
     code: Number(code),
     meaning: meaning || 'ended by SIGTERM',
   }));
-}
-
-/** Of a command that says what 0 means there: Ctrl-C is how one ends it, and no failure. */
-export function endsWellByCtrlC(own: readonly ExitMeaning[]): boolean {
-  return own.some(each => each.code === 0);
 }
 
 export function declarationOf(command: Command): Declaration | undefined {

@@ -1,6 +1,6 @@
 // The reference of all commands, made from the tree itself.
 import type {Argument, Command, Option} from 'commander';
-import {declarationOf, endsWellByCtrlC, type Declaration, type ExitMeaning} from './command.ts';
+import {commonExits, declarationOf, type Declaration, type ExitMeaning} from './command.ts';
 import {exitMeanings, exits} from './exit.ts';
 
 export interface ArgumentReference {
@@ -30,8 +30,6 @@ export interface CommandReference {
   exit_codes: ExitMeaning[];
 }
 
-const common = ['ok', 'failure', 'usage', 'conflict', 'unreachable', 'interrupted'] as const;
-
 /** Every command that does something, by its words from the top. */
 export function commandReferences(command: Command, words: readonly string[] = []): CommandReference[] {
   const declaration = declarationOf(command);
@@ -41,10 +39,7 @@ export function commandReferences(command: Command, words: readonly string[] = [
 
 function referenceOf(command: Command, declaration: Declaration, words: readonly string[]): CommandReference {
   const own = new Set(declaration.exits.map(each => each.code));
-  const wellByCtrlC = endsWellByCtrlC(declaration.exits);
-  const shared = common
-    .filter(name => name !== 'interrupted' || !wellByCtrlC)
-    .map(name => ({code: exits[name], meaning: exitMeanings[name]}));
+  const shared = commonExits(declaration).map(name => ({code: exits[name], meaning: exitMeanings[name]}));
   const codes = [...shared.filter(({code}) => !own.has(code)), ...declaration.exits];
   return {
     path: words.join(' '),

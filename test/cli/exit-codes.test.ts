@@ -134,6 +134,7 @@ const scenarios: Record<string, Scenario> = {
     await goBack(cli);
     return ['doctor', '--only', 'database'];
   },
+  'centrifugo config 4': () => ['centrifugo', 'config', '--out', 'token.txt'],
   'docs 4': async cli => {
     await cli(['docs', '--out', 'reference']);
     return ['docs', '--out', 'reference'];

@@ -12,6 +12,8 @@ export function declareDelivery(program: Command): void {
     usage: 'config',
     summary: 'Print a Centrifugo v6 configuration for these settings; secrets come by the environment',
     examples: ['centrifugo config'],
+    exits: '4 the file is there already',
+    needs: 'nothing',
     load: async () => (await import('../actions/centrifugo.ts')).printConfig,
   })
     .addOption(new Option('--format <format>', 'how to write it').choices(['json', 'yaml']).default('json'))
@@ -48,6 +50,7 @@ export function declareDelivery(program: Command): void {
     examples: ['doctor --only database,delivery', 'doctor --fix --only node,files,config,database'],
     exits: '8 a check failed',
     says: 'Checking …',
+    needs: 'nothing',
     load: async () => (await import('../actions/doctor.ts')).doctor,
   })
     .helpGroup('Start and run')

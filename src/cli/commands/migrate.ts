@@ -11,6 +11,7 @@ export function declareMigrate(program: Command): void {
     features: ['dry-run'],
     examples: ['migrate up'],
     exits: '4 another migration runs',
+    needs: 'answer',
     load: async () => (await act()).migrateUp,
   }).option('--to <migration>', 'stop after this one');
   declare(migrate, {
@@ -19,6 +20,7 @@ export function declareMigrate(program: Command): void {
     features: ['dry-run', 'confirm'],
     examples: ['migrate down --confirm chat.db'],
     exits: '4 another migration runs',
+    needs: 'answer',
     load: async () => (await act()).migrateDown,
   }).option('--to <migration>', 'take back all after this one');
   declare(migrate, {
@@ -26,6 +28,7 @@ export function declareMigrate(program: Command): void {
     summary: 'Show applied and pending migrations',
     examples: ['migrate status --check'],
     exits: '8 migrations are pending, with --check',
+    needs: 'answer',
     load: async () => (await act()).migrateStatus,
   }).option('--check', 'end with 8 when migrations are pending');
   declare(migrate, {
@@ -33,6 +36,7 @@ export function declareMigrate(program: Command): void {
     summary: 'Release the lock of a migration that was killed',
     features: ['dry-run', 'yes'],
     examples: ['migrate unlock --yes'],
+    needs: 'answer',
     load: async () => (await act()).migrateUnlock,
   });
 }

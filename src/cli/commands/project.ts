@@ -10,6 +10,7 @@ export function declareProject(program: Command): void {
     features: ['dry-run'],
     examples: ['init', 'init chat --db postgres --centrifugo docker'],
     exits: '4 a file is there already',
+    needs: 'nothing',
     load: async () => (await import('../actions/init.ts')).init,
   })
     .addOption(
@@ -41,6 +42,7 @@ export function declareConfig(program: Command): void {
     summary: 'Show the settings in force, with secrets masked',
     features: ['fields'],
     examples: ['config show', 'config show --origin'],
+    needs: 'nothing',
     load: async () => (await act()).showConfig,
   })
     .option('--origin', 'which of flag, environment, .env and file each came from')
@@ -51,6 +53,7 @@ export function declareConfig(program: Command): void {
     features: ['fields'],
     examples: ['config check', 'config check --strict'],
     exits: '8 something is wrong',
+    needs: 'nothing',
     load: async () => (await act()).checkConfig,
   }).option('--strict', 'hold it to what production needs');
   declare(config, {
@@ -58,6 +61,7 @@ export function declareConfig(program: Command): void {
     summary: 'List every variable with its default and meaning',
     features: ['fields'],
     examples: ['config env', 'config env --shell'],
+    needs: 'nothing',
     load: async () => (await act()).listVariables,
   }).option('--shell', 'as lines for a shell or an .env file');
 }

@@ -28,6 +28,7 @@ export function declareRealtime(program: Command): void {
     features: ['timeout', 'realtime-url', 'api-url'],
     examples: ['smoke --list', 'smoke --spawn --report junit=smoke.xml', 'smoke scenario.json --spawn'],
     exits: '3 no such file, 8 a check failed, 9 an event did not come; a file: see chatctl help scenarios',
+    needs: 'answer',
     load: async () => (await import('../actions/smoke.ts')).smoke,
   })
     .option('--spawn', 'start a server for it, on a fresh database and free ports, and end it')

@@ -34,6 +34,7 @@ export function declareServer(program: Command): void {
     summary: 'Versions of chatctl, Node and the database drivers',
     features: ['fields'],
     examples: ['version --json'],
+    needs: 'nothing',
     load: async () => (await import('../actions/version.ts')).showVersions,
   }).helpGroup('Reference');
 }

@@ -7,6 +7,7 @@ export function declareShell(program: Command): void {
     usage: 'completion',
     summary: 'Print a completion script, with the names of rooms and users from the database',
     examples: ['completion bash', 'completion fish'],
+    needs: 'nothing',
     load: async () => (await import('../actions/completion.ts')).printCompletion,
   }).addArgument(new Argument('<shell>', 'whose script').choices(shells));
   declare(program, {
@@ -14,6 +15,7 @@ export function declareShell(program: Command): void {
     summary: 'Write the reference of all commands; as JSON it is the whole tree',
     examples: ['docs --format json', 'docs --out reference'],
     exits: '4 a file is there already',
+    needs: 'nothing',
     load: async () => (await import('../actions/docs.ts')).writeDocs,
   })
     .addOption(new Option('--format <format>', 'how to write it').choices(['markdown', 'json']).default('markdown'))

@@ -10,6 +10,7 @@ export function declareToken(program: Command): void {
     usage: 'jwt <user>',
     summary: 'An API token of a user',
     examples: ['token jwt alice --ttl 1h'],
+    needs: 'nothing',
     load: async () => (await act()).mintJwt,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 3_600)
@@ -19,6 +20,7 @@ export function declareToken(program: Command): void {
     usage: 'service [name]',
     summary: 'An API token of the primary service',
     examples: ['token service'],
+    needs: 'nothing',
     load: async () => (await act()).mintService,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 3_600)
@@ -28,6 +30,7 @@ export function declareToken(program: Command): void {
     usage: 'connection <user>',
     summary: 'A Centrifugo connection token',
     examples: ['token connection alice --ttl 2m'],
+    needs: 'nothing',
     load: async () => (await act()).mintConnection,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 120)
@@ -38,6 +41,7 @@ export function declareToken(program: Command): void {
     usage: 'subscription <user> [channel]',
     summary: 'A Centrifugo subscription token, for the user’s own channel unless another is named',
     examples: ['token subscription alice'],
+    needs: 'nothing',
     load: async () => (await act()).mintSubscription,
   })
     .option('--ttl <duration>', 'lifetime, or none', ttl, 300)
@@ -53,6 +57,7 @@ export function declareToken(program: Command): void {
     examples: ['token verify --file token.txt --for connection'],
     features: ['realtime-url', 'api-url'],
     exits: '6 the token is not valid',
+    needs: 'answer',
     load: async () => (await import('../actions/token-verify.ts')).verifyToken,
   })
     .option('--file <path>', 'read the token from a file, - for standard input')
