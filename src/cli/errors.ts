@@ -16,7 +16,7 @@ export interface Told {
 
 /** What to tell of an error; of one that nobody foresaw only its message. */
 export function told(thrown: unknown): Told {
-  const error = databaseError(thrown) ?? thrown;
+  const error = databaseError(thrown) ?? diskError(thrown) ?? thrown;
   if (error instanceof ChatError) {
     const {code, message, hint} = error;
     return {code, message: hideSecrets(message), hint: hint && hideSecrets(hint), exit: exitOf(code)};
@@ -28,6 +28,19 @@ export function told(thrown: unknown): Told {
     hint: `This is a fault of chatctl. Run it again with --debug for the details (Node ${process.versions.node}, ${process.platform} ${process.arch}).`,
     exit: exits.failure,
   };
+}
+
+const fullCodes = new Set(['ENOSPC', 'EDQUOT']);
+
+/** A full disk is one failure, whichever file was to be written: neither an argument nor a setting is wrong. */
+function diskError(error: unknown): ChatError | undefined {
+  if (!(error instanceof Error && isOfFullDisk(error))) return undefined;
+  return new ChatError('internal', error.message, {cause: error, hint: 'Make room on the disk, and run it again.'});
+}
+
+function isOfFullDisk(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ('code' in error && fullCodes.has(String(error.code))) || isOfFullDisk(error.cause);
 }
 
 export function tell(io: Io, {code, message, hint, exit}: Told, style: {json: boolean; color: boolean}): void {

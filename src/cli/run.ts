@@ -24,7 +24,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   for (const stream of [io.stdout, io.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // A reader that has seen enough, such as `head`, is no failure; a full disk is.
-      if (error.code !== 'EPIPE') lost = new ChatError('internal', `The output cannot be written: ${error.message}.`);
+      if (error.code === 'EPIPE') return;
+      lost = new ChatError('internal', `The output cannot be written: ${error.message}.`, {cause: error});
     });
   }
   const colors = colorsOf(io, colorIn(flagsOf(argv)));
@@ -33,6 +34,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     code = codeOf(error, argv, io, colors);
   }
+  // What cannot be written is told when it is tried, which may be later.
+  await new Promise<void>(resolve => io.stdout.write('', () => resolve()));
   return code === exits.ok && lost ? codeOf(lost, argv, io, colors) : code;
 }
 

@@ -15,23 +15,39 @@ test('C7: a reader that is gone before the first line is no failure', async t =>
   t.is(stderr, '');
 });
 
-test('output that cannot be written is a failure told in one line', async t => {
-  if (!existsSync('/dev/full')) return t.pass('there is no /dev/full here');
-  const cli = await testCli(t, 'sqlite');
-  const full = openSync('/dev/full', 'w');
-  const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
-  const child = spawn(process.execPath, [program, 'room', 'list', '--json'], {
-    cwd: cli.cwd,
-    env: {PATH: process.env['PATH'], ...cli.env},
-    stdio: ['ignore', full, 'pipe'],
+for (const args of [
+  ['room', 'list', '--json'],
+  ['export', '--json'],
+  ['completion', 'bash', '--json'],
+]) {
+  test(`${args.join(' ')}: a full disk is a failure told in one line`, async t => {
+    if (!existsSync('/dev/full')) return t.pass('there is no /dev/full here');
+    const cli = await testCli(t, 'sqlite');
+    const full = openSync('/dev/full', 'w');
+    const program = fileURLToPath(new URL('../../bin/chatctl.js', import.meta.url));
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd: cli.cwd,
+      env: {PATH: process.env['PATH'], ...cli.env},
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    t.is(code, 1);
+    t.regex(stderr, /^\{"error":\{"code":"internal","message":".* cannot be written: ENOSPC.*"hint":"Make room.*\n$/);
   });
-  closeSync(full);
-  let stderr = '';
-  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number];
-  t.is(code, 1);
-  t.regex(stderr, /^\{"error":\{"code":"internal","message":"The output cannot be written: ENOSPC.*\n$/);
-});
+}
+
+for (const args of [['export'], ['smoke', '--only', 'api', '--report']]) {
+  test(`${args.join(' ')} to a file on a full disk ends with the same code`, async t => {
+    if (!existsSync('/dev/full')) return t.pass('there is no /dev/full here');
+    const cli = await testCli(t, 'sqlite');
+    const {code, stderr} = await cli([...args, args.length > 1 ? 'tap=/dev/full' : '/dev/full']);
+    t.is(code, 1, stderr);
+    t.regex(stderr, /\/dev\/full cannot be written.*\nMake room/);
+  });
+}
 
 test('a listener whose reader goes away ends with 0', async t => {
   const cli = await bareCli(t, 'sqlite');
