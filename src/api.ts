@@ -64,5 +64,7 @@ export async function fetchToken(base: string, apiToken: string, path: string): 
       },
     );
   }
-  throw new ChatError('server_unreachable', `The API at ${base} answered ${status} to GET ${path}.${detail}`);
+  throw new ChatError('server_unreachable', `The API at ${base} answered ${status} to GET ${path}.${detail}`, {
+    hint: 'Its log says more. See also: chatctl doctor',
+  });
 }

@@ -101,5 +101,7 @@ function refused(url: string, what: string, code: number, reason: string): ChatE
       {hint: 'CENTRIFUGO_TOKEN_SECRET here is not the one that the server has. See: chatctl token verify'},
     );
   }
-  return new ChatError('server_unreachable', `The real-time endpoint ${url} ended the ${what} (${code} ${reason}).`);
+  return new ChatError('server_unreachable', `The real-time endpoint ${url} ended the ${what} (${code} ${reason}).`, {
+    hint: 'Its log says more. See also: chatctl doctor',
+  });
 }

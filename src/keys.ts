@@ -20,7 +20,9 @@ export function configuredKeys(config: Config): Key[] {
     ...of(JWT_KEYS, text => keysOfJwkSet('JWT_KEYS', text)),
   ].filter(key => JWT_ALGORITHMS.includes(key.algorithm));
   if (keys.length > 0 || config.JWT_JWKS_URL !== undefined) return keys;
-  throw new ChatError('config_invalid', `There is no key for any of JWT_ALGORITHMS (${JWT_ALGORITHMS.join(', ')}).`);
+  throw new ChatError('config_invalid', `There is no key for any of JWT_ALGORITHMS (${JWT_ALGORITHMS.join(', ')}).`, {
+    hint: 'Set JWT_SECRET for HS256, or one of JWT_PUBLIC_KEY, JWT_KEYS and JWT_JWKS_URL.',
+  });
 }
 
 export function claimRules(config: Config): Omit<ApiTokenSettings, 'keys'> {
@@ -97,6 +99,7 @@ function privateKey(config: Config, value: Secret): SigningKey {
     throw new ChatError(
       'config_invalid',
       `JWT_PRIVATE_KEY is not a private key for one of ${config.JWT_ALGORITHMS.join(', ')}, in PEM form or as a JWK.`,
+      {hint: 'Make one with: openssl genpkey -algorithm ed25519'},
     );
   }
   const known = configuredKeys(config).find(

@@ -84,6 +84,7 @@ export function openStreams(config: Config, embeddedUrl: string): Streams {
     throw new ChatError(
       'config_invalid',
       'CENTRIFUGO_API_KEY is not set, and streams cannot be looked into without it.',
+      {hint: 'Set it to the http_api.key of the Centrifugo, or for the embedded endpoint to a secret of its own.'},
     );
   }
   return openStreamsAt(config.CENTRIFUGO_API_URL ?? embeddedUrl, config.CENTRIFUGO_API_KEY.reveal());

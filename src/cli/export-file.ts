@@ -39,7 +39,11 @@ export async function readExport(io: Io, file: string, parsed: boolean): Promise
 function headOf(file: string, text: string): HeadLine {
   const given = json(text);
   const mark = HeadLine.pick({type: true, version: true}).safeParse(given).data;
-  if (!mark) throw new ChatError('bad_format', `${file} is not an export of chatctl: its first line is another.`);
+  if (!mark) {
+    throw new ChatError('bad_format', `${file} is not an export of chatctl: its first line is another.`, {
+      hint: 'One is written by: chatctl export <file>. A list of members goes in by: chatctl member import <room> <file>',
+    });
+  }
   if (mark.version > exportVersion) {
     const message = `${file} has format ${mark.version}, and this chatctl reads up to ${exportVersion}.`;
     throw new ChatError('schema_newer', message, {hint: 'Install the newer version.'});
@@ -159,6 +163,9 @@ async function* gunzipped(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
     for await (const chunk of source.pipe(gunzip)) yield chunk as Buffer;
   } catch (cause) {
     if (cause instanceof ChatError) throw cause;
-    throw new ChatError('export_damaged', 'The compressed data is damaged or not whole.', {cause});
+    throw new ChatError('export_damaged', 'The compressed data is damaged or not whole.', {
+      cause,
+      hint: 'Export once more.',
+    });
   }
 }

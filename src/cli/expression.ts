@@ -77,7 +77,9 @@ function ordering(
 ): Holds {
   const wanted = literal.value;
   if (typeof wanted !== 'number') {
-    throw new ChatError('bad_format', `In ${text}, ${operator} needs a number or a duration, not ${literal.text}.`);
+    throw new ChatError('bad_format', `In ${text}, ${operator} needs a number or a duration, not ${literal.text}.`, {
+      hint: 'For example latency_ms<200ms. See: chatctl help expressions',
+    });
   }
   const compare: Record<typeof operator, (found: number) => boolean> = {
     '<': found => found < wanted,

@@ -60,6 +60,9 @@ export async function readStdin(io: Io, limitBytes: number): Promise<string | un
   try {
     return new TextDecoder('utf-8', {fatal: true}).decode(Buffer.concat(chunks));
   } catch (cause) {
-    throw new ChatError('invalid_encoding', 'Standard input is not text in UTF-8.', {cause});
+    throw new ChatError('invalid_encoding', 'Standard input is not text in UTF-8.', {
+      cause,
+      hint: 'Convert it first, for example with: iconv -f latin1 -t utf-8',
+    });
   }
 }

@@ -5,6 +5,7 @@ import {Readable} from 'node:stream';
 import {parse as csvParser, CsvError} from 'csv-parse';
 import {ChatError} from '../core/errors.ts';
 import type {Io} from './io.ts';
+import {unreadable} from './unreadable.ts';
 
 export type RowFormat = 'csv' | 'ndjson';
 
@@ -53,10 +54,11 @@ async function* bytesOf(io: Io, file: string): AsyncGenerator<Buffer> {
     for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) yield Buffer.from(chunk);
     return;
   }
+  const path = resolve(io.cwd, file);
   try {
-    for await (const chunk of createReadStream(resolve(io.cwd, file))) yield chunk as Buffer;
+    for await (const chunk of createReadStream(path)) yield chunk as Buffer;
   } catch (cause) {
-    throw unreadable(file, cause);
+    throw unreadable(path, cause, file);
   }
 }
 
@@ -65,13 +67,6 @@ export function isStream(io: Io, file: string): boolean {
   if (file === '-') return true;
   const found = statSync(resolve(io.cwd, file), {throwIfNoEntry: false});
   return found !== undefined && !found.isFile() && !found.isDirectory();
-}
-
-function unreadable(file: string, cause: unknown): ChatError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  if (code === 'ENOENT') return new ChatError('file_not_found', `There is no file ${file}.`, {cause});
-  const reason = code === 'EISDIR' ? 'it is a directory' : code || String(cause);
-  return new ChatError('invalid_input', `The file ${file} cannot be read: ${reason}.`, {cause});
 }
 
 /** Reads rows; without a format it is told by the first character: a brace begins NDJSON. */
@@ -140,10 +135,18 @@ async function csvRows(bytes: AsyncIterable<Buffer>, delimiter: string): Promise
   );
   const records = cellsOf(parser);
   const head = await records.next();
-  if (head.done) throw new ChatError('bad_format', 'The input is empty: its first line names the columns.');
+  if (head.done) {
+    throw new ChatError('bad_format', 'The input is empty: its first line names the columns.', {
+      hint: 'A list of members begins with the line: user,role',
+    });
+  }
   const header = head.value.cells.map(cell => cell.trim());
   const twice = header.find((name, i) => name !== '' && header.indexOf(name) < i);
-  if (twice !== undefined) throw new ChatError('bad_format', `The header has the column ${twice} twice.`);
+  if (twice !== undefined) {
+    throw new ChatError('bad_format', `The header has the column ${twice} twice.`, {
+      hint: 'Give one of them another name: of two nobody knows which counts.',
+    });
+  }
   return {format: 'csv', header, delimiter, rows: withNames(records, header)};
 }
 
@@ -226,7 +229,11 @@ export async function* linesOf(bytes: AsyncIterable<Buffer>): AsyncGenerator<Lin
     if (start === chunk.length) continue;
     open.push(chunk.subarray(start));
     size += chunk.length - start;
-    if (size > maxRowBytes) throw new ChatError('too_large', `Line ${line + 1} is longer than ${maxRowBytes} bytes.`);
+    if (size > maxRowBytes) {
+      throw new ChatError('too_large', `Line ${line + 1} is longer than ${maxRowBytes} bytes.`, {
+        hint: 'Look whether it is the right file: each line of it is one row.',
+      });
+    }
   }
   if (size > 0) yield {line: line + 1, text: textOf(Buffer.concat(open), line + 1)};
 }

@@ -121,6 +121,8 @@ function prepare(command: Command, around: Surroundings): void {
         if (declaration.says !== undefined && io.stderr.isTTY) cli.note(declaration.says);
         const action = await declaration.load();
         await thenTell(cli, around, action(cli, ...([...args, command.opts()] as never[])));
+      } catch (error) {
+        throw pointing(error, command);
       } finally {
         await cli.close();
       }
@@ -139,6 +141,13 @@ function writes(command: Command, features: ReadonlySet<Feature>): boolean {
   return features.has('dry-run') && (mending === undefined || command.getOptionValue(mending.attributeName()) === true);
 }
 
+/** Where nothing better is known for what was given wrongly, what can be given is the next thing to read. */
+function pointing(error: unknown, command: Command): unknown {
+  if (!(error instanceof ChatError) || error.kind !== 'invalid' || error.hint !== undefined) return error;
+  const {code, message, fields} = error;
+  return new ChatError(code, message, {fields, cause: error, hint: seeHelp(command)});
+}
+
 /** CHATCTL_TIMEOUT, for the commands that wait. */
 function timeoutIn({env}: Io): Pick<Globals, 'timeout'> {
   const text = env['CHATCTL_TIMEOUT'];
@@ -147,7 +156,10 @@ function timeoutIn({env}: Io): Pick<Globals, 'timeout'> {
     return {timeout: duration(text)};
   } catch (cause) {
     if (!(cause instanceof InvalidArgumentError)) throw cause;
-    throw new ChatError('bad_format', `CHATCTL_TIMEOUT cannot be read. ${cause.message}`, {cause});
+    throw new ChatError('bad_format', `CHATCTL_TIMEOUT cannot be read. ${cause.message}`, {
+      cause,
+      hint: 'Correct the variable, or unset it.',
+    });
   }
 }
 
@@ -217,8 +229,12 @@ function mustHonour(command: Command, globals: Globals, features: ReadonlySet<Fe
 
 function notTaken(command: Command, flag: string): ChatError {
   return new ChatError('unknown_field', `\`${pathOf(command)}\` does not take ${flag}.`, {
-    hint: `See: ${pathOf(command)} --help`,
+    hint: seeHelp(command),
   });
+}
+
+function seeHelp(command: Command): string {
+  return `See: ${pathOf(command)} --help`;
 }
 
 function pathOf(command: Command): string {

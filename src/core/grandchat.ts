@@ -58,7 +58,9 @@ export async function openGrandChat(url: string): Promise<Db> {
   const missing = await missingTables(db);
   if (missing.length === 0) return db;
   await db.close();
-  throw new ChatError('config_invalid', `${target.label} is no GrandChat: it has no ${missing.join(', ')}.`);
+  throw new ChatError('config_invalid', `${target.label} is no GrandChat: it has no ${missing.join(', ')}.`, {
+    hint: 'Look whether the address names the database that GrandChat itself uses.',
+  });
 }
 
 export interface Takeover {

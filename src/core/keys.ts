@@ -187,5 +187,7 @@ function attempt<T>(make: () => T): T | undefined {
 }
 
 function bad(name: string, problem: string): ChatError {
-  return new ChatError('config_invalid', `${name} cannot be used: ${problem}.`);
+  return new ChatError('config_invalid', `${name} cannot be used: ${problem}.`, {
+    hint: 'See what each setting takes: chatctl config env',
+  });
 }

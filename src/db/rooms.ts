@@ -268,5 +268,7 @@ export async function updateRoomTo(
 }
 
 export function keyTaken(key: string): ChatError {
-  return new ChatError('key_taken', `The key ${key} belongs to another room already.`);
+  return new ChatError('key_taken', `The key ${key} belongs to another room already.`, {
+    hint: 'Take another key, or go on with that room: it is named by key:<key>.',
+  });
 }

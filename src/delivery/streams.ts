@@ -80,5 +80,7 @@ function toEntry({
 }
 
 function refused(origin: string, reason: string): ChatError {
-  return new ChatError('broker_refused', `Centrifugo at ${origin} refuses: ${reason}.`);
+  return new ChatError('broker_refused', `Centrifugo at ${origin} refuses: ${reason}.`, {
+    hint: 'Is CENTRIFUGO_API_KEY the http_api.key that it has? See: chatctl doctor',
+  });
 }

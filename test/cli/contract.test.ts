@@ -5,6 +5,7 @@ import {exits} from '../../src/cli/exit.ts';
 import {createProgram} from '../../src/cli/program.ts';
 import {commandReferences, type CommandReference} from '../../src/cli/reference.ts';
 import type {Ended, TestCli} from '../helpers/cli.ts';
+import {mustTellNext} from '../helpers/next-step.ts';
 import {seededCli} from '../helpers/seeded.ts';
 
 const commands = commandReferences(createProgram());
@@ -86,6 +87,7 @@ for (const command of ending) {
     t.true(codes.has(code), `ended with ${code}: ${stderr}`);
     const needed = command.args.filter(each => each.required);
     if (needed.length > 0) t.is(code, exits.usage, stderr);
+    mustTellNext(t, stderr);
   });
 }
 
@@ -111,6 +113,7 @@ for (const command of ending) {
     const cli = await seededCli(t);
     const {code, stdout, stderr} = await ask(cli, command, {DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none'});
     t.is(code === exits.unreachable, canBe, `ended with ${code}: ${stderr}`);
+    mustTellNext(t, stderr);
     // Which of its steps failed is what a walk is for.
     if (canBe && command.path !== 'smoke') t.is(stdout, '');
   });
@@ -126,6 +129,7 @@ for (const command of ending) {
     t.is((await cli(['migrate', 'down', '--confirm', 'chat.db'])).code, 0);
     const {code, stderr} = await ask(cli, command);
     t.is(code === exits.conflict, canBe, `ended with ${code}: ${stderr}`);
+    mustTellNext(t, stderr);
   });
 }
 
@@ -152,6 +156,8 @@ const with3: Record<string, string[]> = {
   'outbox drop': ['999999', '--confirm', 'outbox'],
   verify: ['--room', 'nowhere'],
   listen: ['--room', 'nowhere'],
+  'import grandchat': ['--url-file', 'nothing.txt'],
+  'token verify': ['--file', 'nothing.txt'],
   smoke: ['nowhere.json'],
 };
 
@@ -165,5 +171,6 @@ for (const command of commands.filter(each => each.exit_codes.some(({code}) => c
     const env = {CENTRIFUGO_API_KEY: 'key'};
     const {code, stderr} = await run(cli, [...command.path.split(' '), ...args, ...more, ...flags], {env});
     t.is(code, exits.notFound, stderr);
+    mustTellNext(t, stderr);
   });
 }

@@ -11,6 +11,7 @@ import type {SqliteDriverName} from '../../src/db/drivers.ts';
 import {claimFile} from '../../src/delivery/claims.ts';
 import {openDatabase} from '../../src/open.ts';
 import type {TestCli} from '../helpers/cli.ts';
+import {mustTellNext} from '../helpers/next-step.ts';
 import {seededCli} from '../helpers/seeded.ts';
 
 /** What every command has, held by test/cli/contract as is 4 with its common meaning, and 3, which it finds a case for. */
@@ -191,6 +192,7 @@ for (const {name, code, meaning} of documented) {
     const args = await scenario(cli, t);
     const ended = await cli(args, {stdin: stdin[name] ?? ''});
     t.is(ended.code, code, ended.stderr);
+    mustTellNext(t, ended.stderr);
   });
 }
 

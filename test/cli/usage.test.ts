@@ -1,8 +1,10 @@
-import {readFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'ava';
 import {createProgram} from '../../src/cli/program.ts';
 import {commandReferences} from '../../src/cli/reference.ts';
 import {bareCli, testCli} from '../helpers/cli.ts';
+import {mustTellNext} from '../helpers/next-step.ts';
 
 test('a noun alone shows its help and succeeds', async t => {
   const cli = await bareCli(t, 'sqlite');
@@ -103,6 +105,7 @@ for (const [title, [args, pattern]] of Object.entries(mistakes)) {
     // C12
     const told = await cli([...args, '--json']);
     t.is(told.at('error.exit_code'), 2, told.stderr);
+    mustTellNext(t, told.stderr);
     t.is(told.stderr.trim().split('\n').length, 1);
     t.is(told.stdout, '');
   });
@@ -164,6 +167,38 @@ test('C5: who was erased is told so, and not to be added, where a message is to 
   t.regex(stderr, /The user bob was erased; the id cannot be used again\.\n/);
   t.notRegex(stderr, /member add/);
   t.regex((await cli(['message', 'post', 'general', 'hi', '--as', 'carol'])).stderr, /member add 1 carol/);
+});
+
+test('what is missing or empty is told with the next step', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  writeFileSync(join(cli.cwd, 'people.csv'), 'user\nalice\n');
+  mkdirSync(join(cli.cwd, 'folder'));
+  const cases: [string[], number, RegExp][] = [
+    [['message', 'search', ''], 2, /must not be blank\.\n.*chatctl message list <room>/],
+    [['member', 'import', 'general', 'poeple.csv'], 3, /no file poeple\.csv\.\nDid you mean people\.csv\?/],
+    [
+      ['member', 'import', 'general', 'folder/people.csv'],
+      3,
+      /no file folder\/people\.csv\.\n.* looked for in .*folder/,
+    ],
+    [['member', 'import', 'general', 'folder'], 2, /it is a directory\.\nName a file in it/],
+    [['import', 'backup.ndjson'], 3, /no file backup\.ndjson\.\n.* looked for in /],
+    [['import', 'people.csv'], 2, /is not an export.*\n.*chatctl export.*member import/],
+    [['import', 'grandchat', '--url-file', 'poeple.csv'], 3, /Did you mean people\.csv/],
+    [['smoke', 'poeple.csv'], 3, /Did you mean people\.csv/],
+    [['token', 'verify'], 2, /Missing \[token\].*\n.*token jwt .* \| .*token verify/],
+    [['token', 'verify', '--file', 'poeple.csv'], 3, /Did you mean people\.csv/],
+    [['room', 'show', 'id:99'], 3, /no room 99.*\nList rooms/],
+    [['room', 'create', ' '], 2, /must not be blank\.\nSee: chatctl room create --help/],
+    [['message', 'list', 'general', '--before', '1', '--after', '2'], 2, /\nSee: chatctl message list --help/],
+    [['room', 'list', '--after', 'x'], 2, /not the `next`.*\n.*without --after/],
+  ];
+  for (const [args, exit, says] of cases) {
+    const {code, stderr} = await cli(args);
+    t.is(code, exit, `${args.join(' ')}: ${stderr}`);
+    t.regex(stderr, says);
+  }
 });
 
 test('C5: a name that is written like an id is suggested as a name', async t => {

@@ -1,7 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {isProduction} from '../../config.ts';
-import {ChatError} from '../../core/errors.ts';
 import {isBlocked, openGrandChat, takeOver, type Takeover} from '../../core/grandchat.ts';
 import {kinds} from '../../core/records.ts';
 import type {Db} from '../../db/connect.ts';
@@ -11,6 +10,7 @@ import {Exit, exits} from '../exit.ts';
 import {interruptOf} from '../interrupt.ts';
 import {createProgress, type Progress} from '../progress.ts';
 import {fingerprint, nameOf, targetOf} from '../target.ts';
+import {unreadable} from '../unreadable.ts';
 
 interface GrandChatOptions {
   urlFile?: string;
@@ -57,10 +57,11 @@ async function takeOverUntilAsked(cli: Cli, chat: OpenChat, old: Db): Promise<Ta
 /** From the argument, a file, the environment, or asked for: a password on a command line is seen by others. */
 async function toUrl(cli: Cli, url: string | undefined, {urlFile}: GrandChatOptions): Promise<string> {
   if (urlFile !== undefined) {
+    const path = resolve(cli.io.cwd, urlFile);
     try {
-      return readFileSync(resolve(cli.io.cwd, urlFile), 'utf8').trim();
+      return readFileSync(path, 'utf8').trim();
     } catch (cause) {
-      throw new ChatError('file_not_found', `The file ${urlFile} cannot be read.`, {cause});
+      throw unreadable(path, cause, urlFile);
     }
   }
   const given = url ?? cli.io.env['GRANDCHAT_DATABASE_URL'];

@@ -79,10 +79,10 @@ async function noSuchUser(cli: Cli, text: string): Promise<ChatError> {
   return suggesting(error, nearest(word, names), 'List users: chatctl user list');
 }
 
-/** The error with what was probably meant in place of its hint. */
+/** The error with what was probably meant in place of its hint, and the list to look into where it has none. */
 function suggesting(error: ChatError, near: string | undefined, list: string): ChatError {
-  if (near === undefined) return error;
-  return new ChatError(error.code, error.message, {hint: `Did you mean "${near}"?\n${list}`});
+  const hint = near === undefined ? (error.hint ?? list) : `Did you mean "${near}"?\n${list}`;
+  return new ChatError(error.code, error.message, {hint});
 }
 
 /** Parses the fields of a use case's input, which flags and arguments became. */
@@ -256,7 +256,9 @@ function toPageNumber(cursor: string | undefined): number {
   if (cursor === undefined) return 1;
   const page = Number(cursor);
   if (Number.isSafeInteger(page) && page >= 1) return page;
-  throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`);
+  throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`, {
+    hint: 'The list begins without --after.',
+  });
 }
 
 /** `2h` ago, or a time as the log and the messages show it. */

@@ -16,7 +16,11 @@ interface SearchOptions {
 
 export async function searchMessages(cli: Cli, query: string | undefined, options: SearchOptions): Promise<void> {
   const text = (await cli.ask.text(query, '<query>', 'Which text?')).trim();
-  if (text === '') throw new ChatError('blank', 'The text to look for must not be blank.');
+  if (text === '') {
+    throw new ChatError('blank', 'The text to look for must not be blank.', {
+      hint: 'All messages of a room are listed by: chatctl message list <room>',
+    });
+  }
   if (text.length > maxContentLength) {
     throw new ChatError('too_long', `No message is longer than ${maxContentLength} characters.`);
   }

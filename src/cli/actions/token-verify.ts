@@ -14,6 +14,7 @@ import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {isJson} from '../output.ts';
 import type {Proof} from '../prove.ts';
+import {unreadable} from '../unreadable.ts';
 import {nowSeconds} from './token.ts';
 import {toUser, toUserId} from './parse.ts';
 
@@ -105,7 +106,7 @@ async function prove(cli: Cli, token: string, {kind, claims}: Explanation): Prom
 }
 
 async function toToken(cli: Cli, argument: string | undefined, file: string | undefined): Promise<string> {
-  if (file !== undefined && file !== '-') return readTokenFile(resolve(cli.io.cwd, file));
+  if (file !== undefined && file !== '-') return readTokenFile(cli, file);
   if (argument !== undefined && argument !== '-') {
     cli.note('A token in the arguments can be seen in the list of processes; standard input or --file hide it.');
     return argument;
@@ -116,15 +117,17 @@ async function toToken(cli: Cli, argument: string | undefined, file: string | un
     throw new ChatError(
       'input_required',
       'Missing [token]: give it on standard input, with --file, or as the argument.',
+      {hint: 'For example: chatctl token jwt alice | chatctl token verify'},
     );
   return text;
 }
 
-function readTokenFile(path: string): string {
+function readTokenFile({io}: Cli, file: string): string {
+  const path = resolve(io.cwd, file);
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ChatError('input_required', `The file ${path} cannot be read.`, {cause});
+    throw unreadable(path, cause, file);
   }
 }
 

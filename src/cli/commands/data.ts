@@ -69,7 +69,7 @@ export function declareData(program: Command): void {
       'import grandchat postgres://grandchat@old-host/grandchat --dry-run',
       'import grandchat --url-file old-url.txt --yes',
     ],
-    exits: '4 rooms or messages have these ids here, 7 some rows were refused',
+    exits: '3 no such file, 4 rooms or messages have these ids here, 7 some rows were refused',
     load: async () => (await import('../actions/grandchat.ts')).importGrandChat,
   }).option('--url-file <file>', 'where the address is; else the argument, else GRANDCHAT_DATABASE_URL');
 }

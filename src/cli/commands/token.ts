@@ -56,7 +56,7 @@ export function declareToken(program: Command): void {
     summary: 'Decode a token, say what is wrong with it and how to make a right one',
     examples: ['token verify --file token.txt --for connection'],
     features: ['realtime-url', 'api-url'],
-    exits: '6 the token is not valid',
+    exits: '3 no such file, 6 the token is not valid',
     needs: 'answer',
     load: async () => (await import('../actions/token-verify.ts')).verifyToken,
   })

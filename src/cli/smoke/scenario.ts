@@ -1,12 +1,13 @@
 // Scenario files: steps of one's own, as JSON or as an ES module that exports `steps`. The shape is in the help on
 // `scenarios`; what is wrong with a file is told with the step it is in, before anything runs.
-import {existsSync, readFileSync} from 'node:fs';
+import {accessSync, constants, readFileSync} from 'node:fs';
 import {pathToFileURL} from 'node:url';
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
 import {UserIdInput} from '../../core/input.ts';
-import {parseExpression} from '../expression.ts';
 import {nearest} from '../../core/nearest.ts';
+import {parseExpression} from '../expression.ts';
+import {unreadable} from '../unreadable.ts';
 import {duration} from '../values.ts';
 import {filledExpression, namesIn, type Values} from './values.ts';
 
@@ -85,7 +86,11 @@ const maxSteps = 1_000;
 
 /** Reads and checks a scenario. Throws file_not_found, and invalid_input, which names the file and the step. */
 export async function readScenario(path: string): Promise<Scenario> {
-  if (!existsSync(path)) throw new ChatError('file_not_found', `There is no file ${path}.`);
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
   const isModule = /\.[cm]?[jt]s$/.test(path);
   const content = isModule ? await importModule(path) : readJson(path);
   const document = z
@@ -113,7 +118,7 @@ function readJson(path: string): unknown {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ChatError('invalid_input', `The scenario ${path} cannot be read.`, {cause});
+    throw unreadable(path, cause);
   }
   try {
     return JSON.parse(text) as unknown;

@@ -5,6 +5,7 @@ import {InvalidArgumentError} from 'commander';
 import {ChatError} from '../../../core/errors.ts';
 import type {Cli} from '../../context.ts';
 import {jsonLine} from '../../text.ts';
+import {notWritable} from '../../writable.ts';
 import {makeFolder} from '../../../db/folders.ts';
 import type {Run} from '../step.ts';
 import {junitReport} from './junit.ts';
@@ -69,6 +70,6 @@ function writeOrSay(cli: Cli, path: string, text: string): void {
     makeFolder(dirname(file));
     writeFileSync(file, text);
   } catch (cause) {
-    throw new ChatError('invalid_input', `The report ${path} cannot be written.`, {cause});
+    throw notWritable(file, cause);
   }
 }
