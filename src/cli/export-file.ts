@@ -4,6 +4,7 @@ import {createGunzip} from 'node:zlib';
 import {Readable} from 'node:stream';
 import {ChatError} from '../core/errors.ts';
 import type {RoomId} from '../core/ids.ts';
+import {firstProblem} from '../core/input.ts';
 import {EndLine, exportVersion, HeadLine, kindOfType, readers, type Kind, type Records} from '../core/records.ts';
 import type {Io} from './io.ts';
 import {linesOf, openInput, type Input} from './rows.ts';
@@ -50,8 +51,8 @@ function headOf(file: string, text: string): HeadLine {
   }
   const {data, error} = HeadLine.safeParse(given);
   if (data) return data;
-  const [issue] = error.issues;
-  throw damaged(file, `of its first line, ${issue?.path.join('.')} cannot be: ${issue?.message}`);
+  const {field, message} = firstProblem(error, given);
+  throw damaged(file, `of its first line, ${field} ${message.replace(/\.$/, '')}`);
 }
 
 /** Lines that were refused before, each with the reason beside it, which is no part of the record. */
@@ -61,7 +62,7 @@ async function* rejectsOf(lines: AsyncIterable<{line: number; text: string}>): A
     const text = Object.keys(fields).length > 0 ? JSON.stringify(fields) : given;
     const kind = kindOfType[String(fields['type'])];
     const awaited = kind === 'rooms' ? [fields['id'] as RoomId, was as RoomId] : [];
-    yield {line, text, entry: kind ? entryOf(kind, text) : {problem: unknownKind}, awaited};
+    yield {line, text, entry: entryOf(kind, text), awaited};
   }
 }
 
@@ -69,8 +70,6 @@ function objectOf(text: string): Record<string, unknown> {
   const value = json(text);
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
-
-const unknownKind = 'the line is of no kind known here';
 
 interface Expected {
   head: HeadLine;
@@ -96,13 +95,16 @@ async function* recordsOf(
     const kind = kindOfType[type];
     if (kind) found.counts[kind] += 1;
     if (kind === 'rooms' || kind === 'messages') found.highest[kind] = Math.max(found.highest[kind], Number(id));
-    if (parsed) yield {line, text, entry: kind ? entryOf(kind, text) : {problem: unknownKind}};
+    if (parsed) yield {line, text, entry: entryOf(kind, text)};
   }
   throw damaged(file, 'it has no last line, so that it is not whole');
 }
 
-function entryOf(kind: Kind, text: string): RecordLine['entry'] {
-  const found = readers[kind](json(text));
+function entryOf(kind: Kind | undefined, text: string): RecordLine['entry'] {
+  const value = json(text);
+  if (value === undefined) return {problem: 'the line is cut off, or no JSON'};
+  if (kind === undefined) return {problem: 'the line is of no kind known here'};
+  const found = readers[kind](value);
   return 'problem' in found ? found : ({kind, record: found.record} as Entry);
 }
 

@@ -181,13 +181,21 @@ export const TimeInput = z.iso
 export const AuditIdInput = idInput();
 export const AuditActorInput = text(oneLine, atMost(220)).meta({example: 'service:primary', maxLength: 220});
 
+/** The first thing that is wrong, in the words of all refusals. */
+export function firstProblem(error: z.ZodError, value: unknown): FieldError {
+  return problemsIn(error, value)[0] ?? {field: '', code: 'invalid_input', message: 'is not valid.'};
+}
+
 /** Parses what came in at a door, or throws a ChatError that names every field at fault. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what = 'input'): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const fields = result.error.issues.flatMap(issue => fieldErrors(issue, value));
-  const first = fields[0] ?? {field: '', code: 'invalid_input' as const, message: 'is not valid.'};
-  throw new ChatError(first.code, `${first.field || what} ${first.message}`, {fields});
+  const {code, field, message} = firstProblem(result.error, value);
+  throw new ChatError(code, `${field || what} ${message}`, {fields: problemsIn(result.error, value)});
+}
+
+function problemsIn(error: z.ZodError, value: unknown): FieldError[] {
+  return error.issues.flatMap(issue => fieldErrors(issue, value));
 }
 
 function fieldErrors(issue: z.core.$ZodIssue, input: unknown): FieldError[] {

@@ -5,6 +5,7 @@ import type {MemberRecord, MessageRecord, RoomRecord, UserRecord} from '../db/lo
 import type {Timestamp} from './ids.ts';
 import {
   ClientIdInput,
+  firstProblem,
   MessageIdInput,
   RoleInput,
   RoomIdInput,
@@ -172,8 +173,9 @@ function read<S extends z.ZodType, R>(
 ): {record: R} | {problem: string} {
   const result = schema.safeParse(value);
   if (result.success) return {record: toRecord(result.data)};
-  const [issue] = result.error.issues;
-  return {problem: `${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is not valid'}`.trim().replace(/\.$/, '')};
+  const {field, code, message} = firstProblem(result.error, value);
+  const problem = code === 'unknown_field' ? 'is no field of such a line' : message.replace(/\.$/, '');
+  return {problem: `${field} ${problem}`.trim()};
 }
 
 /** Writes the line of a record. */

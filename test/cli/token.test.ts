@@ -122,7 +122,7 @@ test('a token is read from a file or an argument, and what is no token is named'
   writeFileSync(join(cli.cwd, 'token.txt'), `${token}\n`);
   t.is((await cli(['token', 'verify', '--file', join(cli.cwd, 'token.txt')])).code, 0);
   t.is((await cli(['token', 'verify', '--file', 'token.txt'])).code, 0);
-  t.is((await cli(['token', 'verify', '--file', 'nowhere.txt'])).code, 2);
+  t.is((await cli(['token', 'verify', '--file', 'nowhere.txt'])).code, 3);
   const given = await cli(['token', 'verify', token]);
   t.is(given.code, 0);
   t.regex(given.stderr, /list of processes/);

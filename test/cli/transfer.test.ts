@@ -219,6 +219,29 @@ test('a damaged export is refused before anything is written, and lines that can
   t.is((await to(['import', 'absent', '--yes'])).code, 3);
 });
 
+test('what is wrong with a line of an export is told in plain words, and a line that was cut off as such', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['export', 'backup.ndjson']);
+  const [head = ''] = readFileSync(join(cli.cwd, 'backup.ndjson'), 'utf8').split('\n');
+  const user = {type: 'user', id: 'alice', username: 'Alice', created_at: '2026-01-31T12:00:00.000Z'};
+  const whole = {...user, deactivated_at: null, erased_at: null};
+  const says: [string, RegExp][] = [
+    [JSON.stringify(whole).slice(0, 40), /Rejected: the line is cut off, or no JSON: \{"type":"user"/],
+    ['{"ty', /Rejected: the line is cut off, or no JSON: \{"ty/],
+    [JSON.stringify(user), /Rejected: deactivated_at is required:/],
+    [JSON.stringify({...whole, username: 5}), /Rejected: username must be a string:/],
+    [JSON.stringify({...whole, colour: 'red'}), /Rejected: colour is no field of such a line:/],
+    [JSON.stringify({...whole, created_at: 'today'}), /Rejected: created_at must be a time such as/],
+    [JSON.stringify({type: 'robot'}), /Rejected: the line is of no kind known here:/],
+  ];
+  const rejects = JSON.stringify({...(JSON.parse(head) as object), rejects: true});
+  writeFileSync(join(cli.cwd, 'bad.ndjson'), [rejects, ...says.map(([line]) => line), ''].join('\n'));
+  const {code, stderr} = await cli(['import', 'bad.ndjson', '--validate-only']);
+  t.is(code, 7);
+  for (const [, pattern] of says) t.regex(stderr, pattern);
+  t.notRegex(stderr, /Invalid|expected|received/);
+});
+
 /** An export whose first line says this of its ids, without the hash that would tell of the change or with it. */
 function withHighest(text: string, highest: object, proven = false): string {
   const [head = '', ...rest] = text.trim().split('\n');
@@ -244,7 +267,7 @@ test('numbers that an import would go on from are refused where they cannot be, 
   await refused('absent', withHighest(text, {rooms: 5}), /damaged: of its first line, highest\.messages/);
   await refused('a fraction', withHighest(text, {rooms: 5.5, messages: 50}), /highest\.rooms/);
   const most = {rooms: 5, messages: Number.MAX_SAFE_INTEGER};
-  await refused('leaves no numbers', withHighest(text, most), /highest\.messages cannot be: .*4503599627370496/);
+  await refused('leaves no numbers', withHighest(text, most), /highest\.messages must be at most 4503599627370496\./);
   const less = withHighest(text, {rooms: 5, messages: 7});
   await refused('too small', less, /its first line says that ids of messages go up to 7, and it has 42/);
   const more = withHighest(text, {rooms: 500, messages: 5_000}, true);
