@@ -16,7 +16,7 @@ import {mustHideSecrets, secretAdvice, withoutValue} from './secret-flags.ts';
 import {createProgram} from './program.ts';
 import {visible} from './text.ts';
 import {topics} from './topics.ts';
-import {duration} from './values.ts';
+import {choice, duration} from './values.ts';
 
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let code: number = exits.ok;
@@ -104,6 +104,9 @@ function prepare(command: Command, around: Surroundings): void {
     getOutHasColors: () => colors.stdout,
     getErrHasColors: () => colors.stderr,
   });
+  for (const each of [...command.options, ...command.registeredArguments]) {
+    if (each.argChoices) each.argParser(choice(each.argChoices));
+  }
   command.configureHelp(helpLayout);
   // Missing arguments are asked for where there is somebody to ask.
   if (around.interactive) Object.assign(command, {missingArgument: () => undefined});

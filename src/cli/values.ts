@@ -1,5 +1,6 @@
 // Values of flags, checked where commander reads them.
 import {InvalidArgumentError} from 'commander';
+import {didYouMean} from '../core/nearest.ts';
 
 const units: Record<string, number> = {ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000};
 
@@ -42,6 +43,15 @@ export function count(most: number) {
 /** How many of those that are there already; none is an answer too. */
 export function lastCount(text: string): number {
   return text === '0' ? 0 : count(10_000)(text);
+}
+
+/** One of a few words; behind a line break is what a person probably meant. */
+export function choice(words: readonly string[]) {
+  return (text: string): string => {
+    if (words.includes(text)) return text;
+    const meant = didYouMean(text, words);
+    throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.${meant ? `\n${meant}` : ''}`);
+  };
 }
 
 /** A variable of a script that is not set would otherwise mean the usual database, of all. */

@@ -65,6 +65,12 @@ const mistakes: Record<string, [string[], RegExp]> = {
     /--watch prints lines, or NDJSON with --json/,
   ],
   'an unknown format': [['room', 'list', '-o', 'xml'], /Allowed choices are table/],
+  'a word of a few that is nearly right': [
+    ['room', 'list', '--sort', 'nmae'],
+    /Allowed choices are bumped, name.*\nDid you mean name\?/,
+  ],
+  'a shell that is nearly right': [['completion', 'bsh'], /Allowed choices are bash.*\nDid you mean bash\?/],
+  'a kind of what is exported that is nearly right': [['export', '--only', 'message'], /Did you mean messages\?\n/],
   'a missing argument': [['room', 'rename', 'general'], /Usage: chatctl room rename/],
   'one argument too many': [['room', 'show', 'a', 'b'], /Too many arguments/],
   // C3: a number without a unit would be seconds to some and milliseconds to others.

@@ -5,6 +5,7 @@ import {pipeline} from 'node:stream/promises';
 import {createGzip} from 'node:zlib';
 import {ChatError} from '../../core/errors.ts';
 import {exportLines, type ExportWish} from '../../core/export.ts';
+import {didYouMean} from '../../core/nearest.ts';
 import {kinds, type Kind} from '../../core/records.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
@@ -82,7 +83,7 @@ async function toWish(cli: Cli, {room, since, only}: ExportOptions): Promise<Exp
   const wrong = only?.find(each => !kinds.some(kind => kind === each));
   if (wrong !== undefined) {
     throw new ChatError('unknown_value', `--only ${wrong} means nothing here.`, {
-      hint: `There is ${kinds.join(', ')}.`,
+      hint: [didYouMean(wrong, kinds), `There is ${kinds.join(', ')}.`].filter(Boolean).join('\n'),
     });
   }
   return {
