@@ -55,16 +55,7 @@ export async function migrationStatus(db: Db): Promise<MigrationStatus> {
 
 /** Throws unless this database has exactly the migrations that this version knows. */
 export async function mustBeMigrated(db: Db): Promise<void> {
-  const {pending, unknown} = await migrationStatus(db);
-  if (unknown.length > 0) {
-    throw new ChatError(
-      'schema_newer',
-      `The database ${db.target.label} was migrated by a newer chatctl (${unknown.join(', ')}).`,
-      {
-        hint: 'Install the newer version.',
-      },
-    );
-  }
+  const {pending} = await mustKnowAll(db);
   if (pending.length > 0) {
     throw new ChatError(
       'migrations_pending',
@@ -76,11 +67,20 @@ export async function mustBeMigrated(db: Db): Promise<void> {
   }
 }
 
+/** Throws schema_newer where this database has migrations that this version does not know. */
+export async function mustKnowAll(db: Db): Promise<MigrationStatus> {
+  const status = await migrationStatus(db);
+  if (status.unknown.length === 0) return status;
+  const names = status.unknown.join(', ');
+  throw new ChatError('schema_newer', `The database ${db.target.label} was migrated by a newer chatctl (${names}).`, {
+    hint: 'Install the newer version.',
+  });
+}
+
 /** Applies what is pending, up to and with `to` when given. Answers the names applied. */
 export function migrateUp(db: Db, to?: string): Promise<string[]> {
   return alone(db, async () => {
-    const {pending, unknown} = await migrationStatus(db);
-    if (unknown.length > 0) await mustBeMigrated(db);
+    const {pending} = await mustKnowAll(db);
     const wanted = to === undefined ? pending : pending.slice(0, pending.indexOf(mustBeKnown(to)) + 1);
     const batch = 1 + Number((await db.writer('knex_migrations').max({last: 'batch'}))[0]?.last ?? 0);
     for (const name of wanted) {
@@ -96,7 +96,7 @@ export function migrateUp(db: Db, to?: string): Promise<string[]> {
 /** Takes back the newest migration, or all after `to`. Answers the names reverted. */
 export function migrateDown(db: Db, to?: string): Promise<string[]> {
   return alone(db, async () => {
-    const {applied} = await migrationStatus(db);
+    const {applied} = await mustKnowAll(db);
     const from = to === undefined ? applied.length - 1 : applied.indexOf(mustBeKnown(to)) + 1;
     const wanted = applied.slice(Math.max(from, 0)).toReversed();
     for (const name of wanted) {

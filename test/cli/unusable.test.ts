@@ -4,6 +4,7 @@ import {symlinkSync, writeFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {nameOf} from '../../src/cli/target.ts';
 import {loadConfig} from '../../src/config.ts';
 import {openDatabase} from '../../src/open.ts';
 import {bareCli, testCli, type TestCli} from '../helpers/cli.ts';
@@ -86,7 +87,11 @@ for (const database of databases) {
     t.teardown(() => db.close());
     const future = {name: '9999-future', batch: 9, migration_time: new Date().toISOString()};
     await db.writer('knex_migrations').insert(future);
-    for (const line of lines) {
+    for (const line of [
+      ...lines,
+      ['migrate', 'down', '--dry-run'],
+      ['migrate', 'down', '--confirm', nameOf(db.target)],
+    ]) {
       const {code, stderr, stdout} = await cli(line);
       t.is(code, 4, `${line.join(' ')}: ${stderr}`);
       t.is(stdout, '');

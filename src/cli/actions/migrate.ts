@@ -33,7 +33,7 @@ export async function migrateUp(cli: Cli, options: {to?: string}): Promise<void>
 
 async function rehearseUp(cli: Cli, to: string | undefined): Promise<void> {
   await withDatabase(cli, false, async db => {
-    const {pending} = await migrations.migrationStatus(db);
+    const {pending} = await migrations.mustKnowAll(db);
     const wanted = to === undefined ? pending : pending.filter(name => name <= migrations.mustBeKnown(to));
     cli.note(`Would apply ${wanted.length} to ${db.target.label}. Dry run: nothing was changed.`);
     print(cli, wanted, {applied: wanted, pending: pending.length - wanted.length, dry_run: true});
@@ -50,7 +50,7 @@ export async function migrateDown(cli: Cli, options: {to?: string}): Promise<voi
 }
 
 async function rehearseDown(cli: Cli, db: Db, to: string | undefined): Promise<void> {
-  const {applied} = await migrations.migrationStatus(db);
+  const {applied} = await migrations.mustKnowAll(db);
   const wanted = to === undefined ? applied.slice(-1) : applied.filter(name => name > migrations.mustBeKnown(to));
   cli.note(`Would take back ${wanted.length} from ${db.target.label}. Dry run: nothing was changed.`);
   print(cli, wanted.toReversed(), {reverted: wanted.toReversed(), dry_run: true});

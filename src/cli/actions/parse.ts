@@ -5,7 +5,15 @@ import {commandLine} from '../../core/command-line.ts';
 import {databaseError} from '../../core/database-errors.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId, RoomId, Timestamp, UserId} from '../../core/ids.ts';
-import {MessageIdInput, parse, RoomIdInput, SearchInput, TimeInput, UserIdInput} from '../../core/input.ts';
+import {
+  firstProblem,
+  MessageIdInput,
+  parse,
+  RoomIdInput,
+  SearchInput,
+  TimeInput,
+  UserIdInput,
+} from '../../core/input.ts';
 import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {erased, findUserMeant, listUsers, userNotFound, userNotNamed} from '../../core/users.ts';
@@ -42,7 +50,7 @@ export function toMessage(text: string): MessageId {
 function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.output<S> {
   const result = schema.safeParse(text);
   if (result.success) return result.data;
-  throw new ChatError('bad_format', `${what} cannot be: ${result.error.issues[0]?.message ?? 'it is not valid.'}`);
+  throw new ChatError('bad_format', `${what} ${firstProblem(result.error, text).message}`);
 }
 
 /**
