@@ -33,14 +33,14 @@ export class Secret {
   }
 }
 
-/** What is longer may be a secret that stands where it does not belong, and is not told. */
-const maxTold = 12;
+/** What may be told: another text may be a secret that stands where it does not belong. */
+const likeNumber = /^[-+]?[\d.,_]{1,12}(e\d)?$/i;
 
 const wholeNumber = (least: number, most: number) =>
   z.string().transform((text, context) => {
     const value = Number(text);
     if (/^\s*\d+\s*$/.test(text) && value >= least && value <= most) return value;
-    const given = text.length > maxTold ? '' : `is "${text}", and `;
+    const given = likeNumber.test(text) ? `is ${text}, and ` : '';
     context.addIssue(`${given}must be a whole number from ${least} to ${most}`);
     return z.NEVER;
   });
@@ -241,7 +241,7 @@ export interface ConfigSources {
   file?: string | undefined;
 }
 
-/** Reads and checks all settings. Throws config_invalid, naming the setting and never a value that may be a secret. */
+/** Reads and checks all settings. Throws config_invalid, naming the setting and never a text that may be a secret. */
 export function loadConfig(sources: ConfigSources): Config {
   const projectDir = sources.file ? projectOf(sources.file, sources.cwd) : findProject(sources.cwd);
   const layers: [Origin, Record<string, string | undefined>][] = [
@@ -259,7 +259,7 @@ export function loadConfig(sources: ConfigSources): Config {
     found[name] = origin;
     const base = origin === 'flag' || origin === 'environment' ? sources.cwd : projectDir;
     const meant = name === 'DATABASE_URL' ? anchored(text, base) : text;
-    config[name] = parseSetting(name, meant);
+    config[name] = parseSetting(name, meant, origin);
     if (!(config[name] instanceof Secret)) texts[name] = meant;
   }
   return checked({...(config as Config), origins: found, texts});
@@ -389,13 +389,13 @@ function lookup(
   return ['default', setting.fallback];
 }
 
-function parseSetting(name: SettingName, text: string): unknown {
+function parseSetting(name: SettingName, text: string, origin: Origin): unknown {
   const result = settings[name].schema.safeParse(text);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const words = issue?.code === 'invalid_value' ? issue.values.map(String) : [];
   throw new ChatError('config_invalid', `The setting ${name} ${issue?.message ?? 'is not valid'}.`, {
-    hint: [didYouMean(text, words), meaningOf(name)].filter(Boolean).join('\n'),
+    hint: [didYouMean(text, words), `${meaningOf(name)} ${name} is from: ${origin}`].filter(Boolean).join('\n'),
   });
 }
 
@@ -431,7 +431,7 @@ export interface ConfigProblem {
   message: string;
 }
 
-/** All that is wrong with a project file, where loading it stops at the first. Values of secrets are never told. */
+/** All that is wrong with a project file, where loading it stops at the first. No text that may be a secret is told. */
 export function checkConfigFile(path: string): ConfigProblem[] {
   try {
     return Object.entries(contentOf(path)).flatMap(([name, value]) => problemsOf(name, value));
@@ -444,7 +444,7 @@ function problemsOf(name: string, value: unknown): ConfigProblem[] {
   const wrong = misfit(name, value);
   if (wrong !== undefined) return [toProblem(name, wrong)];
   try {
-    if (value !== '') parseSetting(name as SettingName, value as string);
+    if (value !== '') parseSetting(name as SettingName, value as string, 'config file');
     return [];
   } catch (error) {
     return [toProblem(name, error)];

@@ -20,11 +20,15 @@ const refused: [string, string[], RegExp][] = [
   ['info that is null', ['token', 'connection', 'alice', '--info', 'null'], /JSON, and not null/],
   ['a channel of an unset variable', ['token', 'connection', 'alice', '--channel', ''], /must not be empty/],
   ['a subscription of an unset variable', ['token', 'subscription', 'alice', ''], /must not be blank/],
-  ['a user without end', ['member', 'add', 'general', endless], /cannot be/],
+  ['a user without end', ['member', 'add', 'general', endless], /must be 1 to 200/],
   ['a search for a message without end', ['message', 'search', endless], /No message is longer/],
-  ['a search for a room without end', ['room', 'list', '--search', endless], /--search cannot be/],
-  ['a search for a user without end', ['user', 'list', '--search', endless], /--search cannot be/],
-  ['a search for a member without end', ['member', 'list', 'general', '--search', endless], /--search cannot be/],
+  ['a search for a room without end', ['room', 'list', '--search', endless], /--search has more than 100 characters/],
+  ['a search for a user without end', ['user', 'list', '--search', endless], /--search has more than 100 characters/],
+  [
+    'a search for a member without end',
+    ['member', 'list', 'general', '--search', endless],
+    /--search has more than 100 characters/,
+  ],
 ];
 
 for (const [what, args, message] of refused) {

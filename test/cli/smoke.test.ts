@@ -224,7 +224,7 @@ const outcomes: Record<string, [steps: object[], code: number, step: string, err
     ],
     2,
     'x',
-    /cannot be/,
+    /must be 1 to 200/,
   ],
 };
 
