@@ -224,7 +224,7 @@ function mustHonour(command: Command, globals: Globals, features: ReadonlySet<Fe
   }
   if (globals.dryRun && !writes(command, features)) {
     const message = `\`${pathOf(command)}\` only looks without ${mendingFlag(command)?.long}: --dry-run needs that too.`;
-    throw new ChatError('invalid_input', message);
+    throw new ChatError('invalid_input', message, {hint: seeHelp(command)});
   }
   const {output} = globals;
   if ((output === 'csv' || output === 'id') && !features.has('fields')) throw notTaken(command, `-o ${output}`);

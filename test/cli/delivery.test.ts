@@ -154,6 +154,8 @@ for (const database of databases) {
     const room = await roomOf(server, ['alice', 'bob']);
     const message = await post(server, room, 'hello');
     t.is((await cli(['trace', '4711'])).code, 3);
+    t.is((await cli(['trace', String(message), '--user', 'mallory'])).code, 3);
+    await cli(['user', 'upsert', 'mallory']);
     t.is((await cli(['trace', String(message), '--user', 'mallory'])).code, 4);
     const traced = await cli(['trace', String(message), '--user', 'bob', '--wait', '5s', '--json']);
     t.is(traced.code, 0, traced.stderr);

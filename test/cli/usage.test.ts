@@ -149,7 +149,7 @@ test('C5: who is asked for and is not there is an error and no empty list, and a
     ['audit', 'list', '--user', user],
     ['room', 'list', '--member', user],
   ];
-  for (const args of lists('alic')) {
+  for (const args of [...lists('alic'), ['verify', '--user', 'alic']]) {
     const {code, stdout, stderr} = await cli(args);
     t.is(code, 3, args.join(' '));
     t.is(stdout, '');

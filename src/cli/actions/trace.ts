@@ -6,14 +6,14 @@ import {realtimeUrlOf} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
-import {toKnownUser, toMessage} from './parse.ts';
+import {toExistingUser, toMessage} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 const lookAgainMs = 100;
 
 export async function trace(cli: Cli, id: string | undefined, options: {user?: string; wait?: number}): Promise<void> {
   const message = toMessage(await cli.ask.text(id, '<message>', 'Which message?'));
-  const user = options.user === undefined ? undefined : await toKnownUser(cli, options.user);
+  const user = options.user === undefined ? undefined : await toExistingUser(cli, options.user);
   const chat = await cli.chat();
   const streams = await streamsOf(cli);
   const look = () => traceMessage(chat, cli.actor, streams, message, user);

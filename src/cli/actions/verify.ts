@@ -2,7 +2,7 @@ import {repairStreams, verifyStreams, type Repair} from '../../core/verify.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
 import {createProgress} from '../progress.ts';
-import {toKnownUser, toRoom} from './parse.ts';
+import {toExistingUser, toRoom} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 interface VerifyOptions {
@@ -13,11 +13,11 @@ interface VerifyOptions {
 
 export async function verify(cli: Cli, options: VerifyOptions): Promise<void> {
   const chat = await cli.chat();
-  const streams = await streamsOf(cli);
   const only = {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
-    user: options.user === undefined ? undefined : await toKnownUser(cli, options.user),
+    user: options.user === undefined ? undefined : await toExistingUser(cli, options.user),
   };
+  const streams = await streamsOf(cli);
   cli.note(`Holding the database against the streams of ${streams.name} …`);
   const progress = await createProgress(cli, {label: 'Streams looked at'});
   const found = await verifyStreams(chat, cli.actor, streams, only, count => progress.add(count)).finally(() =>

@@ -23,7 +23,7 @@ export function declareDelivery(program: Command): void {
     summary: 'Follow one message from its row to a member’s stream',
     features: ['realtime-url', 'fields'],
     examples: ['trace 1 --user bob'],
-    exits: '3 no such message, 8 a hop is missing, 9 it did not arrive in time',
+    exits: '3 no such message or user, 8 a hop is missing, 9 it did not arrive in time',
     load: async () => (await import('../actions/trace.ts')).trace,
   })
     .option('--user <user>', 'to this member; the first one when it is left out')
@@ -37,7 +37,7 @@ export function declareDelivery(program: Command): void {
     summary: 'Hold the database against every member’s stream: missing, repeated, out of order',
     features: ['realtime-url', 'dry-run', 'yes', 'fields'],
     examples: ['verify --room general', 'verify --repair --dry-run'],
-    exits: '3 no such room, 8 something is wrong',
+    exits: '3 no such room or user, 8 something is wrong',
     load: async () => (await import('../actions/verify.ts')).verify,
   })
     .option('--room <room>', 'only this room')
