@@ -146,7 +146,8 @@ async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, optio
   const knex = await loadKnex();
   const open = (...pragmas: string[]) => knex({...driver.config(target.path, pragmas), log: silent});
   const safety = options.throwaway ? 'synchronous=OFF' : 'synchronous=FULL';
-  const writer = open('busy_timeout=0', 'journal_mode=WAL', safety, walPages, 'foreign_keys=ON');
+  // To turn WAL on it waits for others who do; from then on waiting is the writer's queue's business.
+  const writer = open('busy_timeout=5000', 'journal_mode=WAL', safety, walPages, 'foreign_keys=ON', 'busy_timeout=0');
   const queue = writerQueue();
   try {
     // The writer goes first: it turns WAL on, which the reader then finds.

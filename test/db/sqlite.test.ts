@@ -7,6 +7,7 @@ import {promisify} from 'node:util';
 import {setFlagsFromString} from 'node:v8';
 import {runInNewContext} from 'node:vm';
 import test, {type ExecutionContext} from 'ava';
+import knex from 'knex';
 import {postMessage} from '../../src/core/post-queue.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import {createRoom} from '../../src/core/rooms.ts';
@@ -91,6 +92,19 @@ test('a second server on the file is refused, and the lock ends with the first',
   await first.release();
   const second = await claimFile(path);
   await second.release();
+});
+
+test('a file that another process holds for a moment is waited for at the start too', async t => {
+  const file = join(temporaryDir(t), 'chat.db');
+  const {config} = await sqliteDriver();
+  const other = knex(config(file, []));
+  t.teardown(() => other.destroy());
+  await other.raw('begin exclusive');
+  const opening = connect(parseDatabaseUrl(`sqlite:${file}`));
+  // Without a wait it would have been refused by then.
+  setTimeout(() => void other.raw('commit').then(), 100);
+  await (await opening).close();
+  t.pass();
 });
 
 test('a transaction that reads first and writes then waits for another process instead of failing', async t => {
