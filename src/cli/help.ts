@@ -9,9 +9,12 @@ export const helpLayout: Partial<Help> = {
   // It would stand behind the usage.
   commandDescription: () => '',
   formatHelp(command, helper) {
-    const [usage = '', ...rest] = new Help().formatHelp(command, helper).split('\n\n');
+    const [usage = '', ...rest] = new Help().formatHelp(command, helper).trimEnd().split('\n\n');
     const about = helper.boxWrap(command.description(), helper.helpWidth ?? 80);
-    return [about, usage, ...examplesOf(command), ...rest].join('\n\n');
+    const isFlags = (part: string) => part.startsWith('Options:');
+    // Whoever looks for a command finds it before the flags that all of them take.
+    const parts = [...rest.filter(part => !isFlags(part)), ...rest.filter(isFlags)];
+    return [about, usage, ...examplesOf(command), ...parts].join('\n\n') + '\n';
   },
 };
 

@@ -30,6 +30,19 @@ test('the help of a command leads with what it is and how it is typed, and ends 
   t.regex(stdout, /\n {2}\$ chatctl room create "Order 1042" --key order-1042 --private --output id\n/);
 });
 
+test('help on all commands names them before the flags that all of them take', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {stdout} = await cli(['--help']);
+  const places = ['Start and run\n', 'Data\n', 'Reference\n', 'Options:\n', 'A first look: '].map(part =>
+    stdout.indexOf(part),
+  );
+  t.true(places.every(each => each > 0));
+  t.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  );
+});
+
 test('examples name flags by their long names', async t => {
   const cli = await bareCli(t, 'sqlite');
   const examples = commandReferences(createProgram()).flatMap(each => each.examples);

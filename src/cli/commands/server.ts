@@ -29,12 +29,4 @@ export function declareServer(program: Command): void {
     .option('--port <port>', 'port of the API, instead of PORT')
     .option('--migrate', 'apply pending migrations first')
     .addOption(new Option('--log <format>', 'how to log').choices(['json', 'pretty']).default('json'));
-  declare(program, {
-    usage: 'version',
-    summary: 'Versions of chatctl, Node and the database drivers',
-    features: ['fields'],
-    examples: ['version --json'],
-    needs: 'nothing',
-    load: async () => (await import('../actions/version.ts')).showVersions,
-  }).helpGroup('Reference');
 }

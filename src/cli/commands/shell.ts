@@ -20,4 +20,12 @@ export function declareShell(program: Command): void {
   })
     .addOption(new Option('--format <format>', 'how to write it').choices(['markdown', 'json']).default('markdown'))
     .option('--out <dir>', 'a file for each command, into this folder');
+  declare(program, {
+    usage: 'version',
+    summary: 'Versions of chatctl, Node and the database drivers',
+    features: ['fields'],
+    examples: ['version --json'],
+    needs: 'nothing',
+    load: async () => (await import('../actions/version.ts')).showVersions,
+  });
 }
