@@ -29,7 +29,7 @@ export async function onFreePort<T>(port: number, nextFree: boolean, action: (po
       if (each >= last) {
         throw new ChatError('port_taken', `Port ${each} is taken by another program.`, {
           cause,
-          hint: 'Stop that program, or choose another with PORT and REALTIME_PORT.',
+          hint: 'Stop that program, or choose another with --port, or with PORT and REALTIME_PORT.',
         });
       }
     }

@@ -45,8 +45,8 @@ export interface CloseOptions {
 export interface ServeOptions {
   log: Logger;
   migrate?: boolean;
-  /** Take the next port where one is taken. */
-  nextFreePort?: boolean;
+  /** Where to take the next port when one is taken; nowhere when it is not said. */
+  nextFreePort?: {api: boolean; realtime: boolean};
   /** The database is gone with the server, so that nothing waits for the disk. */
   throwaway?: boolean;
   /** Let browser pages of this machine in, as a developer needs it. */
@@ -121,7 +121,7 @@ async function start(
     metrics,
   });
   const server = httpServer(app, log, {...serverLimits, maxConnections: config.MAX_CONNECTIONS});
-  boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort);
+  boundPort = await listen(server, config.HOST, config.PORT, options.nextFreePort?.api);
   let lastRequestsMs = 0;
   stops.push(() => closeServer(server, lastRequestsMs));
 
@@ -178,7 +178,7 @@ async function openBroker(config: Config, options: ServeOptions, tokenSecret: st
     return {broker, realtimeUrl: undefined, close: () => broker.close()};
   }
   const {startEndpoint} = await import('./realtime/endpoint.ts');
-  const endpoint = await onFreePort(config.REALTIME_PORT, options.nextFreePort ?? false, port =>
+  const endpoint = await onFreePort(config.REALTIME_PORT, options.nextFreePort?.realtime ?? false, port =>
     startEndpoint({
       host: config.HOST,
       port,

@@ -3,7 +3,7 @@ import {readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
-import {bareCli, startProcess, type TestCli, type TestProcess} from '../helpers/cli.ts';
+import {bareCli, runProcess, startProcess, type TestCli, type TestProcess} from '../helpers/cli.ts';
 import {until} from '../helpers/until.ts';
 
 const shell = promisify(exec);
@@ -111,11 +111,42 @@ test('secrets that are set elsewhere win, and a taken port moves on and is said'
   const other = await newcomer(t);
   Object.assign(other.env, {SECRET_KEY: 'from-elsewhere-0123456789-0123456789', PORT: port});
   const second = startProcess(t, other, ['dev']);
-  t.regex(await second.line('is taken'), new RegExp(`Port ${port} is taken; the API is on \\d+`));
   await second.line('bob  ey');
   t.notRegex(readFileSync(join(other.cwd, '.chatctl/config.json'), 'utf8'), /JWT_SECRET/);
   const smoke = await other(['smoke', '--json']);
   t.is(smoke.at('ok'), true, smoke.stdout);
+  second.child.kill('SIGINT');
+  t.regex((await second.ended).stderr, new RegExp(`Port ${port} is taken; the API is on \\d+`));
+
+  const third = await runProcess(t, await newcomer(t), ['dev', '--port', port, '--json']);
+  t.is(third.code, 4, third.stdout);
+  t.is(third.stdout, '');
+  t.regex(third.stderr, new RegExp(`"code":"port_taken","message":"Port ${port} is taken`));
+});
+
+test('dev serves without the demo users who cannot be had, and says who that is and what to do', async t => {
+  const cli = await newcomer(t);
+  await cli(['migrate', 'up']);
+  await cli(['user', 'upsert', 'bob', '--username', 'Bob B']);
+  await cli(['user', 'upsert', 'alice']);
+  await cli(['user', 'deactivate', 'bob', '--yes']);
+  await cli(['user', 'erase', 'alice', '--messages', 'keep', '--confirm', 'alice']);
+
+  const nobody = startProcess(t, cli, ['dev']);
+  await nobody.line('"general" with nobody');
+  nobody.child.kill('SIGINT');
+  const {code, stdout, stderr} = await nobody.ended;
+  t.is(code, 0, stderr);
+  t.notRegex(stdout, /undefined/);
+  t.true(stderr.includes('The user alice was erased; the id cannot be used again. Start with others: '), stderr);
+  t.regex(stderr, / dev --users 'bob,carol'\n/);
+  t.regex(stderr, /The user bob is deactivated\. To have them back: .* user upsert bob --username 'Bob B'\n/);
+
+  const third = startProcess(t, cli, ['dev', '--json', '--users', 'alice,carol']);
+  const {tokens} = JSON.parse(await third.line('"ready"')) as {tokens: object};
+  t.deepEqual(Object.keys(tokens), ['carol']);
+  third.child.kill('SIGINT');
+  t.is((await third.ended).code, 0);
 });
 
 /** The addresses of the start that is the last of so many. */

@@ -2,19 +2,20 @@
 import {relative} from 'node:path';
 import {apiMinter} from '../../keys.ts';
 import type {Config} from '../../config.ts';
+import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {putMember} from '../../core/members.ts';
 import {createRoom} from '../../core/rooms.ts';
 import {planSeed, type Preset} from '../../core/seed.ts';
 import {findSeed} from '../../core/seed-place.ts';
 import {countAll} from '../../core/status.ts';
-import {provisionUser} from '../../core/users.ts';
+import {erased, getUser, provisionUser} from '../../core/users.ts';
 import {findRoomsByName, type Room} from '../../db/rooms.ts';
 import type {RunningServer} from '../../serve.ts';
 import {version} from '../../version.ts';
 import {announceServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
-import {commandName} from '../command-name.ts';
+import {commandName, nextCommand} from '../command-name.ts';
 import {isJson} from '../output.ts';
 import {loadSeed} from './seed.ts';
 
@@ -48,23 +49,51 @@ export async function beReady(
   cli: Cli,
   config: Config,
   server: RunningServer,
-  users: readonly UserId[],
+  wanted: readonly UserId[],
 ): Promise<() => void> {
-  const {room, kept} = await ensureDemo(cli, server, users);
+  const users = await ensureUsers(cli, server, wanted);
+  const {room, kept} = await ensureRoom(cli, server, users);
   const forget = announceServer(config, server.apiUrl, server.realtimeUrl);
   if (kept) cli.note('Going on with the data of an earlier start.');
-  tellReady(cli, config, server, room, await tokensOf(config, users));
+  for (const line of movedPorts(config, server)) cli.note(line);
+  tellReady(cli, server, room, await tokensOf(config, users));
   return forget;
 }
 
-/** The demo users and their room, made where they are missing. */
-async function ensureDemo(
+/** Those of the demo users who can be had, made where they are missing. Of the others it is said why not. */
+async function ensureUsers(cli: Cli, {chat}: RunningServer, wanted: readonly UserId[]): Promise<UserId[]> {
+  const users: UserId[] = [];
+  for (const id of wanted) {
+    try {
+      await provisionUser(chat, id, titleOf(id));
+      users.push(id);
+    } catch (error) {
+      if (!(error instanceof ChatError) || error.code !== 'user_deactivated') throw error;
+      const {erasedAt, username} = await getUser(chat, cli.actor, id);
+      cli.note(erasedAt ? erasedLine(cli, id, wanted) : deactivatedLine(cli, error, id, username));
+    }
+  }
+  return users;
+}
+
+const titleOf = (id: string) => id.charAt(0).toUpperCase() + id.slice(1);
+
+function erasedLine(cli: Cli, id: UserId, wanted: readonly UserId[]): string {
+  const spare = ['carol', 'dave', 'erin'].find(each => !wanted.some(user => user === each));
+  const others = [...wanted.filter(user => user !== id), ...(spare === undefined ? [] : [spare])];
+  return `${erased(id).message} Start with others: ${nextCommand(cli, ['dev'], [], ['--users', others.join(',')])}`;
+}
+
+function deactivatedLine(cli: Cli, {message}: ChatError, id: UserId, username: string): string {
+  return `${message} To have them back: ${nextCommand(cli, ['user', 'upsert'], [id], ['--username', username])}`;
+}
+
+/** The room of the demo users, made where it is missing. */
+async function ensureRoom(
   cli: Cli,
   {chat}: RunningServer,
   users: readonly UserId[],
 ): Promise<{room: Room; kept: boolean}> {
-  const title = (id: string) => id.charAt(0).toUpperCase() + id.slice(1);
-  for (const user of users) await provisionUser(chat, user, title(user));
   const [existing] = await findRoomsByName(chat.db, demoRoom, 1);
   const room = existing ?? (await createRoom(chat, cli.actor, {name: demoRoom, members: [...users]}));
   if (existing) for (const user of users) await putMember(chat, cli.actor, room.id, user);
@@ -80,11 +109,10 @@ async function tokensOf(config: Config, users: readonly UserId[]): Promise<Recor
   return Object.fromEntries(minted);
 }
 
-function tellReady(cli: Cli, config: Config, server: RunningServer, room: Room, tokens: Record<string, string>): void {
+function tellReady(cli: Cli, server: RunningServer, room: Room, tokens: Record<string, string>): void {
   const {apiUrl: api, realtimeUrl: realtime} = server;
   if (isJson(cli.format)) return cli.line({type: 'ready', api, realtime: realtime ?? null, room: room.id, tokens});
-  for (const line of [...movedPorts(config, server), ...readyLines(cli, server, room, tokens)])
-    cli.io.stdout.write(`${line}\n`);
+  for (const line of readyLines(cli, server, room, tokens)) cli.io.stdout.write(`${line}\n`);
 }
 
 function movedPorts(config: Config, server: RunningServer): string[] {
@@ -102,18 +130,27 @@ function readyLines(cli: Cli, server: RunningServer, room: Room, tokens: Record<
   const {apiUrl, realtimeUrl, chat} = server;
   const {target} = chat.db;
   const names = Object.keys(tokens);
-  const [poster = 'alice', listener = poster] = names;
   const database = target.dialect === 'sqlite' ? relative(cli.io.cwd, target.path) : target.label;
-  const chatctl = commandName(cli.io);
-  const auth = `-H "Authorization: Bearer ${tokens[poster]}"`;
   return [
     `chatctl ${version} runs. Ctrl-C ends it.`,
     '',
     `  API        ${apiUrl}/api/  (read about it: ${apiUrl}/api/docs/)`,
     `  Real-time  ${realtimeUrl ?? 'by Centrifugo'}`,
     `  Database   ${database}`,
-    `  Room       ${room.id} "${room.name}" with ${names.join(', ')}`,
+    `  Room       ${room.id} "${room.name}" with ${names.join(', ') || 'nobody'}`,
     '',
+    ...personLines(cli, apiUrl, room, tokens),
+  ];
+}
+
+/** What one can do as one of the demo users. */
+function personLines(cli: Cli, apiUrl: string, room: Room, tokens: Record<string, string>): string[] {
+  const names = Object.keys(tokens);
+  const [poster, listener = poster] = names;
+  if (poster === undefined) return [];
+  const chatctl = commandName(cli.io);
+  const auth = `-H "Authorization: Bearer ${tokens[poster]}"`;
+  return [
     `Listen as ${listener}, in another terminal:`,
     '',
     `${chatctl} listen ${listener}`,

@@ -34,7 +34,7 @@ export async function dev(cli: Cli, options: DevOptions): Promise<void> {
     const watch = options.watch ? watchSettings(cli, config, () => cli.config(flags)) : undefined;
     try {
       const changed = watch?.changed;
-      const ended = await serveUntil(cli, config, users, options.seed, signal, changed).catch((error: unknown) => {
+      const ended = await serveUntil(cli, config, users, options, signal, changed).catch((error: unknown) => {
         if (config === first || !changed) throw error;
         cli.note(`It cannot run with these settings, and waits until they change: ${told(error).message}`);
         return Promise.race([signal, changed]);
@@ -54,13 +54,15 @@ async function serveUntil(
   cli: Cli,
   config: Config,
   users: readonly UserId[],
-  seed: Preset | undefined,
+  {seed, port}: DevOptions,
   signal: Promise<Signal>,
   changed: Promise<Config> | undefined,
 ): Promise<Signal | Config> {
   const [{startServer}, {beReady, seedOnce}] = await Promise.all([import('../../serve.ts'), import('./demo.ts')]);
   const log = createLog(config.origins.LOG_LEVEL === 'default' ? 'warn' : config.LOG_LEVEL, 'stderr', true);
-  const server = await startServer(config, {log, migrate: true, nextFreePort: true, allowLocalOrigins: true});
+  // Who names a port means this one; a port of the settings may be one that another project has as well.
+  const nextFreePort = {api: port === undefined, realtime: true};
+  const server = await startServer(config, {log, migrate: true, nextFreePort, allowLocalOrigins: true});
   try {
     const seeded = seed === undefined || (await seedOnce(cli, server, seed, signal));
     const forget = seeded ? await beReady(cli, config, server, users) : undefined;

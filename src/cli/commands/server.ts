@@ -8,7 +8,7 @@ export function declareServer(program: Command): void {
     usage: 'dev',
     summary: 'The whole chat for development: server, demo users with tokens, a room',
     examples: ['dev', 'dev --users alice,bob,carol'],
-    exits: '0 ended by Ctrl-C, 4 another server runs on this database, 143',
+    exits: '0 ended by Ctrl-C, 4 another server runs on this database or has the port of --port, 143',
     load: async () => (await import('../actions/dev.ts')).dev,
   })
     .option('--port <port>', 'port of the API, instead of PORT')
