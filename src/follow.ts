@@ -29,6 +29,10 @@ const readyLimitMs = 10_000;
 const calledByUs = 0;
 const invalidToken = 3_500;
 const permissionDenied = 103;
+const unknownChannel = 102;
+/** Between these are the answers to what was asked for; those of another kind say that it ended. */
+const firstError = 100;
+const afterErrors = 200;
 
 /**
  * Connects and subscribes. Rejects with server_unreachable when nobody answers, and with invalid_token or
@@ -36,11 +40,13 @@ const permissionDenied = 103;
  */
 export async function follow(options: FollowOptions): Promise<Follower> {
   const {Centrifuge} = await import('./realtime-client.ts');
-  let fail: (error: ChatError) => void = () => undefined;
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
+  let reject: (error: ChatError) => void = () => undefined;
+  const failed = new Promise<never>((_, refuse) => {
+    reject = refuse;
   });
   failed.catch(() => undefined);
+  let failure: ChatError | undefined;
+  const fail = (error: ChatError) => reject((failure ??= error));
   const end = (error: ChatError) => {
     fail(error);
     options.onEnded?.(error);
@@ -78,11 +84,12 @@ export async function follow(options: FollowOptions): Promise<Follower> {
   client.connect();
   try {
     await Promise.race([subscription.ready(readyLimitMs), failed]);
-  } catch (error) {
+  } catch {
     // Ends its wait too, which would keep the process for the rest of the limit.
     subscription.unsubscribe();
     client.disconnect();
-    throw error instanceof ChatError ? error : unreachable(options.url, 'no answer');
+    // The library's own wait fails a moment before it tells why.
+    throw failure ?? unreachable(options.url, 'no answer');
   }
   return {drop: () => client.disconnect(), back: () => client.connect(), close: () => client.disconnect()};
 }
@@ -100,6 +107,14 @@ function refused(url: string, what: string, code: number, reason: string): ChatE
       `The real-time endpoint ${url} refused the token of the ${what} (${code} ${reason}).`,
       {hint: 'CENTRIFUGO_TOKEN_SECRET here is not the one that the server has. See: chatctl token verify'},
     );
+  }
+  if (code >= firstError && code < afterErrors) {
+    return new ChatError('permission_denied', `The real-time endpoint ${url} refused ${what} (${code} ${reason}).`, {
+      hint:
+        code === unknownChannel
+          ? 'A channel is known there by its namespace. See: chatctl centrifugo config'
+          : 'Its log says more. See also: chatctl doctor',
+    });
   }
   return new ChatError('server_unreachable', `The real-time endpoint ${url} ended the ${what} (${code} ${reason}).`, {
     hint: 'Its log says more. See also: chatctl doctor',

@@ -49,6 +49,10 @@ test('listen says why a token is refused, when nobody is there, and what was not
   t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--timeout', '5s'], {env: foreign})).code, 6);
   t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--channel', 'personal:alice'])).code, 6);
   t.is((await cli(['listen', 'bob', '--api-url', chat.apiUrl, '--for', '100ms'])).code, 0);
+  const unknown = await cli(['listen', 'bob', '--channel', 'room:1', '--for', '1s', '--json']);
+  t.is(unknown.code, 6, unknown.stderr);
+  t.is(unknown.at('error.message'), `The real-time endpoint ${chat.realtimeUrl} refused room:1 (102 unknown channel).`);
+  t.regex(String(unknown.at('error.hint')), /chatctl centrifugo config/);
   t.is((await cli(['listen', 'bob', '--realtime-url', 'ws://127.0.0.1:1/'])).code, 5);
   t.is((await cli(['listen', 'bob', '--expect', 'type=message_added'])).code, 2);
   t.is((await cli(['listen', 'bob', '--recover', 'nonsense'])).code, 2);
