@@ -12,7 +12,9 @@ type Operator = '==' | '!=' | '<=' | '>=' | '<' | '>' | '~';
 type Literal = {text: string; value: string | number | boolean | null};
 type Holds = (value: unknown) => boolean;
 
-const condition = /\s*([A-Za-z_][\w.]*)\s*(==|!=|<=|>=|<|>|~)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&"']+)\s*/y;
+// A bare word that begins as an operator does belongs to one that there is not, such as ===.
+const condition =
+  /\s*([A-Za-z_][\w.]*)\s*(==|!=|<=|>=|<|>|~)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&"'=!<>~][^\s&"']*)\s*/y;
 const and = /&&/y;
 
 /** Throws bad_format, pointing at the place that is not understood. */

@@ -32,6 +32,18 @@ export interface EventBodies {
 
 export type EventType = keyof EventBodies;
 
+const everyType: Record<EventType, true> = {
+  message_added: true,
+  message_deleted: true,
+  user_joined: true,
+  user_left: true,
+  members_changed: true,
+  member_updated: true,
+  room_updated: true,
+  room_deleted: true,
+};
+export const eventTypes = Object.keys(everyType);
+
 export interface Publication {
   type: EventType;
   /** The room as it is after the change; its version is the event's. */

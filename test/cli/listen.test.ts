@@ -56,7 +56,30 @@ test('listen says why a token is refused, when nobody is there, and what was not
   t.is((await cli(['listen', 'bob', '--realtime-url', 'ws://127.0.0.1:1/'])).code, 5);
   t.is((await cli(['listen', 'bob', '--expect', 'type=message_added'])).code, 2);
   t.is((await cli(['listen', 'bob', '--recover', 'nonsense'])).code, 2);
+  const misspelt = await cli(['listen', 'bob', '--type', 'message_added,mesage_added', '--json']);
+  t.is(misspelt.code, 2);
+  t.is(misspelt.at('error.message'), 'There is no event of the type mesage_added.');
+  t.regex(String(misspelt.at('error.hint')), /^Did you mean message_added\?\nThe types are /);
+  const elsewhere = ['--channel', 'personal:bob', '--type', 'of_somebody_else', '--for', '100ms'];
+  t.is((await cli(['listen', 'bob', ...elsewhere])).code, 0);
   for (const wrong of ['5', '0s', '-1s', '1w', 'soon']) t.is((await cli(['listen', 'bob', '--for', wrong])).code, 2);
+});
+
+test('listen tells of a user who is not here when nothing came, and goes on without a database', async t => {
+  const {cli} = await beside(t);
+  const misspelt = await cli(['listen', 'alcie', '--for', '100ms', '--json']);
+  t.is(misspelt.code, 0, misspelt.stderr);
+  t.is(misspelt.stderr, 'There is no user alcie.\nDid you mean "alice"?\nList users: chatctl user list\n');
+  t.deepEqual(
+    lines(misspelt.stdout).map(line => line['type']),
+    ['ready', 'end'],
+  );
+  t.is((await cli(['listen', 'alice', '--for', '100ms'])).stderr, '');
+  await cli(['user', 'upsert', '17', '--username', 'Nora']);
+  t.regex((await cli(['listen', 'Nora', '--for', '100ms'])).stderr, /id Nora here\. Did you mean "17"\?\n/);
+  const away = await cli(['listen', 'alcie', '--for', '100ms', '--db', 'sqlite:nowhere.db']);
+  t.is(away.code, 0);
+  t.is(away.stderr, '');
 });
 
 test('silence ends with 9, something else with 8, and what was expected with 0', async t => {

@@ -4,6 +4,8 @@ import {apiMinter} from '../../keys.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {personalChannel} from '../../core/channels.ts';
+import {didYouMean} from '../../core/nearest.ts';
+import {eventTypes} from '../../core/publications.ts';
 import type {PublicationContext, StreamPosition, SubscribedContext} from '../../realtime-client.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
 import {fetchToken} from '../../api.ts';
@@ -16,7 +18,7 @@ import {Exit, exits} from '../exit.ts';
 import {parseExpression, type Expression} from '../expression.ts';
 import {follow} from '../../follow.ts';
 import {pickUser} from './choices.ts';
-import {toRoomId, toUserId} from './parse.ts';
+import {toExistingUser, toRoomId, toUserId} from './parse.ts';
 
 interface ListenOptions {
   channel?: string;
@@ -46,8 +48,14 @@ interface End {
 /** How long to wait for what is expected when --timeout does not say: a script must not wait for ever. */
 const expectLimitMs = 30_000;
 
+/** How long it is silent before it is looked whether there is such a user. */
+const quietMs = 2_000;
+const endsByTime: ReadonlySet<End['reason']> = new Set(['for', 'timeout']);
+
 export async function listen(cli: Cli, id: string | undefined, options: ListenOptions): Promise<void> {
   const expected = (options.expect ?? []).map(parseExpression);
+  // Other channels may carry events of somebody else's.
+  if (options.channel === undefined) mustBeTypes(options.type ?? []);
   const since = options.recover === undefined ? undefined : toPosition(options.recover);
   const user = toUserId(await pickUser(cli, id, 'Which user?'));
   const channel = options.channel ?? personalChannel(user);
@@ -57,6 +65,8 @@ export async function listen(cli: Cli, id: string | undefined, options: ListenOp
   const tokens = await tokensOf(cli, user, channel);
 
   const session = startSession(cli, options, wanted, expected);
+  const look = options.channel === undefined ? lookOnce(cli, user) : undefined;
+  const quiet = setTimeout(() => void (session.isQuiet() && look?.()), quietMs);
   let command: RunningCommand | undefined;
   try {
     const follower = await follow({
@@ -75,13 +85,41 @@ export async function listen(cli: Cli, id: string | undefined, options: ListenOp
     }
     const end = await withCommand(await session.ended, command, session.late);
     follower.close();
+    if (session.isQuiet() && endsByTime.has(end.reason)) await look?.();
     session.tellEnd(end);
     if (end.error) throw end.error;
     if (end.code !== exits.ok) throw new Exit(end.code);
   } finally {
+    clearTimeout(quiet);
     command?.kill();
     session.close();
   }
+}
+
+/**
+ * Tells of a user who is not here, which may be right: they may be new, and listening needs no database. Looked for when
+ * nothing comes: to load what looks would hold up the first events.
+ */
+function lookOnce(cli: Cli, user: UserId): () => Promise<void> {
+  let looked: Promise<void> | undefined;
+  const look = async () => {
+    try {
+      const meant = await toExistingUser(cli, user);
+      if (meant !== user) cli.note(`There is no user with the id ${user} here. Did you mean "${meant}"?`);
+    } catch (error) {
+      if (!(error instanceof ChatError) || error.code !== 'user_not_found') return;
+      cli.note([error.message, error.hint].filter(Boolean).join('\n'));
+    }
+  };
+  return () => (looked ??= look());
+}
+
+function mustBeTypes(types: readonly string[]): void {
+  const wrong = types.find(type => !eventTypes.includes(type));
+  if (wrong === undefined) return;
+  throw new ChatError('unknown_value', `There is no event of the type ${wrong}.`, {
+    hint: [didYouMean(wrong, eventTypes), `The types are ${eventTypes.join(', ')}.`].filter(Boolean).join('\n'),
+  });
 }
 
 /** What came counts only when the command that was to bring it about has ended well; it has the rest of the time. */
@@ -195,6 +233,7 @@ function startSession(cli: Cli, options: ListenOptions, wanted: Wanted, expected
 
   return {
     take,
+    isQuiet: () => events === 0,
     subscribed,
     begin,
     ended,
