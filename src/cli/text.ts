@@ -17,6 +17,11 @@ export function inCell(text: string): string {
   return visible(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
 }
 
+/** A row of `-o plain`. */
+export function tabbed(cells: readonly string[]): string {
+  return cells.map(inCell).join('\t');
+}
+
 /** `48,211`. Node's own way reads 15 ms of language data at its first number, and a command is told in less than that. */
 export function figure(value: number): string {
   return String(Math.round(value)).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');

@@ -53,6 +53,30 @@ test('smoke passes against a good server and leaves nothing behind', async t => 
   t.is((await cli(['smoke', '--only', 'nonsense'])).code, 2);
 });
 
+test('piped, the steps are rows of tabs, and how it ended and what is asked is on stderr', async t => {
+  const cli = await beside(t);
+  const {stdout, stderr} = await cli(['smoke', '--only', 'api']);
+  t.regex(stdout, /^ok\tapi\t\d+\tthe API answers and its database is ready\n$/);
+  t.is(stderr, `Asking ${cli.env['CHATCTL_API_URL']} …\nok: 1 passed, 0 failed, 0 skipped\n`);
+  const person = await cli(['smoke', '--only', 'api', '-o', 'table']);
+  t.regex(person.stdout, /^ok {4}api +\d+ ms {2}the API answers and its database is ready\nok: 1 passed/);
+});
+
+test('steps are named by their numbers in the list too', async t => {
+  const cli = await beside(t);
+  t.is((await cli(['smoke', '--list', '--only', 'tokens'])).stdout.split('\n')[1]?.split('\t')[0], '2');
+  const ids = (ended: Ended) => (ended.at('steps') as {id: string}[]).map(({id}) => id);
+  t.deepEqual(ids(await cli(['smoke', '--only', '1,2', '--json'])), ['api', 'tokens']);
+  for (const wrong of ['0', '12', '1.0']) {
+    const {code, stderr} = await cli(['smoke', '--only', wrong, '--json']);
+    t.is(code, 2);
+    t.regex(stderr, /they have numbers too, from 1 to 11/);
+  }
+  // An id that looks like a number is one.
+  const steps = [ready, {...ready, id: '3', needs: []}, {...ready, id: 'last', needs: []}];
+  t.deepEqual(ids(await cli(['smoke', scenario(cli, steps), '--only', '3', '--json'])), ['3']);
+});
+
 /** A server whose Centrifugo is this endpoint, and the command line with the same settings. */
 async function withCentrifugo(
   t: ExecutionContext,
@@ -311,6 +335,11 @@ export const steps = [
   t.is(check.code, 8);
   t.is((await cli(['smoke', scenario(cli, module('null.x'), 'fault.mjs'), '--json'])).code, 1);
   t.is((await cli(['smoke', scenario(cli, 'syntax error', 'broken.mjs'), '--json'])).code, 2);
+  const other = await cli(['smoke', scenario(cli, 'export default [];', 'other.mjs'), '--json']);
+  t.is(other.code, 2);
+  t.regex(other.stderr, /is not valid: it exports default and not steps; write: export const steps = \[…\]\./);
+  const listless = await cli(['smoke', scenario(cli, 'export const steps = [{}, 7];', 'listless.mjs'), '--json']);
+  t.regex(listless.stderr, /\"steps\\", a list of 1 to 1000 objects, and may have .*; look at steps\.1\./);
 });
 
 test('reports hold whatever is in a failure', async t => {

@@ -1,6 +1,7 @@
 // Walks through the whole chat, or through a scenario of one's own, and says what does not hold.
 import {resolve} from 'node:path';
 import {ChatError} from '../../core/errors.ts';
+import {apiUrlOf} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 import {told} from '../errors.ts';
 import {Exit, exits} from '../exit.ts';
@@ -12,7 +13,7 @@ import {readScenario} from '../smoke/scenario.ts';
 import type {OpenStage} from '../smoke/stage.ts';
 import type {Run, Step, StepResult} from '../smoke/step.ts';
 import {walk} from '../smoke/walk.ts';
-import {inCell} from '../text.ts';
+import {inCell, tabbed} from '../text.ts';
 
 interface SmokeOptions {
   only?: string[];
@@ -28,7 +29,7 @@ const defaultLimitMs = 60_000;
 export async function smoke(cli: Cli, file: string | undefined, options: SmokeOptions): Promise<void> {
   const {name, steps} = await stepsOf(cli, file);
   const wanted = wantedSteps(steps, options);
-  if (options.list) return listSteps(cli, wanted);
+  if (options.list) return listSteps(cli, steps, wanted);
   const reports = options.report ?? [];
   // Its lines then go to stderr.
   const aside = prepareReports(cli, reports);
@@ -53,11 +54,7 @@ async function stepsOf(cli: Cli, file: string | undefined): Promise<{name: strin
 /** The steps asked for with those they need; cleaning up is always asked for unless `--keep`. */
 function wantedSteps(steps: readonly Step[], {only, keep}: SmokeOptions): Step[] {
   const known = steps.map(step => step.id);
-  const wrong = only?.find(id => !known.includes(id));
-  if (wrong !== undefined) {
-    throw new ChatError('unknown_value', `There is no step ${wrong}.`, {hint: `The steps are ${known.join(', ')}.`});
-  }
-  const wanted = new Set(only ?? known);
+  const wanted = new Set(only?.map(word => stepMeant(known, word)) ?? known);
   for (const step of steps.toReversed()) if (wanted.has(step.id)) for (const need of step.needs) wanted.add(need);
   for (const {id, always, needs} of steps) {
     if (always && needs.every(need => wanted.has(need))) wanted.add(id);
@@ -66,9 +63,21 @@ function wantedSteps(steps: readonly Step[], {only, keep}: SmokeOptions): Step[]
   return steps.filter(step => wanted.has(step.id));
 }
 
-function listSteps(cli: Cli, wanted: readonly Step[]): void {
-  const items = wanted.map(({id, about, needs}) => ({id, about, needs}));
-  cli.print({items, columns: ['id', 'about'], id: 'id', json: each => ({steps: each})});
+/** By its id, or by its number in the list. */
+function stepMeant(known: readonly string[], word: string): string {
+  const id = known.includes(word) || !/^\d+$/.test(word) ? word : known[Number(word) - 1];
+  if (id !== undefined && known.includes(id)) return id;
+  throw new ChatError('unknown_value', `There is no step ${word}.`, {
+    hint: `The steps are ${known.join(', ')}; they have numbers too, from 1 to ${known.length}.`,
+  });
+}
+
+function listSteps(cli: Cli, steps: readonly Step[], wanted: readonly Step[]): void {
+  const items = wanted.map(step => {
+    const {id, about, needs} = step;
+    return {number: steps.indexOf(step) + 1, id, about, needs};
+  });
+  cli.print({items, columns: ['number', 'id', 'about'], id: 'id', json: each => ({steps: each})});
 }
 
 interface Interruption {
@@ -116,8 +125,8 @@ interface How {
 async function runAll(cli: Cli, name: string, steps: readonly Step[], how: How): Promise<Run> {
   const startedAt = new Date();
   const started = performance.now();
-  // What runs it, a whole server with --spawn, takes longer to load than the steps take to list.
-  if (how.spawn) cli.note('Starting a server for it …');
+  // What runs it takes longer to load than the steps take to list, and then it waits for the server.
+  cli.note(how.spawn ? 'Starting a server for it …' : `Asking ${await apiUrlOf(cli)} …`);
   const [{createStage}, {targetOf}] = await Promise.all([import('../smoke/stage.ts'), import('../smoke/target.ts')]);
   const target = await targetOf(cli, how.spawn);
   try {
@@ -193,7 +202,10 @@ function tellStep(cli: Cli, result: StepResult, aside: boolean): void {
   if (cli.format === 'ndjson') cli.line({type: 'step', ...result});
   if (isJson(cli.format)) return;
   const word = result.ok === null ? 'skip' : result.ok ? 'ok' : 'fail';
-  const parts = [word.padEnd(4), result.id.padEnd(8), `${result.ms} ms`.padStart(8), result.error ?? result.about];
+  const what = result.error ?? result.about;
+  // What stands on stderr beside a report is for people, whatever stdout is.
+  if (cli.format === 'plain' && !aside) return tell(cli, tabbed([word, result.id, String(result.ms), what]), false);
+  const parts = [word.padEnd(4), result.id.padEnd(8), `${result.ms} ms`.padStart(8), what];
   tell(cli, parts.map(inCell).join('  '), aside);
 }
 
@@ -208,5 +220,10 @@ function tellEnd(cli: Cli, run: Run, aside: boolean): void {
   const {steps: _, ...counts} = document;
   if (cli.format === 'ndjson') return cli.line({type: 'end', ...counts});
   const {ok, passed, failed, skipped} = counts;
-  tell(cli, `${ok ? 'ok' : 'failed'}: ${passed} passed, ${failed} failed, ${skipped} skipped`, aside);
+  // Of rows in columns it is none.
+  tell(
+    cli,
+    `${ok ? 'ok' : 'failed'}: ${passed} passed, ${failed} failed, ${skipped} skipped`,
+    aside || cli.format === 'plain',
+  );
 }

@@ -91,8 +91,7 @@ export async function readScenario(path: string): Promise<Scenario> {
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  const isModule = /\.[cm]?[jt]s$/.test(path);
-  const content = isModule ? await importModule(path) : readJson(path);
+  const content = /\.[cm]?[jt]s$/.test(path) ? await importModule(path) : readJson(path);
   const document = z
     .object({
       name: z.string().max(200).optional(),
@@ -100,10 +99,15 @@ export async function readScenario(path: string): Promise<Scenario> {
     })
     .safeParse(content);
   if (!document.success) {
-    throw wrong(path, `it must have "steps", a list of 1 to ${maxSteps} objects (${z.prettifyError(document.error)})`);
+    throw wrong(path, misshapen(document.error));
   }
   const {name = path.split('/').at(-1) ?? path, steps} = document.data;
   return {name, steps: checked(path, steps)};
+}
+
+function misshapen({issues: [first]}: z.ZodError): string {
+  const place = first && first.path.length > 0 ? `; look at ${first.path.join('.')}` : '';
+  return `it must have "steps", a list of 1 to ${maxSteps} objects, and may have "name", a short text${place}`;
 }
 
 function wrong(path: string, problem: string, cause?: unknown): ChatError {
@@ -127,12 +131,14 @@ function readJson(path: string): unknown {
   }
 }
 
-async function importModule(path: string): Promise<unknown> {
-  try {
-    return {...((await import(pathToFileURL(path).href)) as object)};
-  } catch (cause) {
+async function importModule(path: string): Promise<object> {
+  const exported = await import(pathToFileURL(path).href).catch((cause: unknown) => {
     throw wrong(path, `the module cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-  }
+  });
+  const content = {...(exported as object)};
+  if (Object.hasOwn(content, 'steps')) return content;
+  const names = Object.keys(content).join(', ') || 'nothing';
+  throw wrong(path, `it exports ${names} and not steps; write: export const steps = […]`);
 }
 
 function checked(path: string, raw: readonly Record<string, unknown>[]): ScenarioStep[] {

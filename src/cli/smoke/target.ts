@@ -6,7 +6,6 @@ import {loadConfig, settingNames, type Config} from '../../config.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import {createLog} from '../../log.ts';
-import {startServer} from '../../serve.ts';
 import {apiUrlOf, realtimeUrlOf} from '../addresses.ts';
 import type {Cli} from '../context.ts';
 
@@ -72,6 +71,7 @@ async function spawned(cli: Cli): Promise<Target> {
     };
     const config = loadConfig({env: settings, cwd});
     const log = createLog(globals.verbose ? 'info' : 'silent', 'stderr', true);
+    const {startServer} = await import('../../serve.ts');
     const server = await startServer(config, {log, migrate: true, throwaway: true});
     const {apiUrl, realtimeUrl = ''} = server;
     return {

@@ -32,7 +32,7 @@ const acts: [id: string, about: string, needs: string[], run: Act][] = [
   ['recover', 'who was away gets what was missed, in order, once', ['post'], recover],
   ['outsider', 'an outsider and a forged token are refused', ['room'], refuseOutsider],
   ['leave', 'one leaves, and both are told', ['join'], leave],
-  ['clean', 'room and users are removed', ['room'], clean],
+  ['clean', 'the room is removed, its users are deactivated', ['room'], clean],
 ];
 
 /** The built-in steps, for one run. */
