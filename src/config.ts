@@ -515,7 +515,7 @@ function projectOf(file: string, cwd: string): string {
   return dir.endsWith('.chatctl') ? dirname(dir) : dir;
 }
 
-export function noConfigFile(path: string): ChatError {
+function noConfigFile(path: string): ChatError {
   return new ChatError('config_invalid', `There is no config file at ${path}.`, {
     hint: 'Make one with: chatctl init',
   });

@@ -5,12 +5,13 @@ import {basename} from 'node:path';
 import type {CentrifugoRules} from '../core/centrifugo-rules.ts';
 import {ChatError} from '../core/errors.ts';
 import {valueAt} from './expression.ts';
+import {unreadable} from './unreadable.ts';
 
 type Env = Record<string, string | undefined>;
 
-/** Throws invalid_input when the file cannot be read or is not JSON. */
-export function readCentrifugoFile(path: string, env: Env): CentrifugoRules {
-  const file = readJson(path);
+/** `given` is the path as it was given. Throws file_not_found, and invalid_input when it cannot be read or is not JSON. */
+export function readCentrifugoFile(path: string, given: string, env: Env): CentrifugoRules {
+  const file = readJson(path, given);
   const at = (name: string) => valueAt(file, name.split('.'));
   /** The environment stands above the file, as in Centrifugo itself. */
   const text = (...names: string[]) => {
@@ -39,12 +40,12 @@ function namesOf(namespaces: unknown): string[] {
   });
 }
 
-function readJson(path: string): unknown {
+function readJson(path: string, given: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as unknown;
   } catch (cause) {
-    const problem = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    throw new ChatError('invalid_input', `The Centrifugo configuration ${path} ${problem}.`, {
+    if (!(cause instanceof SyntaxError)) throw unreadable(path, cause, given);
+    throw new ChatError('invalid_input', `The Centrifugo configuration ${given} is not JSON.`, {
       cause,
       hint: 'Only JSON is understood: chatctl centrifugo config --out centrifugo.json writes one.',
     });

@@ -157,6 +157,7 @@ const with3: Record<string, string[]> = {
   verify: ['--room', 'nowhere'],
   listen: ['--room', 'nowhere'],
   'import grandchat': ['--url-file', 'nothing.txt'],
+  'config check': ['nothing.json'],
   'token verify': ['--file', 'nothing.txt'],
   smoke: ['nowhere.json'],
 };

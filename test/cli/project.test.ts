@@ -126,7 +126,7 @@ test('config show masks secrets, tells where each value is from, and reveals onl
 
 test('config check tells all that is wrong with a file, and never a value', async t => {
   const cli = await bareCli(t, 'sqlite');
-  t.is((await cli(['config', 'check', 'nowhere.json'])).code, 2);
+  t.is((await cli(['config', 'check', 'nowhere.json'])).code, 3);
   writeFileSync(join(cli.cwd, 'bad.json'), '{"PROT": "1", "PORT": "canary", "HOST": 5}');
   const bad = await cli(['config', 'check', 'bad.json', '--json']);
   t.is(bad.code, 8);

@@ -84,7 +84,9 @@ for (const [title, [claims, secret, flags, code, fix]] of Object.entries(faults)
     t.regex(String(refused.at('problems.0.fix')), fix);
     await mintsRightOne(t, cli, refused, flags);
     const plain = await cli(['token', 'verify', ...flags], {stdin: token});
-    t.regex(plain.stdout, new RegExp(`^not valid[\\s\\S]*${code}: `));
+    t.regex(plain.stdout, new RegExp(`^valid\\tfalse\nkind\t[^]*\nproblem\t${code}\t[^\t\n]+\t[^\t\n]+\n$`));
+    const person = await cli(['token', 'verify', ...flags, '-o', 'table'], {stdin: token});
+    t.regex(person.stdout, new RegExp(`^not valid[\\s\\S]*${code}: `));
   });
 }
 
@@ -261,5 +263,5 @@ test('--against reads what else a Centrifugo demands, and takes secrets from its
 
   writeFileSync(join(cli.cwd, 'centrifugo.json'), 'client: {}');
   t.is((await cli(against, {stdin: connection})).code, 2);
-  t.is((await cli(['token', 'verify', '--against', 'nowhere.json'], {stdin: connection})).code, 2);
+  t.is((await cli(['token', 'verify', '--against', 'nowhere.json'], {stdin: connection})).code, 3);
 });

@@ -1,4 +1,4 @@
-import {existsSync} from 'node:fs';
+import {accessSync, existsSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {
   checkConfigFile,
@@ -6,7 +6,6 @@ import {
   configPath,
   isSettingName,
   mustBeFitForProduction,
-  noConfigFile,
   settingNames,
   settings,
   shownSetting,
@@ -16,6 +15,7 @@ import {
 import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';
+import {unreadable} from '../unreadable.ts';
 
 export async function showConfig(cli: Cli, options: {origin?: boolean; reveal?: boolean}): Promise<void> {
   const config = await cli.config();
@@ -48,7 +48,11 @@ export async function checkConfig(cli: Cli, file: string | undefined, options: {
 
 function problemsIn(cli: Cli, file: string): ConfigProblem[] {
   const path = resolve(cli.io.cwd, file);
-  if (!existsSync(path)) throw noConfigFile(path);
+  try {
+    accessSync(path);
+  } catch (cause) {
+    throw unreadable(path, cause, file);
+  }
   return checkConfigFile(path);
 }
 

@@ -14,6 +14,7 @@ import {Exit, exits} from '../exit.ts';
 import {readStdin} from '../io.ts';
 import {isJson} from '../output.ts';
 import type {Proof} from '../prove.ts';
+import {tabbed} from '../text.ts';
 import {unreadable} from '../unreadable.ts';
 import {nowSeconds} from './token.ts';
 import {toUser, toUserId} from './parse.ts';
@@ -53,7 +54,9 @@ export async function verifyToken(cli: Cli, argument: string | undefined, option
     user: options.user === undefined ? undefined : toUserId(options.user),
     channel: options.channel,
     centrifugo:
-      options.against === undefined ? undefined : readCentrifugoFile(resolve(cli.io.cwd, options.against), cli.io.env),
+      options.against === undefined
+        ? undefined
+        : readCentrifugoFile(resolve(cli.io.cwd, options.against), options.against, cli.io.env),
     nowSeconds: nowSeconds(),
   });
   if (options.live) await tryLive(cli, token, explanation);
@@ -134,8 +137,20 @@ function readTokenFile({io}: Cli, file: string): string {
 function show(cli: Cli, explanation: Told): void {
   if (isJson(cli.format)) return cli.line(explanation);
   const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
+  if (cli.format === 'plain') return void rowsOf(explanation).map(tabbed).forEach(write);
   write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
   if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);
   if (explanation.live?.ok) write(`${explanation.live.at} takes it`);
   for (const {code, message, fix} of explanation.problems) write(`${code}: ${message}\n  make a right one: ${fix}`);
+}
+
+/** The name of each thing, and the thing. */
+function rowsOf({valid, kind, claims, live, problems}: Told): string[][] {
+  return [
+    ['valid', String(valid)],
+    ['kind', kind],
+    ...(claims ? [['claims', JSON.stringify(claims)]] : []),
+    ...(live ? [['live', live.at, live.ok ? 'taken' : 'refused']] : []),
+    ...problems.map(({code, message, fix}) => ['problem', code, message, fix]),
+  ];
 }

@@ -52,7 +52,7 @@ export function declareConfig(program: Command): void {
     summary: 'Check a project file, or the one in force with the environment',
     features: ['fields'],
     examples: ['config check', 'config check --strict'],
-    exits: '8 something is wrong',
+    exits: '3 no such file, 8 something is wrong',
     needs: 'nothing',
     load: async () => (await act()).checkConfig,
   }).option('--strict', 'hold it to what production needs');
