@@ -12,6 +12,12 @@ export function mustBeWritable(path: string): void {
   }
 }
 
+/** A new file could not be made: one is there, which is file_exists, or none can be, which is config_invalid. */
+export function notMade(path: string, cause: unknown, hint: string): ChatError {
+  if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) return notWritable(path, cause);
+  return new ChatError('file_exists', `There is already a file ${path}.`, {cause, hint});
+}
+
 export function notWritable(path: string, cause: unknown): ChatError {
   const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
   return new ChatError('config_invalid', `The file ${path} cannot be written (${reason}).`, {

@@ -1,8 +1,8 @@
 import {writeFileSync} from 'node:fs';
 import {resolve} from 'node:path';
-import {ChatError} from '../../core/errors.ts';
 import {centrifugoConfig, centrifugoSecrets} from '../../core/centrifugo-config.ts';
 import type {Cli} from '../context.ts';
+import {notMade} from '../writable.ts';
 
 interface ConfigOptions {
   format: 'json' | 'yaml';
@@ -25,10 +25,7 @@ export async function printConfig(cli: Cli, options: ConfigOptions): Promise<voi
   try {
     writeFileSync(path, text, {flag: 'wx'});
   } catch (cause) {
-    throw new ChatError('file_exists', `The file ${path} is there already, or cannot be written.`, {
-      cause,
-      hint: 'Remove it, or name another with --out.',
-    });
+    throw notMade(path, cause, 'Remove it, or name another with --out.');
   }
   cli.note(`Written to ${path}. Check it with: centrifugo checkconfig --strict -c ${options.out}`);
 }

@@ -3,12 +3,12 @@ import {resolve} from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import type {Streams} from '../../core/broker.ts';
 import {countForErasure, eraseUser as erase} from '../../core/erasure.ts';
-import {ChatError} from '../../core/errors.ts';
 import type {UserId} from '../../core/ids.ts';
 import {MessageFateInput, type MessageFate} from '../../core/input.ts';
 import {exportUser as exported} from '../../core/user-export.ts';
 import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
+import {notMade} from '../writable.ts';
 import {toExistingUser, toInput} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
@@ -98,11 +98,12 @@ async function streamsIfAny(cli: Cli): Promise<Pick<Streams, 'clear'> | undefine
 
 /** A new file, never through a link, and whole or not there. */
 async function writeExport(cli: Cli, user: UserId, file: string): Promise<void> {
-  const pieces = await exported(await cli.chat(), cli.actor, user);
+  const chat = await cli.chat();
   const path = resolve(cli.io.cwd, file);
+  // Before the export is noted in the audit log: without a file there is none.
   const out = openNew(path);
   try {
-    for await (const piece of pieces) writeSync(out, piece);
+    for await (const piece of await exported(chat, cli.actor, user)) writeSync(out, piece);
     fsyncSync(out);
   } catch (error) {
     rmSync(path, {force: true});
@@ -117,9 +118,6 @@ function openNew(path: string): number {
   try {
     return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   } catch (cause) {
-    throw new ChatError('file_exists', `The file ${path} is there already, or cannot be written.`, {
-      cause,
-      hint: 'Remove it, or name another.',
-    });
+    throw notMade(path, cause, 'Remove it, or name another.');
   }
 }
