@@ -120,9 +120,10 @@ export async function unlockMigrations(db: Db): Promise<void> {
   await db.queue.run(() => db.writer.migrate.forceFreeMigrationsLock({migrationSource}));
 }
 
-/** The whole name of a migration given by name or number. Throws invalid_input. */
+/** The whole name of a migration given by name or by number, with or without zeros before it. Throws invalid_input. */
 export function mustBeKnown(name: string): string {
-  const found = migrations.find(each => each.name === name || each.name.startsWith(`${name}-`));
+  const number = /^\d+$/.test(name) ? Number(name) : undefined;
+  const found = migrations.find(each => each.name === name || Number.parseInt(each.name, 10) === number);
   if (found) return found.name;
   throw new ChatError('invalid_input', `There is no migration ${name}.`, {
     hint: `The migrations are ${migrations.map(each => each.name).join(', ')}.`,

@@ -205,6 +205,18 @@ for (const database of databases) {
     t.deepEqual(rehearsed.at('applied'), [newest]);
     t.is((await cli(['migrate', 'status', '--check'])).code, 8);
     t.is((await cli(['migrate', 'down', '--dry-run'])).stdout, `${before}\n`);
+    for (const to of ['1', '001', '0001', '0001-rooms']) {
+      const reverted = (await cli(['migrate', 'down', '--to', to, '--dry-run', '--json'])).at('reverted');
+      t.deepEqual(
+        reverted,
+        migrations
+          .slice(1, -1)
+          .map(each => each.name)
+          .toReversed(),
+        to,
+      );
+    }
+    for (const to of ['0', '1-', '99']) t.is((await cli(['migrate', 'down', '--to', to, '--dry-run'])).code, 2, to);
     const pending = await cli(['room', 'list', '--json']);
     t.is(pending.code, 4);
     t.is(pending.at('error.code'), 'migrations_pending');

@@ -2,8 +2,10 @@ import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import {join} from 'node:path';
 import test from 'ava';
 import {parse} from 'yaml';
+import {migrations} from '../../src/db/migrations.ts';
 import {databases} from '../helpers/database.ts';
 import {bareCli, runProcess, testCli, type TestCli} from '../helpers/cli.ts';
+import {seededCli} from '../helpers/seeded.ts';
 
 /** Without settings of its own, as in an empty folder of a newcomer. */
 const empty = {DATABASE_URL: '', JWT_SECRET: '', CENTRIFUGO_TOKEN_SECRET: '', PORT: '', REALTIME_PORT: ''};
@@ -235,4 +237,36 @@ test('doctor --fix makes the secrets and the database of an empty folder', async
   const {code, stdout} = await cli(['doctor', '--fix', ...only, '--json'], {env: empty});
   t.is(code, 0, stdout);
   t.is((await cli(['room', 'create', 'general'], {env: empty})).code, 0);
+});
+
+test('a rehearsal of the migrations says what would be applied where there is no file, and makes none', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  cli.env['DATABASE_URL'] = 'sqlite:new.db';
+  const {code, stdout, stderr} = await cli(['migrate', 'up', '--dry-run', '--json']);
+  t.is(code, 0, stderr);
+  const names = migrations.map(each => each.name);
+  t.deepEqual(JSON.parse(stdout), {applied: names, pending: 0, dry_run: true});
+  const first = await cli(['migrate', 'up', '--to', '1', '--dry-run', '--json']);
+  t.deepEqual([first.at('applied'), first.at('pending')], [names.slice(0, 1), names.length - 1]);
+  t.deepEqual(readdirSync(cli.cwd), []);
+});
+
+test('a new file that cannot be made is told by its reason, and one that is there by that', async t => {
+  const cli = await seededCli(t);
+  const exports: string[][] = [
+    ['user', 'export', 'alice'],
+    ['user', 'erase', 'alice', '--messages', 'keep', '--confirm', 'alice', '--export'],
+    ['centrifugo', 'config', '--out'],
+  ];
+  for (const command of exports) {
+    const nowhere = await cli([...command, 'nowhere/x.json', '--json']);
+    t.is(nowhere.code, 2, command.join(' '));
+    t.regex(nowhere.stderr, /x\.json cannot be written \(ENOENT\).*Check the permissions of the folder/);
+    const taken = await cli([...command, 'token.txt', '--json']);
+    t.is(taken.code, 4, command.join(' '));
+    t.regex(taken.stderr, /There is already a file .*token\.txt.*Remove it/);
+  }
+  t.is((await cli(['audit', 'list', '--action', 'user.export'])).stdout, '');
+  t.is((await cli(['user', 'export', 'alice', 'a.json'])).code, 0);
+  t.regex((await cli(['audit', 'list', '--action', 'user.export'])).stdout, /user\.export/);
 });

@@ -339,7 +339,7 @@ export const steps = [
   t.is(other.code, 2);
   t.regex(other.stderr, /is not valid: it exports default and not steps; write: export const steps = \[…\]\./);
   const listless = await cli(['smoke', scenario(cli, 'export const steps = [{}, 7];', 'listless.mjs'), '--json']);
-  t.regex(listless.stderr, /\"steps\\", a list of 1 to 1000 objects, and may have .*; look at steps\.1\./);
+  t.regex(listless.stderr, /"steps\\", a list of 1 to 1000 objects, and may have .*; look at steps\.1\./);
 });
 
 test('reports hold whatever is in a failure', async t => {

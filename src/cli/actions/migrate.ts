@@ -1,4 +1,5 @@
-import type {Db} from '../../db/connect.ts';
+import {ChatError} from '../../core/errors.ts';
+import {parseDatabaseUrl, type Db} from '../../db/connect.ts';
 import * as migrations from '../../db/migrations.ts';
 import {openDatabase} from '../../open.ts';
 import type {Cli} from '../context.ts';
@@ -32,12 +33,21 @@ export async function migrateUp(cli: Cli, options: {to?: string}): Promise<void>
 }
 
 async function rehearseUp(cli: Cli, to: string | undefined): Promise<void> {
-  await withDatabase(cli, false, async db => {
-    const {pending} = await migrations.mustKnowAll(db);
-    const wanted = to === undefined ? pending : pending.filter(name => name <= migrations.mustBeKnown(to));
-    cli.note(`Would apply ${wanted.length} to ${db.target.label}. Dry run: nothing was changed.`);
-    print(cli, wanted, {applied: wanted, pending: pending.length - wanted.length, dry_run: true});
-  });
+  const {label} = parseDatabaseUrl((await cli.config()).DATABASE_URL);
+  const pending = await pendingOf(cli);
+  const wanted = to === undefined ? pending : pending.filter(name => name <= migrations.mustBeKnown(to));
+  cli.note(`Would apply ${wanted.length} to ${label}. Dry run: nothing was changed.`);
+  print(cli, wanted, {applied: wanted, pending: pending.length - wanted.length, dry_run: true});
+}
+
+/** Where there is no SQLite file, which would be made, all of them. */
+async function pendingOf(cli: Cli): Promise<string[]> {
+  try {
+    return await withDatabase(cli, false, async db => (await migrations.mustKnowAll(db)).pending);
+  } catch (error) {
+    if (!(error instanceof ChatError) || error.code !== 'database_missing') throw error;
+    return migrations.migrations.map(each => each.name);
+  }
 }
 
 export async function migrateDown(cli: Cli, options: {to?: string}): Promise<void> {

@@ -137,7 +137,7 @@ function readTokenFile({io}: Cli, file: string): string {
 function show(cli: Cli, explanation: Told): void {
   if (isJson(cli.format)) return cli.line(explanation);
   const write = (text: string) => void cli.io.stdout.write(`${text}\n`);
-  if (cli.format === 'plain') return void rowsOf(explanation).map(tabbed).forEach(write);
+  if (cli.format === 'plain') return rowsOf(explanation).map(tabbed).forEach(write);
   write(`${explanation.valid ? 'valid' : 'not valid'} as ${explanation.kind} token`);
   if (explanation.claims) write(`claims ${JSON.stringify(explanation.claims)}`);
   if (explanation.live?.ok) write(`${explanation.live.at} takes it`);
