@@ -1,5 +1,5 @@
 import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import test from 'ava';
 import {parse} from 'yaml';
 import {migrations} from '../../src/db/migrations.ts';
@@ -202,7 +202,12 @@ test('doctor finds unknown settings, sample secrets and files that others can re
   const file = join(cli.cwd, '.chatctl/config.json');
   chmodSync(file, 0o644);
   chmodSync(join(cli.cwd, '.chatctl'), 0o755);
-  t.is((await cli(['doctor', '--only', 'files'])).code, 8);
+  const loose = await cli(['doctor', '--only', 'files']);
+  t.is(loose.code, 8);
+  t.true(
+    loose.stdout.endsWith(`\tchmod go-rwx ${dirname(file)}; or let it be done: chatctl doctor --fix\n`),
+    loose.stdout,
+  );
   const rehearsed = await cli(['doctor', '--only', 'files', '--fix', '--dry-run']);
   t.is(rehearsed.code, 8);
   t.true(rehearsed.stdout.includes(`Would be done: chmod 700 ${join(cli.cwd, '.chatctl')}, chmod 600 ${file}.`));

@@ -97,8 +97,7 @@ function toCheckId(word: string): CheckId {
 async function result(cli: Cli, id: CheckId, mending: boolean): Promise<Check> {
   const {repair, ...answer} = await attempt(cli, id);
   if (answer.status === 'ok' || !repair) return {id, ...answer, fixed: false};
-  if (!mending)
-    return {id, ...answer, fix: `${answer.fix ?? ''} Or let it be done: chatctl doctor --fix`, fixed: false};
+  if (!mending) return {id, ...answer, fix: orDone(answer.fix ?? ''), fixed: false};
   try {
     const {what, mend: now} = await repair();
     if (cli.globals.dryRun) return {id, ...answer, fix: `Would be done: ${what}.`, fixed: false};
@@ -115,6 +114,12 @@ async function result(cli: Cli, id: CheckId, mending: boolean): Promise<Check> {
   }
   const {repair: _, ...after} = await attempt(cli, id);
   return {id, ...after, fixed: after.status !== 'fail'};
+}
+
+/** A command at the end of the advice has no full stop, which one would paste. */
+function orDone(fix: string): string {
+  const itself = 'let it be done: chatctl doctor --fix';
+  return fix.endsWith('.') ? `${fix} Or ${itself}` : `${fix}; or ${itself}`;
 }
 
 async function attempt(cli: Cli, id: CheckId): Promise<Answer> {
