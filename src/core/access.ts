@@ -36,7 +36,7 @@ export async function mustLockRoom(tx: Tx, actor: Actor, id: RoomId): Promise<Se
 async function seen(q: Queryable, actor: Actor, id: RoomId, room: Room | undefined, action: Action): Promise<SeenRoom> {
   // Also looked for in a room that is not there, which would otherwise be told sooner than one that is hidden.
   const member = actor.kind === 'user' ? await findMember(q, id, actor.id) : undefined;
-  if (!room) throw roomNotFound(id);
+  if (!room) throw roomNotFound(id, actor);
   mustBeShown(actor, id, member?.role, action);
   return {room, member};
 }

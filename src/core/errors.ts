@@ -1,5 +1,6 @@
 // Every error a caller may meet, in one list: its code, which is stable, and its kind, which the doors turn into
 // an HTTP status (http/errors) or an exit code (cli/run).
+import type {Actor} from './chat.ts';
 
 export const errorCodes = {
   invalid_input: 'invalid',
@@ -113,7 +114,15 @@ export function userDeactivated(id: string): ChatError {
   return new ChatError('user_deactivated', `The user ${id} is deactivated.`);
 }
 
-/** The same words whether the room is absent or merely not the caller's to see. */
-export function roomNotFound(room: string | number): ChatError {
-  return new ChatError('room_not_found', `There is no room ${room} that you can see.`);
+/** The same words whether the room is absent or merely not the caller's to see; an operator sees all that there are. */
+export function roomNotFound(room: string | number, actor?: Actor): ChatError {
+  return new ChatError('room_not_found', `There is no room ${room}${thatIsSeen(actor)}.`);
 }
+
+export function messageNotFound(message: string | number, actor?: Actor): ChatError {
+  return new ChatError('message_not_found', `There is no message ${message}${thatIsSeen(actor)}.`, {
+    hint: 'Look for it: chatctl message search <text>',
+  });
+}
+
+const thatIsSeen = (actor: Actor | undefined) => (actor?.kind === 'operator' ? '' : ' that you can see');

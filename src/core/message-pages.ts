@@ -37,7 +37,7 @@ export async function listMessages(
     membersOnly: rightTo('read messages', actor) !== 'yes',
   };
   const seen = await readPage(chat, {room: roomId, limit: range.limit, ...whose, ...place}, filter);
-  if (!seen) throw roomNotFound(roomId);
+  if (!seen) throw roomNotFound(roomId, actor);
   mustBeShown(actor, roomId, seen.role ?? undefined, 'read messages');
   if (seen.deactivated && actor.kind === 'user') throw userDeactivated(actor.id);
   const {lastSeq, messages: items} = seen;

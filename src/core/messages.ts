@@ -12,14 +12,14 @@ import {inTransaction, type Tx} from '../db/transaction.ts';
 import {mustBeManager, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
-import {ChatError} from './errors.ts';
+import {ChatError, messageNotFound} from './errors.ts';
 import type {MessageId, RoomId} from './ids.ts';
 import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
   await mustSeeRoom(chat.db, actor, roomId, 'read messages');
   const message = await findMessage(chat.db, roomId, id);
-  if (!message) throw messageNotFound(id);
+  if (!message) throw messageNotFound(id, actor);
   return message;
 }
 
@@ -27,7 +27,7 @@ export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: M
 export async function getRoomOfMessage(chat: Chat, actor: Actor, id: MessageId): Promise<RoomId> {
   mustBeManager(actor, 'name a message without its room');
   const room = await findRoomIdOfMessage(chat.db, id);
-  if (room === undefined) throw messageNotFound(id);
+  if (room === undefined) throw messageNotFound(id, actor);
   return room;
 }
 
@@ -36,7 +36,7 @@ export async function deleteMessage(chat: Chat, actor: Actor, roomId: RoomId, id
   return inTransaction(chat.db, async tx => {
     const {room, member} = await mustLockRoom(tx, actor, roomId);
     const message = await findMessage(tx, roomId, id);
-    if (!message) throw messageNotFound(id);
+    if (!message) throw messageNotFound(id, actor);
     const mine = actor.kind === 'user' && message.user?.id === actor.id;
     if (rightTo(mine ? 'delete own messages' : 'delete messages of others', actor, member?.role) !== 'yes') {
       throw new ChatError('permission_denied', 'Only its author or an admin of the room may delete a message.');
@@ -77,10 +77,4 @@ export function searchMessages(
 ): Promise<Message[]> {
   mustBeManager(actor, 'search the messages of all rooms');
   return searchRows(chat.db, text, filter);
-}
-
-function messageNotFound(id: MessageId): ChatError {
-  return new ChatError('message_not_found', `There is no message ${id} that you can see.`, {
-    hint: 'Look for it: chatctl message search <text>',
-  });
 }

@@ -80,12 +80,12 @@ export async function getRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Roo
 
 export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promise<Room | OwnRoom> {
   const id = await findRoomIdByKey(chat.db, key);
-  if (id === undefined) throw roomNotFound(key);
+  if (id === undefined) throw roomNotFound(key, actor);
   try {
     return await getRoom(chat, actor, id);
   } catch (error) {
     // The refusal must not give the id away.
-    if (error instanceof ChatError && error.code === 'room_not_found') throw roomNotFound(key);
+    if (error instanceof ChatError && error.code === 'room_not_found') throw roomNotFound(key, actor);
     throw error;
   }
 }
@@ -178,7 +178,7 @@ export async function resolveRoom(chat: Chat, actor: Actor, reference: string): 
   if (prefix === 'key') return getRoomByKey(chat, actor, wanted);
   const id = prefix === 'name' ? undefined : RoomIdInput.safeParse(wanted).data;
   if (id !== undefined) return getRoom(chat, actor, id);
-  if (prefix === 'id') throw roomNotFound(wanted);
+  if (prefix === 'id') throw roomNotFound(wanted, actor);
   return byName(chat, wanted);
 }
 
