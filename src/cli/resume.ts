@@ -60,7 +60,10 @@ export function mustBeAsBegun<T extends string>(
 ): void {
   for (const flag of flags) {
     if (said[flag] === undefined || said[flag] === begun[flag]) continue;
-    throw new ChatError('import_unfinished', `This import was begun with --${flag} ${String(begun[flag])}.`);
+    const first = `--${flag} ${String(begun[flag])}`;
+    throw new ChatError('import_unfinished', `This import was begun with ${first}.`, {
+      hint: `Go on with --resume ${first}, or with --resume and no --${flag}.`,
+    });
   }
 }
 

@@ -115,7 +115,7 @@ function decide(
   accepted: Accepted[],
 ): Decision {
   try {
-    if (!room) throw roomNotFound(post.roomId);
+    if (!room) throw roomNotFound(post.roomId, post.actor);
     const author = mustBeAuthor(post, authors);
     const {client_id} = post.input;
     const key = client_id ? clientKey(post.roomId, author?.id ?? null, client_id) : undefined;
@@ -172,8 +172,12 @@ function mustBeAuthor({actor, roomId, input}: Post, authors: ReadonlyMap<string,
   const author = authors.get(memberKey(roomId, wanted));
   if (author) return author;
   throw new ChatError('not_a_member', `The user ${wanted} is not a member of room ${roomId}.`, {
-    hint: `Add them first: ${commandLine(['chatctl', 'member', 'add'], [String(roomId), wanted])}`,
+    hint: addFirst(roomId, wanted),
   });
+}
+
+export function addFirst(room: RoomId, user: string): string {
+  return `Add them first: ${commandLine(['chatctl', 'member', 'add'], [String(room), user])}`;
 }
 
 function mustBeSame(first: Message, input: PostMessage): Message {

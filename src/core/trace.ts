@@ -8,6 +8,7 @@ import {findMember, listReceivers} from '../db/members.ts';
 import type {Message} from '../db/messages.ts';
 import type {Streams} from './broker.ts';
 import type {Actor, Chat} from './chat.ts';
+import {commandLine} from './command-line.ts';
 import {ChatError} from './errors.ts';
 import type {MessageId, Timestamp, UserId} from './ids.ts';
 import {getMessage, getRoomOfMessage} from './messages.ts';
@@ -43,6 +44,7 @@ export async function traceMessage(
     throw new ChatError(
       'not_a_member',
       `The user ${user} is not a member of room ${room}, and receives nothing of it.`,
+      {hint: `See who is: ${commandLine(['chatctl', 'member', 'list'], [String(room)])}`},
     );
   }
   const hops: Hop[] = [

@@ -156,7 +156,17 @@ for (const database of databases) {
     t.is((await cli(['trace', '4711'])).code, 3);
     t.is((await cli(['trace', String(message), '--user', 'mallory'])).code, 3);
     await cli(['user', 'upsert', 'mallory']);
-    t.is((await cli(['trace', String(message), '--user', 'mallory'])).code, 4);
+    const outsider = await cli(['trace', String(message), '--user', 'mallory', '--json']);
+    t.is(outsider.code, 4);
+    t.is(outsider.at('error.hint'), `See who is: chatctl member list ${room}`);
+    // Who sees all is not told of what they cannot see.
+    t.is((await cli(['trace', '4711', '--json'])).at('error.message'), 'There is no message 4711.');
+    for (const args of [
+      ['room', 'show', '4711'],
+      ['message', 'list', 'id:4711'],
+      ['room', 'show', 'key:4711'],
+    ])
+      t.is((await cli([...args, '--json'])).at('error.message'), 'There is no room 4711.');
     const traced = await cli(['trace', String(message), '--user', 'bob', '--wait', '5s', '--json']);
     t.is(traced.code, 0, traced.stderr);
     t.deepEqual(

@@ -107,6 +107,19 @@ test('Ctrl-C ends many posts at once, in a long interval too, and tells what was
   t.regex(stderr, /Stopped: 1 of 9 were posted\./);
 });
 
+test('a rehearsal of many posts that is stopped says that they were rehearsed', async t => {
+  const cli = await testCli(t, 'sqlite');
+  await cli(['room', 'create', 'general']);
+  const {code, stderr} = await cli(['message', 'post', 'general', 'x', '--count', '9', '--dry-run'], {
+    onSignal(signal, listener) {
+      if (signal === 'SIGINT') queueMicrotask(listener);
+      return () => undefined;
+    },
+  });
+  t.is(code, 130);
+  t.regex(stderr, /^Stopped: \d of 9 were rehearsed\.$/m);
+});
+
 test('Ctrl-C ends the deletion of many messages with what was deleted, and with 130', async t => {
   const cli = await testCli(t, 'sqlite');
   await cli(['room', 'create', 'general']);
@@ -209,8 +222,12 @@ test('a post goes through the API of a running server, or waits until the broker
   const server = startProcess(t, cli, ['serve']);
   const {api} = JSON.parse(await server.line('chatctl serves')) as {api: string};
   const through = ['message', 'post', 'general', 'hello', '--via', 'api', '--api-url', api, '--json'];
-  t.is((await cli([...through, '--as', 'stranger'])).code, 4);
-  t.is((await cli(through, {env: {JWT_SECRET: 'another-secret-0123456789-0123456789'}})).code, 6);
+  const stranger = await cli([...through, '--as', 'stranger']);
+  t.is(stranger.code, 4);
+  t.is(stranger.at('error.hint'), 'Add them first: chatctl member add 1 stranger');
+  const foreign = await cli(through, {env: {JWT_SECRET: 'another-secret-0123456789-0123456789'}});
+  t.is(foreign.code, 6);
+  t.regex(String(foreign.at('error.hint')), /^Is JWT_SECRET here the one that the server has\? Try it: /);
   const posted = await cli([...through, '--as', 'alice', '--idempotency-key', 'k1']);
   t.is(posted.at('message.user.id'), 'alice', posted.stderr);
   t.is(posted.at('event.mode'), 'api');

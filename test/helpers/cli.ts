@@ -35,6 +35,7 @@ export interface TestCli {
       tty?: boolean;
       columns?: number;
       started?: Io['started'];
+      onSignal?: Io['onSignal'];
     },
   ): Promise<Ended>;
   cwd: string;
@@ -70,7 +71,7 @@ function cliOver(t: ExecutionContext, databaseUrl: string): TestCli {
       env: {...env, ...more.env},
       cwd,
       started: more.started ?? {flags: [], script: 'chatctl'},
-      onSignal: () => () => undefined,
+      onSignal: more.onSignal ?? (() => () => undefined),
     });
     return ended(code, stdout.text(), stderr.text());
   };

@@ -6,6 +6,7 @@ import type {RoomId} from '../../core/ids.ts';
 import {PostMessage} from '../../core/input.ts';
 import {eventState} from '../../core/outbox.ts';
 import {postMessage as storeMessage} from '../../core/post-queue.ts';
+import {addFirst} from '../../core/posting.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
 import {apiUrlOf} from '../addresses.ts';
 import {callApi} from '../../api.ts';
@@ -104,16 +105,27 @@ async function throughApi(cli: Cli, room: RoomId, user_id: string | undefined): 
     const {status, body: answer} = await callApi(base, 'POST', `/api/rooms/${room}/messages/`, {token, body});
     if (status === 200 || status === 201)
       return {message: answer as unknown as MessageJson, repeated: status === 200, event: undefined};
-    throw refusal(base, status, answer);
+    throw refusal(base, status, answer, {room, user: user_id});
   };
 }
 
 /** The API's own code, so that a refusal ends as it would have by --via db. */
-function refusal(base: string, status: number, {code, detail}: Record<string, unknown>): ChatError {
+function refusal(
+  base: string,
+  status: number,
+  {code, detail}: Record<string, unknown>,
+  {room, user}: {room: RoomId; user: string | undefined},
+): ChatError {
   const codes = Object.keys(errorCodes) as ErrorCode[];
   const known = codes.find(each => each === code) ?? 'server_unreachable';
   const said = typeof detail === 'string' ? detail : 'no reason was given';
-  return new ChatError(known, `The API at ${base} answered ${status}: ${said}`);
+  const hints: Partial<Record<ErrorCode, string>> = {
+    invalid_token:
+      'Is JWT_SECRET here the one that the server has? Try it: chatctl token service | chatctl token verify --live',
+    ...(user !== undefined && {not_a_member: addFirst(room, user)}),
+  };
+  const hint = hints[known] ?? 'Its log says more. See also: chatctl doctor';
+  return new ChatError(known, `The API at ${base} answered ${status}: ${said}`, {hint});
 }
 
 function eventOf({event, repeated: again}: Posted, {via}: PostOptions): object {
@@ -174,7 +186,7 @@ async function postMany(cli: Cli, lines: readonly Line[], post: Post, options: P
       json: each => ({results: each}),
     });
     if (interrupt.asked()) {
-      cli.note(`Stopped: ${sent.length} of ${lines.length} were posted.`);
+      cli.note(`Stopped: ${sent.length} of ${lines.length} were ${cli.globals.dryRun ? 'rehearsed' : 'posted'}.`);
       interrupt.exit();
     }
     if (options.wait) mustBeDelivered(cli, sent);
