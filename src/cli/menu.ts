@@ -23,5 +23,5 @@ export async function chooseJob(io: Io): Promise<string[]> {
     value,
     name: value === '--help' ? name : `${name}  (chatctl ${value})`,
   }));
-  return ((await choose('', 'What would you like to do?', choices)) ?? '--help').split(' ');
+  return (await choose(undefined, '', 'What would you like to do?', choices)).split(' ');
 }

@@ -23,12 +23,13 @@ export interface Prompter {
   texts(values: readonly string[] | undefined, name: string, question: string): Promise<string[]>;
   /** What is not shown while it is typed, and not kept. */
   secret(name: string, question: string): Promise<string>;
-  /** One of a few, or undefined where nobody can be asked. */
+  /** The value, or one of a few that the person chooses. */
   choose<Value extends string>(
-    flag: string,
+    value: Value | undefined,
+    name: string,
     question: string,
     choices: readonly Choice<Value>[],
-  ): Promise<Value | undefined>;
+  ): Promise<Value>;
   /** The value, or what the person picks from a list that they search; with `typed` it may be new. */
   pick(
     value: string | undefined,
@@ -74,15 +75,9 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
     else args.push(...values);
   }
 
-  async function input(question: string): Promise<string> {
-    return String(await prompt(io, {type: 'input', message: question})).trim();
-  }
-
-  async function typed(name: string, question: string): Promise<string> {
+  async function typed(type: 'input' | 'password', name: string, question: string): Promise<string> {
     if (!options.canAsk) throw missing(name);
-    const answer = await input(question);
-    if (answer === '') throw missing(name);
-    return answer;
+    return answered(await prompt(io, {type, message: question, validate: isAnswer(name)}));
   }
 
   async function searched(name: string, question: string, source: Source, mayBeNew: boolean): Promise<string> {
@@ -111,25 +106,24 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
     canAsk: options.canAsk,
     async text(value, name, question) {
       if (value !== undefined) return value;
-      const answer = await typed(name, question);
+      const answer = await typed('input', name, question);
       keep(name, [answer]);
       return answer;
     },
     async texts(values, name, question) {
       if (values && values.length > 0) return [...values];
-      const answers = (await typed(name, question)).split(/[\s,]+/).filter(Boolean);
+      const answers = (await typed('input', name, question)).split(/[\s,]+/).filter(Boolean);
       keep(name, answers);
       return answers;
     },
-    async secret(name, question) {
+    secret: (name, question) => typed('password', name, question),
+    async choose(value, name, question, choices) {
+      if (value !== undefined) return value;
       if (!options.canAsk) throw missing(name);
-      return String(await prompt(io, {type: 'password', message: question})).trim();
-    },
-    async choose(flag, question, choices) {
-      if (!options.canAsk) return undefined;
       const answer = await prompt(io, {type: 'select', message: question, choices: choices.map(named)});
       const chosen = choices.find(each => each.value === answer)?.value;
-      if (chosen !== undefined) keep(flag, [chosen]);
+      if (chosen === undefined) throw new Error(`chosen was ${String(answer)}`);
+      keep(name, [chosen]);
       return chosen;
     },
     async pick(value, name, question, source, {typed: mayBeNew = false} = {}) {
@@ -175,7 +169,8 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
         });
       }
       io.stderr.write(`${what}\nThe target: ${target}.\n`);
-      if ((await input(`Type ${name} to go on:`)) !== name) refuse(io);
+      const answer = answered(await prompt(io, {type: 'input', message: `Type ${name} to go on:`}));
+      if (answer !== name) refuse(io);
       flags.push('--confirm', name);
     },
     answers: () => ({args, flags}),
@@ -191,6 +186,16 @@ function withTyped(found: readonly Choice[], term: string | undefined, mayBeNew:
 
 function named<Value extends string>({value, name}: Choice<Value>): {value: Value; name: string} {
   return {value, name: name ?? value};
+}
+
+function answered(answer: unknown): string {
+  return String(answer).trim();
+}
+
+/** What is asked for without an answer is asked again. */
+function isAnswer(name: string): (answer: string) => true | string {
+  const wanted = name.replace(/ or .*/, '').replaceAll(/[<>[\].]/g, '');
+  return answer => answer.trim() !== '' || `Please type the ${wanted}, or press Ctrl-C to end.`;
 }
 
 function missing(name: string): ChatError {
@@ -211,7 +216,7 @@ function refuse(io: Io): never {
 }
 
 type Question =
-  | {type: 'input' | 'password'; message: string}
+  | {type: 'input' | 'password'; message: string; validate?: (answer: string) => true | string}
   | {type: 'confirm'; message: string; default: boolean}
   | {type: 'search'; message: string; source: Source; pageSize: number}
   | {type: 'select'; message: string; choices: readonly Choice[]}

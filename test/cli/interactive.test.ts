@@ -2,8 +2,13 @@
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {PassThrough} from 'node:stream';
 import anyTest, {type TestFn} from 'ava';
+import type {Command} from 'commander';
 import stringWidth from 'string-width';
+import {createProgram} from '../../src/cli/program.ts';
+import {run} from '../../src/cli/run.ts';
+import type {TestCli} from '../helpers/cli.ts';
 import {seededCli} from '../helpers/seeded.ts';
 import {atTerminal, hasTerminal, inTerminal} from '../helpers/terminal.ts';
 
@@ -177,3 +182,44 @@ for (const [what, args, question] of questions) {
     t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\n');
   });
 }
+
+/** At a terminal of this process whoever is asked for anything presses Ctrl-C: so many starts would take a minute. */
+async function leftAtFirstQuestion(cli: TestCli, args: string[]): Promise<{code: number; shown: string}> {
+  const streams = [new PassThrough(), new PassThrough(), new PassThrough()] as const;
+  const [stdin, stdout, stderr] = streams.map(stream => Object.assign(stream, {isTTY: true}));
+  if (!stdin || !stdout || !stderr) throw new Error('three streams were made');
+  let shown = '';
+  stdout.resume();
+  stderr.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+    if (shown.includes('?')) stdin.write(ctrlC);
+  });
+  const started = {flags: [], script: 'chatctl'};
+  const io = {stdin, stdout, stderr, env: {...cli.env}, cwd: cli.cwd, started, onSignal: () => () => undefined};
+  return {code: await run(args, io), shown};
+}
+
+function withRequiredArgument(command: Command, path: string[] = []): string[][] {
+  const own = command.registeredArguments.some(argument => argument.required) ? [path] : [];
+  return [...own, ...command.commands.flatMap(child => withRequiredArgument(child, [...path, child.name()]))];
+}
+
+for (const path of withRequiredArgument(createProgram())) {
+  anyTest(`at a terminal \`${path.join(' ')}\` asks for the argument that is missing`, async t => {
+    const cli = await seededCli(t);
+    await cli(['room', 'create', 'old']);
+    await cli(['room', 'archive', 'old']);
+    const {code, shown} = await leftAtFirstQuestion(cli, path);
+    t.is(code, 130, shown);
+    t.notRegex(shown, /fault of chatctl/);
+  });
+}
+
+test('the shell of whoever asks for its completion script is the first of the list', async t => {
+  const cli = await seededCli(t);
+  cli.env['SHELL'] = '/usr/bin/fish';
+  const {code, shown, stdout} = await atTerminal(cli, ['completion'], [['❯ fish', enter]]);
+  t.is(code, 0, shown);
+  t.regex(stdout, /^# Completion of chatctl for fish/);
+  t.regex(shown, /The same without questions: .* completion fish/);
+});

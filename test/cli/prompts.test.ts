@@ -1,5 +1,6 @@
 import anyTest, {type TestFn} from 'ava';
 import {testCli} from '../helpers/cli.ts';
+import {seededCli} from '../helpers/seeded.ts';
 import {atTerminal, hasTerminal} from '../helpers/terminal.ts';
 
 const test: TestFn | typeof anyTest.skip = hasTerminal ? anyTest : anyTest.skip;
@@ -57,3 +58,26 @@ test('at a terminal with --no-input or CI nothing is asked', async t => {
   cli.env['CI'] = 'true';
   t.is((await atTerminal(cli, ['room', 'create'], [])).code, 2);
 });
+
+const empty: [string[], string, string][] = [
+  [['room', 'create'], 'Name of the room?', 'name'],
+  [['message', 'post', 'general'], 'Message?', 'text'],
+  [['message', 'search'], 'Which text?', 'query'],
+  [['message', 'delete'], 'Which messages?', 'ids'],
+  [['outbox', 'drop'], 'Which events?', 'ids'],
+  [['member', 'import', 'general'], 'Which file?', 'file'],
+  [['token', 'verify'], 'Token?', 'token'],
+];
+
+for (const [args, question, wanted] of empty) {
+  test(`an empty answer at \`${args.join(' ')}\` is asked again, with what is wanted`, async t => {
+    const cli = await seededCli(t);
+    const {code, shown} = await atTerminal(cli, args, [
+      [question, enter],
+      [`Please type the ${wanted}, or press Ctrl-C to end.`, ` ${enter}`],
+      ['Please type', ctrlC],
+    ]);
+    t.is(code, 130, shown);
+    t.notRegex(shown, /There is no terminal/);
+  });
+}

@@ -1,12 +1,20 @@
 // Completion scripts. What the tree knows, commands and flags, stands in the script, so that it answers at once; names
 // of rooms and users, and values of flags, come from the hidden `chatctl __complete`.
+import {basename} from 'node:path';
 import type {Command} from 'commander';
 import type {Cli} from '../context.ts';
-import type {Shell} from '../shells.ts';
+import {shells, type Shell} from '../shells.ts';
 
-export function printCompletion(cli: Cli, shell: Shell): Promise<void> {
+export async function printCompletion(cli: Cli, given: Shell | undefined): Promise<void> {
+  const own = basename(cli.io.env['SHELL'] ?? '');
+  const ownFirst = shells.toSorted((one, other) => Number(other === own) - Number(one === own));
+  const shell = await cli.ask.choose(
+    given,
+    '<shell>',
+    'Which shell?',
+    ownFirst.map(value => ({value})),
+  );
   cli.io.stdout.write(scripts[shell](nodesOf(cli.createProgram())));
-  return Promise.resolve();
 }
 
 /** A place in the tree: its words, and what may come next. */

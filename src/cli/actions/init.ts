@@ -70,21 +70,20 @@ interface Plan {
 
 async function planOf(cli: Cli, options: InitOptions): Promise<Plan> {
   const {db, centrifugoApiUrl} = cli.globals;
+  const unasked = <Value>(usual: Value) => (cli.ask.canAsk ? undefined : usual);
   const wanted =
     db ??
-    (await cli.ask.choose('--db', 'Which database?', [
+    (await cli.ask.choose(unasked('sqlite'), '--db', 'Which database?', [
       {value: 'sqlite', name: 'SQLite, a file; nothing to install'},
       {value: 'postgres', name: 'PostgreSQL, in Docker beside this'},
-    ])) ??
-    'sqlite';
+    ]));
   const centrifugo =
     options.centrifugo ??
     (centrifugoApiUrl === undefined ? undefined : 'url') ??
-    (await cli.ask.choose<How>('--centrifugo', 'Who delivers in real time?', [
+    (await cli.ask.choose<How>(unasked('none'), '--centrifugo', 'Who delivers in real time?', [
       {value: 'none', name: 'the embedded endpoint; nothing to install'},
       {value: 'docker', name: 'Centrifugo, in Docker beside this'},
-    ])) ??
-    'none';
+    ]));
   if (centrifugo === 'url' && centrifugoApiUrl === undefined) {
     throw new ChatError('input_required', '--centrifugo url needs --centrifugo-api-url <url>.');
   }
