@@ -1,7 +1,7 @@
 // What a command works with: the streams, the settings, the chat, and how to ask and to tell.
 import type {Command} from 'commander';
 import type {Config, SettingName} from '../config.ts';
-import type {Actor, StoredEvent} from '../core/chat.ts';
+import type {Actor, Chat, StoredEvent} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
 import type {OpenChat} from '../open.ts';
 import {canAsk, type Colors, type ColorWish, type Io} from './io.ts';
@@ -58,6 +58,8 @@ export interface Cli extends Printer {
   sameAs(request: ApiRequest): void;
   /** In a rehearsal, what would have been done. */
   plan(): Promise<Plan | undefined>;
+  /** What a change would do, tried and taken back, in lines for the question before it. */
+  foresee(requests: readonly ApiRequest[], change: (chat: Chat) => Promise<unknown>): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -94,11 +96,11 @@ export async function createCli(
       stored.push({...event, dryRun: globals.dryRun ?? false});
       rehearsal?.add(event);
     };
-    if (globals.dryRun) rehearsal = await rehearse(opened);
+    if (globals.dryRun) rehearsal = await rehearse(opened, requests);
     return opened;
   }
 
-  async function rehearse(opened: OpenChat): Promise<Rehearsal> {
+  async function rehearse(opened: Chat, asked: readonly ApiRequest[]): Promise<Rehearsal> {
     const [{targetOf}, {apiUrlOf}, {planOf, plannedEvent}] = await Promise.all([
       import('./target.ts'),
       import('./addresses.ts'),
@@ -109,8 +111,18 @@ export async function createCli(
     const events: Plan['events'] = [];
     return {
       add: event => void events.push(plannedEvent(event)),
-      plan: () => planOf(target, opened.db.rehearsed, events, requests, apiUrl),
+      plan: () => planOf(target, opened.db.rehearsed, events, asked, apiUrl),
     };
+  }
+
+  async function foresee(asked: readonly ApiRequest[], change: (chat: Chat) => Promise<unknown>): Promise<string[]> {
+    const opened = await cli.chat();
+    const tried: Chat = {...opened, db: {...opened.db, dryRun: true, rehearsed: {}}};
+    const {add, plan} = await rehearse(tried, asked);
+    tried.onEvent = add;
+    await change(tried);
+    const {changeLines} = await import('./plan.ts');
+    return changeLines(plan());
   }
 
   /** The database as a person should see it before a severe change; where its schema is not ours, its address. */
@@ -159,6 +171,7 @@ export async function createCli(
     colors,
     createProgram,
     sameAs: request => void requests.push(request),
+    foresee,
     plan: async () => (await chat?.catch(() => undefined)) && rehearsal?.plan(),
     async close() {
       await (await chat?.catch(() => undefined))?.close();

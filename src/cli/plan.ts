@@ -54,11 +54,14 @@ function curl({method, path, body}: ApiRequest, apiUrl: string): string {
 }
 
 /** The plan in lines for a person. */
-export function planLines({target, rows, events, curl: calls}: Plan): string[] {
+export function planLines(plan: Plan): string[] {
+  return ['Dry run: nothing was changed.', `  target  ${fingerprint(plan.target)}`, ...changeLines(plan)];
+}
+
+/** The same without its target, which a question tells of every severe change. */
+export function changeLines({rows, events, curl: calls}: Plan): string[] {
   const changes = Object.entries(rows).map(([name, change]) => `${name} ${changeText(change)}`);
   return [
-    'Dry run: nothing was changed.',
-    `  target  ${fingerprint(target)}`,
     `  rows    ${changes.join(', ') || 'none'}`,
     ...(events.length > told ? [`  events  ${sumText(events)}`] : events.map(event => `  event   ${eventText(event)}`)),
     ...calls.slice(0, told).map(call => `  same as ${call}`),

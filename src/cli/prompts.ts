@@ -1,10 +1,13 @@
 // Questions to a person at a terminal, drawn on stderr so that stdout stays data. Where there is nobody to ask, the
 // error names the argument or flag that would have been the answer. Answers are kept as the words that would have given
 // them, so that the command can be told as a line for a script.
+import {existsSync, lstatSync} from 'node:fs';
+import {dirname, resolve} from 'node:path';
 import {quotedWord} from '../core/command-line.ts';
 import {ChatError} from '../core/errors.ts';
 import {Exit, exits} from './exit.ts';
 import type {Io} from './io.ts';
+import {visible} from './text.ts';
 
 export interface Choice<Value extends string = string> {
   value: Value;
@@ -30,6 +33,8 @@ export interface Prompter {
     question: string,
     choices: readonly Choice<Value>[],
   ): Promise<Value>;
+  /** A file that is not there yet, or undefined where the person wants none, or cannot be asked. */
+  newFile(flag: string, question: string, usual: string): Promise<string | undefined>;
   /** The value, or what the person picks from a list that they search; with `typed` it may be new. */
   pick(
     value: string | undefined,
@@ -48,8 +53,11 @@ export interface Prompter {
   ): Promise<string[]>;
   /** A moderate danger: yes or no, No by default, `--yes` in a script. */
   agree(question: string): Promise<void>;
-  /** A severe danger: the name must be typed, `--confirm <name>` in a script; `--yes` is not enough. */
-  agreeByName(what: string, name: string): Promise<void>;
+  /**
+   * A severe danger: the name must be typed, `--confirm <name>` in a script; `--yes` is not enough. Who is asked sees
+   * the plan, which nobody else waits for.
+   */
+  agreeByName(what: string, name: string, plan?: () => Promise<readonly string[]>): Promise<void>;
   /** The answers so far, as words for the command line. */
   answers(): {args: readonly string[]; flags: readonly string[]};
 }
@@ -126,6 +134,14 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
       keep(name, [chosen]);
       return chosen;
     },
+    async newFile(flag, question, usual) {
+      if (!options.canAsk) return undefined;
+      if ((await prompt(io, {type: 'confirm', message: question, default: true})) !== true) return undefined;
+      const into = {type: 'input', message: 'Into which file?', default: usual} as const;
+      const answer = answered(await prompt(io, {...into, validate: file => isNewFile(io.cwd, answered(file))}));
+      keep(flag, [answer]);
+      return answer;
+    },
     async pick(value, name, question, source, {typed: mayBeNew = false} = {}) {
       if (value !== undefined) return value;
       const answer = await searched(name, question, source, mayBeNew);
@@ -155,7 +171,7 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
       if ((await prompt(io, {type: 'confirm', message: question, default: false})) !== true) refuse(io);
       flags.push('--yes');
     },
-    async agreeByName(what, name) {
+    async agreeByName(what, name, plan) {
       if (options.confirm !== undefined && options.confirm !== name) {
         throw new ChatError('confirmation_required', `--confirm says "${options.confirm}", and it is "${name}".`, {
           hint: 'Look whether it is what you mean, and give --confirm its name.',
@@ -168,7 +184,8 @@ export function prompter(io: Io, options: PrompterOptions): Prompter {
           hint: `Answer with --confirm ${quotedWord(name)}`,
         });
       }
-      io.stderr.write(`${what}\nThe target: ${target}.\n`);
+      const lines = [what, `The target: ${target}.`, ...((await plan?.()) ?? [])];
+      io.stderr.write(`${lines.map(visible).join('\n')}\n`);
       const answer = answered(await prompt(io, {type: 'input', message: `Type ${name} to go on:`}));
       if (answer !== name) refuse(io);
       flags.push('--confirm', name);
@@ -198,6 +215,12 @@ function isAnswer(name: string): (answer: string) => true | string {
   return answer => answer.trim() !== '' || `Please type the ${wanted}, or press Ctrl-C to end.`;
 }
 
+function isNewFile(cwd: string, file: string): true | string {
+  const path = resolve(cwd, file);
+  if (lstatSync(path, {throwIfNoEntry: false})) return `${file} is there already: name another file.`;
+  return existsSync(dirname(path)) || `There is no folder ${dirname(path)}: name another file.`;
+}
+
 function missing(name: string): ChatError {
   return new ChatError('input_required', `Missing ${name}.`, {
     hint: 'There is no terminal to ask on; --help shows the usage.',
@@ -216,7 +239,7 @@ function refuse(io: Io): never {
 }
 
 type Question =
-  | {type: 'input' | 'password'; message: string; validate?: (answer: string) => true | string}
+  | {type: 'input' | 'password'; message: string; default?: string; validate?: (answer: string) => true | string}
   | {type: 'confirm'; message: string; default: boolean}
   | {type: 'search'; message: string; source: Source; pageSize: number}
   | {type: 'select'; message: string; choices: readonly Choice[]}

@@ -1,9 +1,8 @@
 // What is about to be changed, told by what it really is and not by the flag that named it.
 import {basename} from 'node:path';
 import {countAll} from '../core/status.ts';
-import type {Actor} from '../core/chat.ts';
+import type {Actor, Chat} from '../core/chat.ts';
 import type {DatabaseTarget} from '../db/connect.ts';
-import type {OpenChat} from '../open.ts';
 import {figure} from './text.ts';
 
 export interface Target {
@@ -13,7 +12,7 @@ export interface Target {
   counts: {rooms: number; users: number; members: number; messages: number};
 }
 
-export async function targetOf(chat: OpenChat, actor: Actor): Promise<Target> {
+export async function targetOf(chat: Chat, actor: Actor): Promise<Target> {
   return {...placeOf(chat.db.target), counts: await countAll(chat, actor)};
 }
 

@@ -15,6 +15,7 @@ import {
   updateEventBody,
   wasHeardSince,
   type EventTable,
+  type UserCounts,
 } from '../db/erasure.ts';
 import {deleteMembers, findMember, listReceivers} from '../db/members.ts';
 import {findMessages, type Message} from '../db/messages.ts';
@@ -59,11 +60,7 @@ export interface Erasure {
 }
 
 /** What there is to be erased. Throws user_not_found. */
-export async function countForErasure(
-  chat: Chat,
-  actor: Actor,
-  id: UserId,
-): Promise<{user: User; memberships: number; messages: number}> {
+export async function countForErasure(chat: Chat, actor: Actor, id: UserId): Promise<{user: User} & UserCounts> {
   const user = await getUser(chat, actor, id);
   return {user, ...(await countOfUser(chat.db, id))};
 }

@@ -19,16 +19,29 @@ export async function listRoomsOfUser(q: Queryable, user: UserId, after: number,
   return found.map(row => row.id);
 }
 
-/** How much there is of a user: memberships, and messages that were not deleted. */
-export async function countOfUser(q: Queryable, user: UserId): Promise<{memberships: number; messages: number}> {
-  const [row] = await rows<{memberships: number; messages: number}>(
+/** How much there is of a user. */
+export interface UserCounts {
+  memberships: number;
+  /** Those that were not deleted. */
+  messages: number;
+  /** Rooms that are there, with the user as a member. */
+  left: number;
+  /** Rooms that are there, with messages of the user. */
+  writtenIn: number;
+}
+
+export async function countOfUser(q: Queryable, user: UserId): Promise<UserCounts> {
+  const [row] = await rows<UserCounts>(
     q,
     `select (select count(*) from members where user_id = ?) as memberships,
-       cast(coalesce((select sum(n) from (select (select count(*) from messages m
-         where m.room_id = r.id and m.author_key = ? and m.deleted_at is null) as n from rooms r) as each_room), 0) as bigint) as messages`,
-    [user, user],
+       (select count(*) from members m join rooms r on r.id = m.room_id where m.user_id = ? and r.deleted_at is null) as "left",
+       cast(coalesce(sum(n), 0) as bigint) as messages,
+       cast(coalesce(sum(case when deleted_at is null and n > 0 then 1 else 0 end), 0) as bigint) as "writtenIn"
+     from (select r.deleted_at, (select count(*) from messages m
+         where m.room_id = r.id and m.author_key = ? and m.deleted_at is null) as n from rooms r) as each_room`,
+    [user, user, user],
   );
-  return {memberships: row?.memberships ?? 0, messages: row?.messages ?? 0};
+  return row ?? {memberships: 0, messages: 0, left: 0, writtenIn: 0};
 }
 
 /** Which messages: all, those that still have content or a client id, or those with a client id only. */

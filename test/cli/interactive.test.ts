@@ -1,5 +1,5 @@
 // What a command asks for at a real terminal, how it is answered, and the line that would have needed no question.
-import {writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {PassThrough} from 'node:stream';
@@ -94,6 +94,86 @@ test('a severe change shows what it is done to and wants the name, and its line 
   t.regex(shown, /The target: sqlite .*chat\.db: 1 room, 2 users, 2 memberships, 1 message/);
   t.regex(shown, /The same without questions: .* room delete general --confirm general/);
 });
+
+test('a severe change shows the plan of its rehearsal before the name is typed, and its answer is no part of it', async t => {
+  const cli = await seededCli(t);
+  const asked = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `no${enter}`]]);
+  t.is(asked.code, 1, asked.shown);
+  t.regex(
+    asked.shown,
+    /  rows    .*rooms ~1[^]*  event   room_deleted to 2 user\(s\), about \d+ bytes[^]*Type general/,
+  );
+  t.regex(asked.shown, /  same as curl -X DELETE [^]*Type general/);
+  t.is((await cli(['outbox', 'list', '--json'])).stdout.includes('room_deleted'), false);
+  const scripted = await atTerminal(cli, ['room', 'delete', 'general', '--confirm', 'general'], []);
+  t.is(scripted.code, 0, scripted.shown);
+  t.notRegex(scripted.shown, /  rows  /);
+});
+
+test('to give up events shows the rows that go, and leaves out what is not there', async t => {
+  const cli = await seededCli(t);
+  const {code, shown} = await atTerminal(cli, ['outbox', 'drop', '7'], [['Type outbox', `no${enter}`]]);
+  t.is(code, 1, shown);
+  t.regex(shown, /gives 1 event\(s\) up[^]*  rows    none/);
+});
+
+test('an erasure asks whom, exports first, and says what becomes of the messages and who is told', async t => {
+  const cli = await seededCli(t);
+  writeFileSync(join(cli.cwd, 'alice.json'), '{}');
+  const {code, shown} = await atTerminal(
+    cli,
+    ['user', 'erase'],
+    [
+      ['Which user?', 'ali'],
+      ['❯ alice', enter],
+      ['Export first what there is of alice?', enter],
+      ['Into which file?', enter],
+      ['alice.json is there already', `${'\u007F'.repeat(10)}nowhere/x.json${enter}`],
+      ['There is no folder', `${'\u007F'.repeat(14)}mine.json${enter}`],
+      ['What becomes of the messages?', down],
+      ['❯ redact', enter],
+      ['Type alice', `alice${enter}`],
+    ],
+  );
+  t.is(code, 0, shown);
+  t.regex(
+    shown,
+    /1 membership\(s\), 1 message\(s\) \(redact\)[^]*  told    1 room\(s\) of the leaving, 1 room\(s\) of the messages\r/,
+  );
+  t.regex(shown, /same without questions: .* user erase alice --export mine\.json --messages redact --confirm alice/);
+  t.regex(readFileSync(join(cli.cwd, 'mine.json'), 'utf8'), /"first"/);
+});
+
+test('an erasure without an export goes on, and its line asks nothing', async t => {
+  const cli = await seededCli(t);
+  const {code, shown} = await atTerminal(
+    cli,
+    ['user', 'erase', 'alice'],
+    [
+      ['Export first', `n${enter}`],
+      ['What becomes of the messages?', enter],
+      ['Type alice', `alice${enter}`],
+    ],
+  );
+  t.is(code, 0, shown);
+  t.regex(shown, /same without questions: .* user erase alice --messages keep --confirm alice/);
+});
+
+for (const verb of ['show', 'deactivate', 'export', 'erase']) {
+  test(`\`user ${verb}\` offers those who are there, and no new ones`, async t => {
+    const cli = await seededCli(t);
+    const {code, shown} = await atTerminal(
+      cli,
+      ['user', verb],
+      [
+        ['Which user?', 'gra'],
+        ['No results found', ctrlC],
+      ],
+    );
+    t.is(code, 130, shown);
+    t.notRegex(shown, /\(new\)/);
+  });
+}
 
 test('an erasure tells how far it has come, and a rehearsal of it never that anything is erased', async t => {
   const cli = await seededCli(t);

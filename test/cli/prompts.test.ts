@@ -1,5 +1,6 @@
 import anyTest, {type TestFn} from 'ava';
 import {testCli} from '../helpers/cli.ts';
+import {databases} from '../helpers/database.ts';
 import {seededCli} from '../helpers/seeded.ts';
 import {atTerminal, hasTerminal} from '../helpers/terminal.ts';
 
@@ -32,16 +33,33 @@ test('at a terminal No is the answer of whoever only presses enter, and nothing 
   t.is((await cli(['room', 'list', '--archived', '--json'])).at('rooms.0'), undefined);
 });
 
-test('at a terminal a severe change wants the name typed', async t => {
-  const cli = await testCli(t, 'sqlite');
-  await cli(['room', 'create', 'general', '--member', 'alice']);
-  const wrong = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `genral${enter}`]]);
-  t.is(wrong.code, 1);
-  t.regex(wrong.shown, /with 1 member\(s\) and 0 message\(s\)[\s\S]*The target: sqlite .*chat\.db: 1 room, 1 user/);
-  const right = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `general${enter}`]]);
-  t.is(right.code, 0, right.shown);
-  t.is((await cli(['room', 'show', 'general'])).code, 3);
-});
+for (const database of databases) {
+  test(`${database}: at a terminal a severe change shows its plan and wants the name typed`, async t => {
+    const cli = await testCli(t, database);
+    await cli(['room', 'create', 'general', '--member', 'alice']);
+    const wrong = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `genral${enter}`]]);
+    t.is(wrong.code, 1);
+    t.regex(wrong.shown, /with 1 member\(s\) and 0 message\(s\)[\s\S]*The target: .*: 1 room, 1 user/);
+    t.regex(wrong.shown, /  rows    .*rooms ~1[\s\S]*  event   room_deleted to 1 user\(s\)/);
+    const right = await atTerminal(cli, ['room', 'delete', 'general'], [['Type general', `general${enter}`]]);
+    t.is(right.code, 0, right.shown);
+    t.is((await cli(['room', 'show', 'general'])).code, 3);
+  });
+
+  test(`${database}: an erasure tells which rooms would hear of it`, async t => {
+    const cli = await testCli(t, database);
+    for (const room of ['one', 'two', 'gone']) {
+      await cli(['room', 'create', room, '--member', 'alice', '--member', 'bob']);
+      await cli(['message', 'post', room, 'hello', '--as', room === 'one' ? 'bob' : 'alice']);
+    }
+    await cli(['room', 'delete', 'gone', '--confirm', 'gone']);
+    const args = ['user', 'erase', 'alice', '--messages', 'delete', '--export', 'alice.json'];
+    const {code, shown} = await atTerminal(cli, args, [['Type alice', enter]]);
+    t.is(code, 1, shown);
+    t.regex(shown, /3 membership\(s\), 2 message\(s\) \(delete\)/);
+    t.regex(shown, /  told    2 room\(s\) of the leaving, 1 room\(s\) of the messages, at most 2 event\(s\)/);
+  });
+}
 
 test('Ctrl-C at a question ends with 130 and no stack', async t => {
   const cli = await testCli(t, 'sqlite');

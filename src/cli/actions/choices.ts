@@ -23,6 +23,11 @@ export function pickUser(cli: Cli, user: string | undefined, question: string): 
   return cli.ask.pick(user, '<user>', question, term => userChoices(cli, term), {typed: true});
 }
 
+/** One of those who are there. */
+export function pickExistingUser(cli: Cli, user: string | undefined): Promise<string> {
+  return cli.ask.pick(user, '<user>', 'Which user?', term => userChoices(cli, term));
+}
+
 /** Several users, who may be new here; where a room is given, of its members. */
 export function pickUsers(cli: Cli, users: readonly string[] | undefined, room?: Room): Promise<string[]> {
   const name = '<users...>';

@@ -1,3 +1,4 @@
+import type {Chat} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import * as outbox from '../../core/outbox.ts';
 import type {OutboxRow, ParkedRow} from '../../db/outbox.ts';
@@ -47,12 +48,25 @@ export async function retryEvents(cli: Cli, ids: string[], options: {all?: boole
   await each(cli, events, 'retried', outbox.retryEvent);
 }
 
+/** Each is a transaction of its own: of more a rehearsal takes as long as the work. */
+const rehearsable = 100;
+
 export async function dropEvents(cli: Cli, ids: string[], options: {all?: boolean}): Promise<void> {
   const events = await chosen(cli, ids, options.all);
   const {label} = (await cli.chat()).db.target;
+  const plan = events.length > rehearsable ? undefined : () => cli.foresee([], tried => dropThose(cli, tried, events));
   if (!cli.globals.dryRun)
-    await cli.ask.agreeByName(`This gives ${events.length} event(s) up for good in ${label}.`, 'outbox');
+    await cli.ask.agreeByName(`This gives ${events.length} event(s) up for good in ${label}.`, 'outbox', plan);
   await each(cli, events, 'dropped', outbox.dropEvent);
+}
+
+/** Those that are there: of the others the command tells when it is done. */
+async function dropThose(cli: Cli, chat: Chat, events: readonly number[]): Promise<void> {
+  for (const id of events) {
+    await outbox.dropEvent(chat, cli.actor, id).catch((error: unknown) => {
+      if (!(error instanceof ChatError) || error.code !== 'event_not_found') throw error;
+    });
+  }
 }
 
 async function chosen(cli: Cli, ids: string[], all: boolean | undefined): Promise<number[]> {

@@ -143,11 +143,14 @@ async function setArchived(cli: Cli, references: string[] | undefined, archived:
 export async function deleteRoom(cli: Cli, reference: string | undefined): Promise<void> {
   const room = await toRoom(cli, reference);
   const chat = await cli.chat();
+  const request = {method: 'DELETE', path: `/api/rooms/${room.id}/`} as const;
   if (!cli.globals.dryRun) {
     const what = `This deletes room ${room.id} "${room.name}" with ${room.memberCount} member(s) and ${room.lastSeq} message(s).`;
-    await cli.ask.agreeByName(what, room.name);
+    await cli.ask.agreeByName(what, room.name, () =>
+      cli.foresee([request], tried => rooms.deleteRoom(tried, cli.actor, room.id)),
+    );
   }
-  cli.sameAs({method: 'DELETE', path: `/api/rooms/${room.id}/`});
+  cli.sameAs(request);
   const deleted = await rooms.deleteRoom(chat, cli.actor, room.id);
   const events = cli.events();
   tellEvents(cli, events);

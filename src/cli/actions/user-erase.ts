@@ -4,17 +4,19 @@ import {pipeline} from 'node:stream/promises';
 import type {Streams} from '../../core/broker.ts';
 import {countForErasure, eraseUser as erase} from '../../core/erasure.ts';
 import type {UserId} from '../../core/ids.ts';
-import {MessageFateInput, type MessageFate} from '../../core/input.ts';
+import type {MessageFate} from '../../core/input.ts';
 import {exportUser as exported} from '../../core/user-export.ts';
 import type {OpenChat} from '../../open.ts';
 import type {Cli} from '../context.ts';
+import type {Choice} from '../prompts.ts';
 import {notMade} from '../writable.ts';
-import {toExistingUser, toInput} from './parse.ts';
+import {pickExistingUser} from './choices.ts';
+import {toExistingUser} from './parse.ts';
 import {streamsOf} from './streams.ts';
 
 /** To a file that only its owner can read, or to standard output. */
 export async function exportUser(cli: Cli, id: string | undefined, file: string | undefined): Promise<void> {
-  const user = await toExistingUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
+  const user = await toExistingUser(cli, await pickExistingUser(cli, id));
   if (file !== undefined && file !== '-') return writeExport(cli, user, file);
   await stream(cli, await exported(await cli.chat(), cli.actor, user));
 }
@@ -34,21 +36,21 @@ interface EraseOptions {
 }
 
 export async function eraseUser(cli: Cli, id: string | undefined, options: EraseOptions): Promise<void> {
-  const wanted = await toExistingUser(cli, await cli.ask.text(id, '<user>', 'Which user?'));
-  const fate = await cli.ask.text(
-    options.messages,
-    '--messages <keep|redact|delete>',
-    'Messages: keep, redact or delete?',
-  );
-  const mode = toInput(MessageFateInput, fate, '--messages');
+  const wanted = await toExistingUser(cli, await pickExistingUser(cli, id));
+  const file = await exportFirst(cli, wanted, options.export);
+  const flag = '--messages <keep|redact|delete>';
+  const mode = await cli.ask.choose(options.messages, flag, 'What becomes of the messages?', fates);
   const chat = await cli.chat();
-  const {user, memberships, messages} = await countForErasure(chat, cli.actor, wanted);
+  const {user, memberships, messages, ...rooms} = await countForErasure(chat, cli.actor, wanted);
   if (!cli.globals.dryRun) {
     const what =
       `This erases ${user.id} "${user.username}" from ${chat.db.target.label} for good: ` +
       `${memberships} membership(s), ${messages} message(s) (${mode}). The id cannot be used again.`;
-    await cli.ask.agreeByName(what, user.id);
-    if (options.export !== undefined) await writeExport(cli, wanted, options.export);
+    // A rehearsal of it takes as long as the work.
+    await cli.ask.agreeByName(what, user.id, () =>
+      Promise.resolve([`  told    ${toldOf(mode, {messages, ...rooms})}`]),
+    );
+    if (file !== undefined) await writeExport(cli, wanted, file);
   }
   const what = cli.globals.dryRun ? 'Rehearsing the erasure of' : 'Erasing';
   cli.note(`${what} ${user.id} "${user.username}": ${memberships} membership(s), ${messages} message(s) (${mode}) …`);
@@ -76,6 +78,26 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
     single: true,
     json: () => ({erased: counts, user: user.id, rewritten_events: erased.events, cleared_streams: erased.streams}),
   });
+}
+
+const fates: readonly Choice<MessageFate>[] = [
+  {value: 'keep', name: 'keep: they stay, and their author is called “erased”'},
+  {value: 'redact', name: 'redact: their content goes, and each room is told once for many'},
+  {value: 'delete', name: 'delete: their content goes, and each room is told of every one'},
+];
+
+/** The file to export to first. It is offered where there is a question to come; the line for a script asks nothing. */
+async function exportFirst(cli: Cli, user: UserId, file: string | undefined): Promise<string | undefined> {
+  if (file !== undefined || cli.globals.dryRun || cli.globals.confirm !== undefined) return file;
+  const usual = `${user.replaceAll(/[^\w.@-]/g, '_')}.json`;
+  return cli.ask.newFile('--export', `Export first what there is of ${user}?`, usual);
+}
+
+/** By a look that is cheap, what the rooms would hear. */
+function toldOf(mode: MessageFate, {messages, left, writtenIn}: {messages: number; left: number; writtenIn: number}) {
+  const leaving = `${left} room(s) of the leaving`;
+  if (mode === 'keep') return leaving;
+  return `${leaving}, ${writtenIn} room(s) of the messages${mode === 'delete' ? `, at most ${messages} event(s)` : ''}`;
 }
 
 /** There may be one for every message: they are counted and not kept. */

@@ -6,7 +6,7 @@ import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
-import {pickUser} from './choices.ts';
+import {pickExistingUser, pickUser} from './choices.ts';
 import {
   listPages,
   pageAfter,
@@ -38,7 +38,7 @@ export async function listUsers(cli: Cli, options: ListOptions & {search?: strin
 }
 
 export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {
-  const wanted = await toExistingUser(cli, await pickUser(cli, id, 'Which user?'));
+  const wanted = await toExistingUser(cli, await pickExistingUser(cli, id));
   const chat = await cli.chat();
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
@@ -58,7 +58,7 @@ export async function upsertUser(cli: Cli, id: string | undefined, options: {use
 }
 
 export async function deactivateUser(cli: Cli, id: string | undefined): Promise<void> {
-  const wanted = await toExistingUser(cli, await pickUser(cli, id, 'Which user?'));
+  const wanted = await toExistingUser(cli, await pickExistingUser(cli, id));
   if (!cli.globals.dryRun)
     await cli.ask.agree(`Refuse the tokens of ${wanted} from now on, and end their connections?`);
   cli.sameAs({method: 'DELETE', path: `/api/users/${wanted}/`});
