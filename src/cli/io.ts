@@ -47,12 +47,17 @@ export function canAsk(io: Io, noInput: boolean): boolean {
   return io.stdin.isTTY === true && io.stderr.isTTY === true;
 }
 
+/** Standard input, of which a person at a terminal is told that it is waited for: as a question, --quiet or not. */
+export async function* stdinOf(io: Io): AsyncGenerator<Buffer> {
+  if (io.stdin.isTTY) io.stderr.write('Reading from the terminal; end with Ctrl-D.\n');
+  for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) yield Buffer.from(chunk);
+}
+
 /** All of standard input as text, up to a limit. */
 export async function readStdin(io: Io, limitBytes: number): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) {
-    const bytes = Buffer.from(chunk);
+  for await (const bytes of stdinOf(io)) {
     size += bytes.length;
     if (size > limitBytes) return undefined;
     chunks.push(bytes);

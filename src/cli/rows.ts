@@ -4,7 +4,7 @@ import {resolve} from 'node:path';
 import {Readable} from 'node:stream';
 import {parse as csvParser, CsvError} from 'csv-parse';
 import {ChatError} from '../core/errors.ts';
-import type {Io} from './io.ts';
+import {stdinOf, type Io} from './io.ts';
 import {unreadable} from './unreadable.ts';
 
 export type RowFormat = 'csv' | 'ndjson';
@@ -50,10 +50,7 @@ export function openInput(io: Io, file: string): Input {
 }
 
 async function* bytesOf(io: Io, file: string): AsyncGenerator<Buffer> {
-  if (file === '-') {
-    for await (const chunk of io.stdin as AsyncIterable<Buffer | string>) yield Buffer.from(chunk);
-    return;
-  }
+  if (file === '-') return yield* stdinOf(io);
   const path = resolve(io.cwd, file);
   try {
     for await (const chunk of createReadStream(path)) yield chunk as Buffer;

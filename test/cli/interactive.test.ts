@@ -8,7 +8,7 @@ import type {Command} from 'commander';
 import stringWidth from 'string-width';
 import {createProgram} from '../../src/cli/program.ts';
 import {run} from '../../src/cli/run.ts';
-import type {TestCli} from '../helpers/cli.ts';
+import {bareCli, type TestCli} from '../helpers/cli.ts';
 import {seededCli} from '../helpers/seeded.ts';
 import {atTerminal, hasTerminal, inTerminal} from '../helpers/terminal.ts';
 
@@ -85,6 +85,50 @@ test('chatctl alone offers the common jobs, and runs the chosen one', async t =>
   t.is(code, 0, shown);
   t.regex(stdout, /^1\tgeneral\t/m);
   t.regex(shown, /The same without questions: .*chatctl.* room list/);
+});
+
+test('chatctl alone offers first what helps where there is no database yet', async t => {
+  const cli = await bareCli(t, 'sqlite');
+  const {code, shown} = await atTerminal(
+    cli,
+    [],
+    [
+      ['What would you like to do?', `${down}${down}`],
+      ['❯ Make the database', enter],
+    ],
+  );
+  t.is(code, 0, shown);
+  t.regex(shown, /❯ Start the whole chat for development/);
+  t.notRegex(shown, /List rooms/);
+  const after = await atTerminal(cli, [], [['❯ List rooms', ctrlC]]);
+  t.is(after.code, 130, after.shown);
+});
+
+const ctrlD = '\u0004';
+const typedInput: [string[], string][] = [
+  [['member', 'add', 'general', '--stdin'], 'carol\n'],
+  [['message', 'post', 'general', '-', '--as', 'bob'], 'second\n'],
+  [['message', 'post', 'general', '--lines'], '{"as":"bob","content":"second"}\n'],
+  [['member', 'import', 'general', '-'], 'user\ncarol\n'],
+  [['import', '-', '--validate-only'], 'no export\n'],
+];
+
+for (const [args, typed] of typedInput) {
+  test(`\`${args.join(' ')}\` says once at a terminal that it reads there`, async t => {
+    const cli = await seededCli(t);
+    const {shown} = await atTerminal(cli, args, [['Reading from the terminal; end with Ctrl-D.', `${typed}${ctrlD}`]]);
+    t.is(shown.split('Reading from the terminal').length, 2, shown);
+  });
+}
+
+test('what is typed at a terminal until Ctrl-D is taken, and of a pipe nothing is said', async t => {
+  const cli = await seededCli(t);
+  const args = ['member', 'add', 'general', '--stdin'];
+  const {code, shown} = await atTerminal(cli, args, [['Reading from the terminal', `carol\n${ctrlD}`]]);
+  t.is(code, 0, shown);
+  const piped = await cli(args, {stdin: 'dave\n'});
+  t.notRegex(piped.stderr, /Reading/);
+  t.is((await cli(['member', 'list', 'general', '-o', 'id'])).stdout, 'alice\nbob\ncarol\ndave\n');
 });
 
 test('a severe change shows what it is done to and wants the name, and its line has --confirm', async t => {
