@@ -47,7 +47,7 @@ function withValueApart(words: readonly string[]): readonly string[] {
 function wantedAt(program: Command, words: readonly string[]): Wanted {
   const begun = words.at(-1) ?? '';
   const {command, place, option} = walk(program, words.slice(0, -1));
-  if (option) return ofValue(option.flags, option.argChoices, begun);
+  if (option) return ofValue(option.flags, option.argChoices ?? listedIn(option, begun), begun);
   if (begun.startsWith('-')) {
     const flags = [...command.options, ...(command === program ? [] : program.options)].map(each => each.long ?? '');
     return {kind: 'words', words: [...flags, '--help']};
@@ -102,6 +102,13 @@ async function named(wanted: Wanted & {kind: 'rooms' | 'users'}, words: readonly
   const file = valueOf(words, '--config') ?? io.env['CHATCTL_CONFIG'];
   const config = loadConfig({flags: db === undefined ? {} : {DATABASE_URL: db}, env: io.env, cwd: io.cwd, file});
   return listNames(config.DATABASE_URL, config.SQLITE_DRIVER, wanted.kind, wanted.begun);
+}
+
+/** A flag that takes some of a few words tells which, as `of node, files, config`; those behind the last comma are left. */
+function listedIn({description}: Option, begun: string): string[] | undefined {
+  const words = /^of ([\w-]+(?:, [\w-]+)+)$/.exec(description)?.[1]?.split(', ');
+  const taken = begun.split(',').slice(0, -1);
+  return words?.filter(word => !taken.includes(word)).map(word => [...taken, word].join(','));
 }
 
 function valueOf(words: readonly string[], flag: string): string | undefined {

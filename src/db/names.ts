@@ -11,11 +11,12 @@ const most = 100;
 const limitMs = 1_000;
 
 const statements = {
-  rooms: `select name from rooms where deleted_at is null and name_key >= $1 and name_key < $2 order by name_key limit ${most}`,
-  users: `select id as name from users where erased_at is null and id >= $1 and id < $2 order by id limit ${most}`,
+  rooms: `select id, name from rooms where deleted_at is null and name_key >= $1 and name_key < $2 order by name_key, id limit ${most}`,
+  users: `select id, id as name from users where erased_at is null and id >= $1 and id < $2 order by id limit ${most}`,
 };
 
 interface NameRow {
+  id: number | string;
   name: string;
 }
 
@@ -30,7 +31,20 @@ export async function listNames(
   const from = kind === 'rooms' ? nameKey(begun) : begun;
   // Behind every text that begins so, in the order of both databases.
   const found = await read(target, driver, statements[kind], [from, `${from}\u{10FFFF}`]);
-  return found.map(row => row.name);
+  return kind === 'rooms' ? references(found, begun) : found.map(row => row.name);
+}
+
+/**
+ * Each name once. Where the one that is typed, or the only one left, is that of several rooms, their ids stand beside it:
+ * the name alone says too little, and without it a shell would put what the ids begin with in its place.
+ */
+function references(rooms: readonly NameRow[], begun: string): string[] {
+  const names = [...new Set(rooms.map(room => room.name))];
+  return names.flatMap(name => {
+    const ids = rooms.filter(room => room.name === name).map(room => `id:${room.id}`);
+    const isMeant = name === begun || names.length === 1;
+    return ids.length > 1 && isMeant ? [name, ...ids] : [name];
+  });
 }
 
 function read(

@@ -34,6 +34,11 @@ for (const database of databases) {
     t.deepEqual(await offered(cli, 'member', 'add', 'General', 'alice', 'b'), ['bob']);
     t.deepEqual(await offered(cli, 'room', 'create', 'x', '--member', 'al'), ['albert', 'alice']);
     t.deepEqual(await offered(cli, 'room', 'archive', 'other', 'ot'), ['other']);
+    for (const name of ['lobby', 'lobby', 'lobby 2']) await cli(['room', 'create', name]);
+    t.deepEqual(await offered(cli, 'room', 'show', 'lob'), ['lobby', 'lobby 2'], 'each name once');
+    t.deepEqual(await offered(cli, 'room', 'show', 'lobby'), ['lobby', 'id:4', 'id:5', 'lobby 2']);
+    await cli(['room', 'delete', 'lobby 2', '--confirm', 'lobby 2']);
+    t.deepEqual(await offered(cli, 'room', 'show', 'lob'), ['lobby', 'id:4', 'id:5'], 'there is no other');
     t.deepEqual(await offered(cli, 'room', 'show', "'; drop table rooms; --"), []);
   });
 }
@@ -47,6 +52,9 @@ test('commands, flags, choices and topics are offered from the tree', async t =>
   t.deepEqual(await offered(cli, 'room', 'list', '--sort', 'n'), ['name']);
   t.deepEqual(await offered(cli, '-o', 'json', 'room', 'ren'), ['rename']);
   t.deepEqual(await offered(cli, 'completion', ''), ['bash', 'zsh', 'fish']);
+  t.deepEqual(await offered(cli, 'doctor', '--only', 'd'), ['database', 'delivery']);
+  t.deepEqual(await offered(cli, 'doctor', '--only', 'node,database,d'), ['node,database,delivery']);
+  t.deepEqual(await offered(cli, 'export', '--only=m'), ['members', 'messages']);
   t.true((await offered(cli, 'help', 'ex')).includes('exit-codes'));
   t.true((await offered(cli, 'room', 'show', 'x', '--d')).includes('--db'));
 });
@@ -97,6 +105,9 @@ test('the script completes commands, flags and names in bash, quoting what needs
   t.true((await inBash(cli, 'chatctl room create x --k')).includes('--key'));
   t.deepEqual(await inBash(cli, 'chatctl room show gen'), [String.raw`gen\ 2:\ 会議`, 'General']);
   t.deepEqual(await inBash(cli, 'chatctl member add General al'), ['albert', 'alice']);
+  t.deepEqual(await inBash(cli, 'chatctl doctor --only c'), ['config', 'clock']);
+  await cli(['room', 'create', 'other']);
+  t.deepEqual(await inBash(cli, 'chatctl room show oth'), ['other', 'id:3', 'id:4']);
 });
 
 /** Runs a test in this shell, and says so where there is none. */
