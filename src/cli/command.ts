@@ -2,6 +2,7 @@
 import type {Command} from 'commander';
 import type {Cli} from './context.ts';
 import {exits as codes} from './exit.ts';
+import {fieldNames} from './fields.ts';
 
 /** Global flags that only some commands honour; the others refuse them. */
 export type Feature =
@@ -17,6 +18,8 @@ export type Run<Args extends unknown[] = never[]> = (cli: Cli, ...args: Args) =>
 
 export interface Declaration {
   features: ReadonlySet<Feature>;
+  fields: readonly string[] | undefined;
+  fieldsWith: Readonly<Record<string, readonly string[]>>;
   examples: readonly string[];
   /** Exit codes beyond those that every command has, with their meaning here. */
   exits: readonly ExitMeaning[];
@@ -36,7 +39,11 @@ export interface CommandParts {
   /** `create <name>`; required arguments are asked for on a terminal. */
   usage: string;
   summary: string;
-  features?: readonly Feature[];
+  features?: readonly Exclude<Feature, 'fields'>[];
+  /** What `--fields` can name, of what is printed; see `fields.ts`. */
+  fields?: readonly string[];
+  /** The same where a flag, such as `--lines`, has other things printed. */
+  fieldsWith?: Readonly<Record<string, readonly string[]>>;
   /** Lines after `chatctl`. */
   examples: readonly string[];
   /** Exit codes beyond those that follow from `needs`; one of these where it means more here than everywhere. */
@@ -52,7 +59,9 @@ export interface CommandParts {
 export function declare(parent: Command, parts: CommandParts): Command {
   const command = parent.command(parts.usage).description(parts.summary);
   declarations.set(command, {
-    features: new Set(parts.features),
+    features: new Set(featuresOf(parts)),
+    fields: parts.fields,
+    fieldsWith: parts.fieldsWith ?? {},
     examples: parts.examples,
     exits: exitsIn(parts.exits),
     says: parts.says,
@@ -61,6 +70,10 @@ export function declare(parent: Command, parts: CommandParts): Command {
   });
   command.addHelpText('after', helpAfter(parts));
   return command;
+}
+
+function featuresOf({features = [], fields}: CommandParts): readonly Feature[] {
+  return fields ? [...features, 'fields'] : features;
 }
 
 /** The global flags that this command honours; those that all do are in `chatctl --help`. */
@@ -81,8 +94,11 @@ export function commonExits({needs, exits}: Pick<Declaration, 'needs' | 'exits'>
   return neededExits[needs].filter(name => !(endsWell && name === 'interrupted'));
 }
 
-function helpAfter({exits, needs = 'schema', features = []}: CommandParts): string {
-  const lines = ['', `Takes also ${globalFlags(features)}; see chatctl --help.`];
+function helpAfter(parts: CommandParts): string {
+  const {exits, needs = 'schema', fields, fieldsWith = {}} = parts;
+  const lines = ['', `Takes also ${globalFlags(featuresOf(parts))}; see chatctl --help.`];
+  if (fields) lines.push('', `Fields: ${fieldNames(fields).join(', ')}`);
+  for (const [flag, others] of Object.entries(fieldsWith)) lines.push(`With ${flag}: ${fieldNames(others).join(', ')}`);
   const common = commonExits({needs, exits: exitsIn(exits)}).map(name => codes[name]);
   if (exits !== undefined) lines.push('', `Exit codes: ${common.join(', ')}; ${exits}. See: chatctl help exit-codes`);
   return lines.join('\n');
@@ -94,6 +110,15 @@ function exitsIn(text = ''): ExitMeaning[] {
     code: Number(code),
     meaning: meaning || 'ended by SIGTERM',
   }));
+}
+
+/** The fields of what a command prints with the flags that it was given. */
+export function fieldsOf(command: Command): readonly string[] {
+  const {fields = [], fieldsWith = {}} = declarations.get(command) ?? {};
+  const others = command.options.map(option =>
+    command.getOptionValue(option.attributeName()) === undefined ? undefined : fieldsWith[option.long ?? ''],
+  );
+  return others.find(Boolean) ?? fields;
 }
 
 export function declarationOf(command: Command): Declaration | undefined {

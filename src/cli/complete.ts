@@ -3,6 +3,8 @@
 //
 // `chatctl __complete-line <line>` is the same for a shell that has no better words than the line itself.
 import type {Command, Option} from 'commander';
+import {declarationOf} from './command.ts';
+import {fieldNames} from './fields.ts';
 import type {Io} from './io.ts';
 import {topics} from './topics.ts';
 
@@ -47,6 +49,7 @@ function withValueApart(words: readonly string[]): readonly string[] {
 function wantedAt(program: Command, words: readonly string[]): Wanted {
   const begun = words.at(-1) ?? '';
   const {command, place, option} = walk(program, words.slice(0, -1));
+  if (option?.long === '--fields') return {kind: 'words', words: withNextField(command, begun)};
   if (option) return ofValue(option.flags, option.argChoices ?? listedIn(option, begun), begun);
   if (begun.startsWith('-')) {
     const flags = [...command.options, ...(command === program ? [] : program.options)].map(each => each.long ?? '');
@@ -58,6 +61,12 @@ function wantedAt(program: Command, words: readonly string[]): Wanted {
   }
   const more = command === program ? ['help'] : [];
   return {kind: 'words', words: [...command.commands.map(each => each.name()), ...more]};
+}
+
+/** What was said of a list of fields, with each that may come next. */
+function withNextField(command: Command, begun: string): string[] {
+  const said = begun.slice(0, begun.lastIndexOf(',') + 1);
+  return fieldNames(declarationOf(command)?.fields ?? []).map(field => `${said}${field}`);
 }
 
 /** Goes along the words: in which command they end, at which of its arguments, and whose value comes next. */

@@ -1,5 +1,4 @@
 // Data on stdout in the format that was asked for. The JSON objects are those of the REST API.
-import {ChatError} from '../core/errors.ts';
 import type {aligned, fitted} from './columns.ts';
 import type {Io} from './io.ts';
 import {ago, inCell, jsonLine, visible} from './text.ts';
@@ -129,14 +128,9 @@ function valueAt(item: object, path: string): unknown {
   }, item);
 }
 
+/** Of what one of these does not have, as what went well has no error, null. */
 function picked(item: object, fields: readonly string[]): object {
-  const unknown = fields.find(field => valueAt(item, field) === undefined);
-  if (unknown !== undefined) {
-    throw new ChatError('invalid_input', `There is no field ${unknown} here.`, {
-      hint: `The fields are ${Object.keys(item).join(', ')}.`,
-    });
-  }
   const result: Record<string, unknown> = {};
-  for (const field of fields) result[field] = valueAt(item, field);
+  for (const field of fields) result[field] = valueAt(item, field) ?? null;
   return result;
 }

@@ -1,6 +1,7 @@
 // The reference of all commands, made from the tree itself.
 import type {Argument, Command, Option} from 'commander';
 import {commonExits, declarationOf, type Declaration, type ExitMeaning} from './command.ts';
+import {fieldNames} from './fields.ts';
 import {exitMeanings, exits} from './exit.ts';
 
 export interface ArgumentReference {
@@ -26,6 +27,10 @@ export interface CommandReference {
   flags: FlagReference[];
   /** Flags of `chatctl` itself that only some commands take. */
   global_flags: string[];
+  /** What `--fields` can name; of a command that does not take it null. */
+  fields: readonly string[] | null;
+  /** The same where a flag has other things printed, by the flag. */
+  fields_with: Record<string, readonly string[]>;
   examples: readonly string[];
   exit_codes: ExitMeaning[];
 }
@@ -56,6 +61,10 @@ function referenceOf(command: Command, declaration: Declaration, words: readonly
     args: command.registeredArguments.map(argumentReference),
     flags: flagReferences(command),
     global_flags: [...declaration.features].map(feature => `--${feature}`),
+    fields: declaration.fields ? fieldNames(declaration.fields) : null,
+    fields_with: Object.fromEntries(
+      Object.entries(declaration.fieldsWith).map(([flag, fields]) => [flag, fieldNames(fields)]),
+    ),
     examples: declaration.examples,
     exit_codes: codes.toSorted((a, b) => a.code - b.code),
   };

@@ -9,7 +9,8 @@ export function declareData(program: Command): void {
   declare(program, {
     usage: 'seed',
     summary: 'Demo data: people, rooms and messages, the same for the same --random; goes on where it was interrupted',
-    features: ['dry-run', 'confirm', 'fields', 'progress'],
+    features: ['dry-run', 'confirm', 'progress'],
+    fields: ['id', 'name', 'members', 'messages'],
     examples: ['seed --append --confirm chat.db', 'seed --users 50 --rooms 3 --messages 100 --dry-run --append'],
     exits: '4 the database is not empty',
     load: async () => (await import('../actions/seed.ts')).seed,
@@ -27,7 +28,8 @@ export function declareData(program: Command): void {
   declare(program, {
     usage: 'export [file]',
     summary: 'Write users, rooms, members and messages as NDJSON, as they are at one moment',
-    features: ['fields', 'progress'],
+    features: ['progress'],
+    fields: ['file', 'users', 'rooms', 'members', 'messages', 'sha256', 'seconds'],
     examples: ['export backup.ndjson.gz --gzip', 'export --room general --only messages --since 7d'],
     exits: '3 no such room, 4 the file exists',
     load: async () => (await import('../actions/export.ts')).exportData,
@@ -40,7 +42,8 @@ export function declareData(program: Command): void {
   const load = declare(program, {
     usage: 'import <file>',
     summary: 'Load an export; rooms and messages keep their ids',
-    features: ['dry-run', 'yes', 'confirm', 'fields', 'progress'],
+    features: ['dry-run', 'yes', 'confirm', 'progress'],
+    fields: ['type', 'read', 'added', 'updated', 'existing', 'rejected', 'seconds', 'events', 'valid', 'dry_run'],
     examples: ['import backup.ndjson --validate-only', 'import backup.ndjson --mode upsert --dry-run'],
     exits: '3 no such file, 4 the file is damaged or its import unfinished, 7 some lines were rejected',
     load: async () => (await import('../actions/import.ts')).importData,
@@ -64,7 +67,21 @@ export function declareData(program: Command): void {
   declare(load, {
     usage: 'grandchat [postgres-url]',
     summary: 'Take over the users, rooms, members and messages of a GrandChat (Django) database',
-    features: ['dry-run', 'yes', 'confirm', 'fields', 'progress'],
+    features: ['dry-run', 'yes', 'confirm', 'progress'],
+    fields: [
+      'rooms',
+      'users',
+      'members',
+      'messages',
+      'conflicts.*',
+      'refused.*',
+      'conflict_count',
+      'refused_count',
+      'checksums.*',
+      'equal',
+      'dry_run',
+      'seconds',
+    ],
     examples: [
       'import grandchat postgres://grandchat@old-host/grandchat --dry-run',
       'import grandchat --url-file old-url.txt --yes',

@@ -1,9 +1,12 @@
 import {Option, type Command} from 'commander';
 import {checkIds} from '../checks.ts';
 import {declare} from '../command.ts';
+import {resultFields} from '../fields.ts';
 import {count, duration, list} from '../values.ts';
 
 const outbox = () => import('../actions/outbox.ts');
+
+const waitingFields = ['id', 'type', 'room', 'version', 'partition', 'created_at'];
 
 export function declareDelivery(program: Command): void {
   declareOutbox(program);
@@ -21,7 +24,8 @@ export function declareDelivery(program: Command): void {
   declare(program, {
     usage: 'trace <message>',
     summary: 'Follow one message from its row to a member’s stream',
-    features: ['realtime-url', 'fields'],
+    features: ['realtime-url'],
+    fields: ['name', 'state', 'detail', 'at', 'ms'],
     examples: ['trace 1 --user bob'],
     exits: '3 no such message or user, 8 a hop is missing, 9 it did not arrive in time',
     load: async () => (await import('../actions/trace.ts')).trace,
@@ -35,7 +39,8 @@ export function declareDelivery(program: Command): void {
   declare(program, {
     usage: 'verify',
     summary: 'Hold the database against every member’s stream: missing, repeated, out of order',
-    features: ['realtime-url', 'dry-run', 'yes', 'fields'],
+    features: ['realtime-url', 'dry-run', 'yes'],
+    fields: ['fault', 'user', 'room', 'version'],
     examples: ['verify --room general', 'verify --repair --dry-run'],
     exits: '3 no such room or user, 8 something is wrong',
     load: async () => (await import('../actions/verify.ts')).verify,
@@ -46,7 +51,8 @@ export function declareDelivery(program: Command): void {
   declare(program, {
     usage: 'doctor',
     summary: 'Check everything a chat needs, and say how to repair it or do so',
-    features: ['realtime-url', 'dry-run', 'yes', 'fields'],
+    features: ['realtime-url', 'dry-run', 'yes'],
+    fields: ['id', 'status', 'message', 'fix', 'fixed'],
     examples: ['doctor --only database,delivery', 'doctor --fix --only node,files,config,database'],
     exits: '8 a check failed',
     says: 'Checking …',
@@ -63,7 +69,8 @@ function declareOutbox(program: Command): void {
   declare(parent, {
     usage: 'status',
     summary: 'How many events wait, for how long and, with --watch, how fast they leave',
-    features: ['timeout', 'fields'],
+    features: ['timeout'],
+    fields: ['depth', 'oldest_age_ms', 'parked', 'delivered', 'rate', 'partitions.*'],
     examples: ['outbox status --max-lag 30s', 'outbox status --watch --for 2s'],
     exits: '8 the oldest waits longer than --max-lag',
     load: async () => (await import('../actions/outbox-status.ts')).outboxStatus,
@@ -75,7 +82,8 @@ function declareOutbox(program: Command): void {
   declare(parent, {
     usage: 'list',
     summary: 'List waiting or parked events',
-    features: ['fields'],
+    fields: waitingFields,
+    fieldsWith: {'--parked': [...waitingFields, 'parked_at', 'error']},
     examples: ['outbox list --parked'],
     load: async () => (await outbox()).listOutbox,
   })
@@ -85,7 +93,8 @@ function declareOutbox(program: Command): void {
   declare(parent, {
     usage: 'retry [ids...]',
     summary: 'Deliver parked events after all',
-    features: ['yes', 'dry-run', 'fields'],
+    features: ['yes', 'dry-run'],
+    fields: resultFields('id'),
     examples: ['outbox retry --all --yes'],
     exits: '3 no such event, 7 some failed',
     load: async () => (await outbox()).retryEvents,
@@ -93,7 +102,8 @@ function declareOutbox(program: Command): void {
   declare(parent, {
     usage: 'drop [ids...]',
     summary: 'Give parked events up for good',
-    features: ['confirm', 'dry-run', 'fields'],
+    features: ['confirm', 'dry-run'],
+    fields: resultFields('id'),
     examples: ['outbox drop --all --confirm outbox'],
     exits: '3 no such event, 7 some failed',
     load: async () => (await outbox()).dropEvents,

@@ -1,5 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
+import {eventFields, memberFields, resultFields} from '../fields.ts';
 import {count, pairs} from '../values.ts';
 
 const act = () => import('../actions/member.ts');
@@ -9,7 +10,8 @@ export function declareMember(program: Command): void {
   declare(member, {
     usage: 'add <room> [users...]',
     summary: 'Add members',
-    features: ['dry-run', 'fields'],
+    features: ['dry-run'],
+    fields: [...resultFields('user'), ...eventFields],
     examples: ['member add general carol dave', 'member add general erin --role admin'],
     exits: '3 no such room, 4 is a member already, 7 some failed',
     load: async () => (await act()).addMembers,
@@ -21,7 +23,9 @@ export function declareMember(program: Command): void {
   declare(member, {
     usage: 'remove <room> [users...]',
     summary: 'Remove members',
-    features: ['dry-run', 'yes', 'fields'],
+    features: ['dry-run', 'yes'],
+    fields: [...resultFields('user'), ...eventFields],
+    fieldsWith: {'--all': ['removed']},
     examples: ['member remove general bob'],
     exits: '3 no such room or member, 7 some failed',
     load: async () => (await act()).removeMembers,
@@ -31,7 +35,7 @@ export function declareMember(program: Command): void {
   declare(member, {
     usage: 'list <room>',
     summary: 'List members',
-    features: ['fields'],
+    fields: memberFields,
     examples: ['member list general', 'member list general --output csv'],
     exits: '3 no such room',
     load: async () => (await act()).listMembers,
@@ -43,7 +47,20 @@ export function declareMember(program: Command): void {
   declare(member, {
     usage: 'import <room> <file>',
     summary: 'Add many members from a CSV or NDJSON file',
-    features: ['dry-run', 'fields', 'progress'],
+    features: ['dry-run', 'progress'],
+    fields: [
+      'type',
+      'room',
+      'read',
+      'added',
+      'existing',
+      'rejected',
+      'seconds',
+      'members',
+      'dry_run',
+      ...eventFields,
+      'event.events',
+    ],
     examples: ['member import general people.csv --rejects bad.csv', 'member import general people.ndjson --dry-run'],
     exits: '3 no such room or file, 4 an import of this file is unfinished, 7 some rows were rejected',
     load: async () => (await import('../actions/member-import.ts')).importMembers,

@@ -1,5 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
+import {eventFields, messageFields, postedFields, resultFields} from '../fields.ts';
 import {count, duration, lastCount, moment} from '../values.ts';
 
 const act = () => import('../actions/message.ts');
@@ -9,7 +10,9 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'post <room> [text]',
     summary: 'Post a message, as the system or with --as as a member',
-    features: ['dry-run', 'as', 'fields', 'timeout', 'api-url'],
+    features: ['dry-run', 'as', 'timeout', 'api-url'],
+    fields: messageFields,
+    fieldsWith: {'--count': postedFields, '--lines': postedFields},
     examples: [
       'message post general "deploy done"',
       'message post general hello --as alice',
@@ -34,7 +37,7 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'list <room>',
     summary: 'List stored messages, newest first',
-    features: ['fields'],
+    fields: messageFields,
     examples: ['message list general', 'message list general --since 1d --from alice'],
     exits: '3 no such room or author',
     load: async () => (await act()).listMessages,
@@ -48,7 +51,7 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'show <id>',
     summary: 'Show one message',
-    features: ['fields'],
+    fields: messageFields,
     examples: ['message show 1'],
     exits: '3 no such message',
     load: async () => (await act()).showMessage,
@@ -69,7 +72,7 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'search <query>',
     summary: 'Look for a text in the messages of all rooms, newest first',
-    features: ['fields'],
+    fields: messageFields,
     examples: ['message search first', 'message search first --room general --since 1d'],
     exits: '3 no such room or author',
     load: async () => (await import('../actions/search.ts')).searchMessages,
@@ -82,7 +85,8 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'delete <ids...>',
     summary: 'Delete messages and tell the members',
-    features: ['dry-run', 'yes', 'fields'],
+    features: ['dry-run', 'yes'],
+    fields: [...resultFields('id'), ...eventFields],
     examples: ['message delete 1'],
     exits: '3 no such message, 7 some failed',
     load: async () => (await act()).deleteMessages,

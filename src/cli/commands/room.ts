@@ -1,5 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
+import {eventFields, resultFields, roomFields} from '../fields.ts';
 import {collect, count} from '../values.ts';
 
 const act = () => import('../actions/room.ts');
@@ -9,7 +10,8 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'create <name>',
     summary: 'Create a room',
-    features: ['dry-run', 'fields'],
+    features: ['dry-run'],
+    fields: roomFields,
     examples: [
       'room create general --member alice --member bob',
       'room create "Order 1042" --key order-1042 --private --output id',
@@ -24,7 +26,7 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'list',
     summary: 'List rooms',
-    features: ['fields'],
+    fields: roomFields,
     examples: ['room list', 'room list --search gen --sort members --limit 10'],
     exits: '3 no such user',
     load: async () => (await act()).listRooms,
@@ -39,7 +41,7 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'show <room>',
     summary: 'Show one room with its counts and last message',
-    features: ['fields'],
+    fields: roomFields,
     examples: ['room show general', 'room show id:1 --members --json'],
     exits: '3 no such room',
     load: async () => (await act()).showRoom,
@@ -47,7 +49,8 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'rename <room> <name>',
     summary: 'Rename a room and tell its members',
-    features: ['dry-run', 'fields'],
+    features: ['dry-run'],
+    fields: roomFields,
     examples: ['room rename general lobby'],
     exits: '3 no such room',
     load: async () => (await act()).renameRoom,
@@ -55,7 +58,8 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'archive <room...>',
     summary: 'Close rooms for new messages; can be taken back',
-    features: ['dry-run', 'yes', 'fields'],
+    features: ['dry-run', 'yes'],
+    fields: [...resultFields('room', 'id'), ...eventFields],
     examples: ['room archive general'],
     exits: '3 no such room, 7 some failed',
     load: async () => (await act()).archiveRooms,
@@ -63,7 +67,8 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'unarchive <room...>',
     summary: 'Open archived rooms again',
-    features: ['dry-run', 'yes', 'fields'],
+    features: ['dry-run', 'yes'],
+    fields: [...resultFields('room', 'id'), ...eventFields],
     examples: ['room unarchive general'],
     exits: '3 no such room, 7 some failed',
     load: async () => (await act()).unarchiveRooms,
@@ -71,7 +76,8 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'delete <room>',
     summary: 'Delete a room with its messages and members',
-    features: ['dry-run', 'confirm', 'fields'],
+    features: ['dry-run', 'confirm'],
+    fields: ['id', 'rooms', 'members', 'messages'],
     examples: ['room delete general --confirm general'],
     exits: '3 no such room',
     load: async () => (await act()).deleteRoom,

@@ -23,7 +23,7 @@ export function declareShell(program: Command): void {
   declare(program, {
     usage: 'version',
     summary: 'Versions of chatctl, Node and the database drivers',
-    features: ['fields'],
+    fields: ['chatctl', 'node', 'drivers.sqlite3', 'drivers.pg', 'schema'],
     examples: ['version --json'],
     needs: 'nothing',
     load: async () => (await import('../actions/version.ts')).showVersions,

@@ -1,5 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
+import {userFields} from '../fields.ts';
 import {count} from '../values.ts';
 
 const act = () => import('../actions/user.ts');
@@ -11,7 +12,7 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'list',
     summary: 'List users by id',
-    features: ['fields'],
+    fields: userFields,
     examples: ['user list', 'user list --search ali'],
     load: async () => (await act()).listUsers,
   })
@@ -22,7 +23,7 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'show <user>',
     summary: 'Show one user',
-    features: ['fields'],
+    fields: userFields,
     examples: ['user show alice', 'user show alice --rooms --json'],
     exits: '3 no such user',
     load: async () => (await act()).showUser,
@@ -30,7 +31,8 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'upsert <user>',
     summary: 'Make a user or rename one; a deactivated user is active again',
-    features: ['dry-run', 'fields'],
+    features: ['dry-run'],
+    fields: userFields,
     examples: ['user upsert carol --username Carol'],
     exits: '4 the user was erased',
     load: async () => (await act()).upsertUser,
@@ -38,7 +40,8 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'deactivate <user>',
     summary: 'Refuse a user’s tokens from now on and end their connections',
-    features: ['dry-run', 'yes', 'fields'],
+    features: ['dry-run', 'yes'],
+    fields: userFields,
     examples: ['user deactivate bob --yes'],
     exits: '3 no such user',
     load: async () => (await act()).deactivateUser,
@@ -53,7 +56,8 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'erase <user>',
     summary: 'Erase a user for good: name, memberships and, where you say so, messages',
-    features: ['dry-run', 'confirm', 'realtime-url', 'fields'],
+    features: ['dry-run', 'confirm', 'realtime-url'],
+    fields: ['user', 'memberships', 'messages', 'mode'],
     examples: [
       'user erase alice --messages redact --confirm alice',
       'user erase bob --messages keep --export bob.json --confirm bob',
