@@ -22,8 +22,15 @@ export interface Result<Item extends object = object> {
   single?: boolean;
 }
 
+/** The same as it is read, page by page. */
+export interface Pages extends Omit<Result, 'items'> {
+  pages: AsyncIterable<readonly object[]>;
+}
+
 export interface Printer {
   print(result: Result): void;
+  /** Prints each page as it comes, in formats of lines. False when the reader has seen enough: no more is read then. */
+  printPages(list: Pages): Promise<boolean>;
   /** One line of a stream. */
   line(value: object): void;
   format: Format;
@@ -47,7 +54,28 @@ export async function printer(io: Io, format: Format, fields: readonly string[] 
     print(result) {
       for (const line of linesOf(result, format, fields, layout)) write(line);
     },
+    async printPages({pages, ...shape}) {
+      const isWhole = format === 'json' || format === 'table';
+      const kept: object[] = [];
+      let isFirst = true;
+      for await (const items of pages) {
+        if (isWhole) kept.push(...items);
+        else {
+          const lines = linesOf({...shape, items}, format, fields, layout);
+          if (!(await isTaken(io.stdout, format === 'csv' && !isFirst ? lines.slice(1) : lines))) return false;
+        }
+        isFirst = false;
+      }
+      if (isWhole) for (const line of linesOf({...shape, items: kept}, format, fields, layout)) write(line);
+      return true;
+    },
   };
+}
+
+/** Waits until a reader who is slow has them. */
+function isTaken(stream: Io['stdout'], lines: readonly string[]): Promise<boolean> {
+  const text = lines.map(line => `${line}\n`).join('');
+  return new Promise(resolve => void stream.write(text, error => resolve(!error)));
 }
 
 function linesOf(

@@ -8,7 +8,7 @@ import type {Tx} from '../db/transaction.ts';
 import {mustBeManager} from './access.ts';
 import type {Actor, Chat} from './chat.ts';
 import type {RoomId, UserId} from './ids.ts';
-import {countLimit, type Page} from './pages.ts';
+import {countLimit, stretchOf, type Page, type Stretch} from './pages.ts';
 
 /** Everything that is told, by its noun. */
 export const auditActions = [
@@ -91,10 +91,19 @@ export async function listAudit(
   filter: AuditFilter,
   page: {before?: number | undefined; limit: number},
 ): Promise<AuditPage> {
-  mustBeManager(actor, 'read the audit log');
-  const found = await listRows(chat.db, filter, {...page, limit: page.limit + 1});
-  const items = found.slice(0, page.limit);
-  const last = items.at(-1);
-  const next = found.length > page.limit && last ? {before: String(last.id)} : null;
+  const {items, next: before} = await listAuditBefore(chat, actor, filter, page);
+  const next = before === null ? null : {before};
   return {count: await countAudit(chat.db, filter, countLimit), items, next, previous: null};
+}
+
+/** The same for whoever reads on and on. */
+export async function listAuditBefore(
+  chat: Chat,
+  actor: Actor,
+  filter: AuditFilter,
+  {before, limit}: {before?: number | undefined; limit: number},
+): Promise<Stretch<AuditRow>> {
+  mustBeManager(actor, 'read the audit log');
+  const found = await listRows(chat.db, filter, {before, limit: limit + 1});
+  return stretchOf(found, limit, row => String(row.id));
 }

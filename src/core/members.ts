@@ -27,7 +27,7 @@ import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {Role, RoomId, UserId} from './ids.ts';
-import {numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+import {numberedPage, offsetOf, stretchOf, type Page, type PageRequest, type Stretch} from './pages.ts';
 import {broadcast, memberUpdated, membersChanged, userJoined, userLeft} from './publications.ts';
 import {ensureUsers, erased} from './users.ts';
 
@@ -194,6 +194,19 @@ export async function listMembers(
   const {room} = await mustSeeRoom(chat.db, actor, id, 'list members');
   const found = await inShortRead(chat.db, q => listRows(q, id, {search, ...offsetOf(page)}));
   return numberedPage(page, found, room.memberCount);
+}
+
+/** The same for whoever reads on and on, from behind a user. */
+export async function listMembersAfter(
+  chat: Chat,
+  actor: Actor,
+  id: RoomId,
+  {after, limit}: {after?: UserId | undefined; limit: number},
+  search?: string,
+): Promise<Stretch<Member>> {
+  await mustSeeRoom(chat.db, actor, id, 'list members');
+  const found = await inShortRead(chat.db, q => listRows(q, id, {search, after, limit: limit + 1}));
+  return stretchOf(found, limit, member => member.user.id);
 }
 
 /** All of them, however many: from one page to the next by id, where a numbered page counts off those before it. */

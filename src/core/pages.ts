@@ -22,6 +22,20 @@ export function offsetOf({page, limit}: PageRequest): {limit: number; offset: nu
   return {limit: limit + 1, offset: (page - 1) * limit};
 }
 
+/** What follows a place in a list, for whoever reads on and on: it costs the same at any depth, and nothing is counted. */
+export interface Stretch<T> {
+  items: T[];
+  /** The place to read on from, or null at the end. */
+  next: string | null;
+}
+
+/** Of one more than was asked for, which tells whether there are more. */
+export function stretchOf<T>(found: T[], limit: number, placeOf: (item: T) => string): Stretch<T> {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return {items, next: found.length > limit && last !== undefined ? placeOf(last) : null};
+}
+
 /** Makes a page of what `offsetOf` asked for: one more than the page holds tells whether there is a next one. */
 export function numberedPage<T>(request: PageRequest, found: T[], count: number): Page<T> {
   const {page, limit} = request;

@@ -6,6 +6,7 @@ import {
   type OwnRoomStates,
   searchRooms as searchRows,
   type FoundRoom,
+  roomPlace,
   type RoomFilter,
   type RoomSort,
 } from '../db/room-lists.ts';
@@ -38,8 +39,9 @@ import {ChatError, roomNotFound} from './errors.ts';
 import type {RoomId, UserId} from './ids.ts';
 import {RoomIdInput, type CreateRoom, type UpdateRoom} from './input.ts';
 import {applyMembers, auditMembers, differenceTo} from './members.ts';
-import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+import {countLimit, numberedPage, offsetOf, stretchOf, type Page, type PageRequest, type Stretch} from './pages.ts';
 import {broadcast, roomDeleted, roomUpdated} from './publications.ts';
+import {placeText, toRoomPlace} from './room-places.ts';
 import {ownRoomTexts} from './room-texts.ts';
 
 /** Makes a room; its members, if any are given, learn of it by one `members_changed`. Throws key_taken. */
@@ -120,6 +122,20 @@ export async function listRooms(
   mustBeManager(actor, 'list all rooms');
   const found = await listRows(chat.db, filter, {sort, ...offsetOf(page)});
   return numberedPage(page, found, await countRooms(chat.db, filter, countLimit));
+}
+
+/** The same for whoever reads on and on, from behind the place of a room in the order. Throws invalid_cursor. */
+export async function listRoomsAfter(
+  chat: Chat,
+  actor: Actor,
+  filter: RoomFilter,
+  {after, limit}: {after?: string | undefined; limit: number},
+  sort: RoomSort = 'bumped',
+): Promise<Stretch<Room>> {
+  mustBeManager(actor, 'list all rooms');
+  const place = after === undefined ? undefined : toRoomPlace(after, sort);
+  const found = await listRows(chat.db, filter, {sort, after: place, limit: limit + 1});
+  return stretchOf(found, limit, room => placeText(roomPlace(room, sort)));
 }
 
 /** Public rooms and the caller's own, by a part of the name. */

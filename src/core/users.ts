@@ -22,7 +22,7 @@ import {commandLine} from './command-line.ts';
 import {ChatError, userDeactivated} from './errors.ts';
 import type {UserId} from './ids.ts';
 import {UserIdInput, UsernameInput} from './input.ts';
-import {countLimit, numberedPage, offsetOf, type Page, type PageRequest} from './pages.ts';
+import {countLimit, numberedPage, offsetOf, stretchOf, type Page, type PageRequest, type Stretch} from './pages.ts';
 
 /** The row of the user a valid token names, made at first sight. Throws user_deactivated. */
 export async function provisionUser(chat: Chat, id: UserId, username: string | undefined): Promise<User> {
@@ -107,6 +107,18 @@ export async function listUsers(
   mustBeManager(actor, 'list users');
   const found = await listRows(chat.db, {search, ...offsetOf(page)});
   return numberedPage(page, found, await countUsers(chat.db, search, countLimit));
+}
+
+/** The same for whoever reads on and on, from behind a user. */
+export async function listUsersAfter(
+  chat: Chat,
+  actor: Actor,
+  search: string | undefined,
+  {after, limit}: {after?: UserId | undefined; limit: number},
+): Promise<Stretch<User>> {
+  mustBeManager(actor, 'list users');
+  const found = await listRows(chat.db, {search, after, limit: limit + 1});
+  return stretchOf(found, limit, user => user.id);
 }
 
 /** Who is meant by an id, by an exact name, or by `id:…` or `name:…`. Throws user_ambiguous when several have the name. */

@@ -109,16 +109,43 @@ const orders: Record<RoomSort, string> = {
   id: 'r.id',
 };
 
+/** Where a room stands in an order: by this and, among those of which it is the same, by its id. */
+export interface RoomPlace {
+  id: RoomId;
+  /** Nothing but the id, where that is the order. */
+  by: string | undefined;
+}
+
+export function roomPlace(room: Room, sort: RoomSort): RoomPlace {
+  const by = {bumped: room.bumpedAt, name: nameKey(room.name), members: String(room.memberCount), id: undefined};
+  return {id: room.id, by: by[sort]};
+}
+
+const behind: Record<RoomSort, string> = {
+  bumped: '(r.bumped_at, r.id) < (?, ?)',
+  name: '(r.name_key, r.id) > (?, ?)',
+  // The ids rise while the counts fall.
+  members: 'r.member_count <= ? and (r.member_count < ? or r.id > ?)',
+  id: 'r.id > ?',
+};
+
+function behindBindings({id, by = ''}: RoomPlace, sort: RoomSort): (string | number)[] {
+  if (sort === 'id') return [id];
+  return sort === 'members' ? [Number(by), Number(by), id] : [by, id];
+}
+
 export async function listRooms(
   q: Queryable,
   filter: RoomFilter,
-  page: {sort: RoomSort; limit: number; offset: number},
+  page: {sort: RoomSort; after?: RoomPlace | undefined; limit: number; offset?: number},
 ): Promise<Room[]> {
-  const {where, bindings} = roomWhere(filter);
+  const {where: filtered, bindings} = roomWhere(filter);
+  const where = page.after ? `${filtered} and ${behind[page.sort]}` : filtered;
+  if (page.after) bindings.push(...behindBindings(page.after, page.sort));
   const found = await rows<RoomRow>(
     q,
     `select ${roomColumns} from rooms r ${withLastMessage} where ${where} order by ${orders[page.sort]} limit ? offset ?`,
-    [...bindings, page.limit, page.offset],
+    [...bindings, page.limit, page.offset ?? 0],
   );
   return found.map(toRoom);
 }

@@ -144,7 +144,7 @@ for (const database of databases) {
     await cli(['room', 'create', 'large', ...many.flatMap(user => ['--member', user])]);
     const large = await cli(['room', 'show', 'large', '--members', '--json']);
     t.is(large.at('members.99.user.id'), 'many98');
-    t.is(large.at('next'), '2');
+    t.is(large.at('next'), 'many98');
     const [, rest = ''] = /There are more: \S*chatctl (.*)\n/.exec(large.stderr) ?? [];
     t.is((await cli([...rest.split(' '), '-o', 'id'])).stdout, 'many99\n');
   });

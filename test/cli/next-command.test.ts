@@ -104,6 +104,37 @@ test('before all members are removed it is told how they are kept and come back,
   t.deepEqual(await membersOf(cli, 'general'), ['alice\tadmin', 'bob\tmember']);
 });
 
+test('a list that a limit cut goes on by the printed line, with its other flags', async t => {
+  const cli = await seededCli(t);
+  for (const name of ['-a', "it's", 'b']) await cli(['room', 'create', '--member', 'alice', '--', name]);
+  await cli(['user', 'upsert', 'iris']);
+  for (const text of ['first too', 'first again', '-- first'])
+    await cli(['message', 'post', 'general', '--as', 'bob', '--', text]);
+  for (const args of [
+    ['room', 'list', '--member', 'alice', '--sort', 'name', '--fields', 'name'],
+    ['room', 'list', '-o', 'csv'],
+    ['user', 'list', '--search', 'i'],
+    ['user', 'list', '--json'],
+    ['member', 'list', 'general', '-o', 'id'],
+    ['message', 'list', 'general', '--from', 'bob', '--since', '1h', '--fields', 'content'],
+    ['message', 'list', 'general', '--after', '1'],
+    ['message', 'search', 'first', '--room', 'general', '--from', 'bob', '-o', 'ndjson'],
+    ['audit', 'list', '--since', '1h', '--action', 'room.create', '--fields', 'id,action'],
+    ['outbox', 'list', '-o', 'id'],
+  ]) {
+    const shown = (stdout: string) =>
+      stdout.startsWith('{"users"') ? stdout.match(/\{"id".*?\}|"user":\{.*?\}/g) : stdout.trim().split('\n');
+    const whole = shown((await cli(args)).stdout) ?? [];
+    const first = await cli([...args, '--limit', '1'], {started: fromSource});
+    const {stderr} = first;
+    const [, line = ''] = /^There is more: (.*)$/m.exec(stderr) ?? [];
+    t.not(line, '', `${args.join(' ')}: ${stderr}`);
+    const {stdout} = await shell(line, {cwd: cli.cwd, env: {PATH: process.env['PATH'], ...cli.env}});
+    const second = args.includes('--after') ? whole.at(-2) : whole[args.includes('csv') ? 2 : 1];
+    t.true(shown(stdout)?.includes(second ?? '?'), `${line}\n${stdout}\n${whole.join('\n')}`);
+  }
+});
+
 test('what is printed is meant for the database that was named', async t => {
   const cli = await seededCli(t);
   const {DATABASE_URL: url = ''} = cli.env;

@@ -1,12 +1,18 @@
 // No hot statement reads a whole table: its plan is looked at while the tables are full. PostgreSQL may choose freely
 // here: a server tells it to keep to its indexes, which would hide that one is missing.
 import test, {type ExecutionContext} from 'ava';
+import {listAuditBefore} from '../../src/core/audit.ts';
+import type {RoomId, UserId} from '../../src/core/ids.ts';
+import {listMembersAfter} from '../../src/core/members.ts';
+import {listRoomsAfter} from '../../src/core/rooms.ts';
+import {listUsersAfter} from '../../src/core/users.ts';
 import type {Db} from '../../src/db/connect.ts';
 import {rows} from '../../src/db/rows.ts';
 import type {RunningServer} from '../../src/serve.ts';
-import {apiToken, serviceToken} from '../helpers/chat.ts';
+import {apiToken, openTestChat, serviceToken} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
 import {request, startTestServer} from '../helpers/server.ts';
+import {watchStatements} from '../helpers/statements.ts';
 import {until} from '../helpers/until.ts';
 
 const size = {users: 20_000, rooms: 20_000};
@@ -78,6 +84,93 @@ test('sqlite: no hot statement reads a whole table', async t => {
     t.false(readsListAgain(plan), `${statement}\n${JSON.stringify(plan)}`);
   }
 });
+
+for (const database of databases) {
+  test(`${database}: the last stretch of a list is found by an index, and reads no more than it shows`, async t => {
+    const chat = await openTestChat(t, database);
+    const {db} = chat;
+    await fillMany(db);
+    const operator = {kind: 'operator', name: 'deploy'} as const;
+    const last = {bumped: '1005,2026-01-01T00:00:00.000Z', name: '9990,r9990', id: '8995'};
+    const reads: Record<string, () => Promise<unknown>> = {
+      members: () => listMembersAfter(chat, operator, bigRoom, {after: deepUser, limit: stretch}),
+      users: () => listUsersAfter(chat, operator, undefined, {after: deepUser, limit: stretch}),
+      audit: () => listAuditBefore(chat, operator, {}, {before: 1_005, limit: stretch}),
+    };
+    for (const sort of ['bumped', 'name', 'id'] as const) {
+      reads[`rooms by ${sort}`] = () => listRoomsAfter(chat, operator, {}, {after: last[sort], limit: stretch}, sort);
+    }
+    let asked: {text: string; values: readonly unknown[]}[] = [];
+    watchStatements(db.sql, (text, values) => asked.push({text, values}));
+    for (const [name, readLast] of Object.entries(reads)) {
+      asked = [];
+      await readLast();
+      const lists = asked.filter(({text}) => / order by .* limit /s.test(text));
+      t.is(lists.length, 1, `${name}: ${asked.map(each => each.text).join(';\n')}`);
+      for (const {text, values} of lists) {
+        const read = await mostRead(t, db, text, values);
+        t.true(read <= 2 * stretch, `${name}: ${read} rows`);
+      }
+    }
+  });
+}
+
+const stretch = 1_000;
+const bigRoom = 1 as RoomId;
+const deepUser = 'u08995' as UserId;
+
+/** Users that are all in one room, as many rooms, and entries. */
+async function fillMany(db: Db): Promise<void> {
+  const time = "'2026-01-01T00:00:00.000Z'";
+  const numbers = 'with recursive v(n) as (select 1 union all select n + 1 from v where n < 9999)';
+  const padded = db.dialect.name === 'sqlite' ? "printf('u%05d', n)" : "'u' || lpad(cast(n as text), 5, '0')";
+  for (const text of [
+    `insert into users (id, username, created_at) ${numbers} select ${padded}, 'x', ${time} from v`,
+    `insert into rooms (name, name_key, visibility, created_at, bumped_at)
+     ${numbers} select 'r' || n, 'r' || n, 'public', ${time}, ${time} from v`,
+    `insert into members (room_id, user_id, role, joined_at, joined_version, last_read_seq)
+     ${numbers} select 1, ${padded}, 'member', ${time}, 0, 0 from v`,
+    `insert into audit (at, actor, door, action, detail) ${numbers} select ${time}, 'x', 'cli', 'x', '{}' from v`,
+    'analyze',
+  ]) {
+    await db.writer.raw(text);
+  }
+}
+
+/** The most rows that a step reads. SQLite does not count: it must find the beginning by an index, and sort nothing. */
+async function mostRead(t: ExecutionContext, db: Db, text: string, values: readonly unknown[]): Promise<number> {
+  const pool = db.sql.client as {acquireConnection(): Promise<object>; releaseConnection(c: object): Promise<void>};
+  const connection = await pool.acquireConnection();
+  try {
+    if (db.dialect.name === 'sqlite') {
+      const {ask} = connection as {ask: (text: string, values: readonly unknown[]) => Promise<Step[]>};
+      const plan = await ask.call(connection, `explain query plan ${text}`, values);
+      t.false(
+        plan.some(({detail}) => detail.includes('TEMP B-TREE')),
+        JSON.stringify(plan),
+      );
+      t.regex(plan[0]?.detail ?? '', /^SEARCH (?:m|users|r|audit) USING .*[<>]/, `${text}\n${JSON.stringify(plan)}`);
+      return 0;
+    }
+    const {query} = connection as {query: (asked: object) => Promise<{rows: {'QUERY PLAN': [{Plan: Counted}]}[]}>};
+    const explained = await query.call(connection, {text: `explain (analyze, format json) ${text}`, values});
+    return Math.max(0, ...explained.rows.map(row => rowsIn(row['QUERY PLAN'][0].Plan)));
+  } finally {
+    await pool.releaseConnection(connection);
+  }
+}
+
+interface Counted {
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  Plans?: Counted[];
+}
+
+function rowsIn(plan: Counted): number {
+  const own = (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
+  return Math.max(own, ...(plan.Plans ?? []).map(rowsIn));
+}
 
 interface Step {
   parent: number;

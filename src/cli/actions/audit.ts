@@ -1,22 +1,20 @@
-import {auditActions, listAudit as read} from '../../core/audit.ts';
+import {auditActions, listAuditBefore} from '../../core/audit.ts';
 import {ChatError} from '../../core/errors.ts';
-import {AuditActorInput, AuditIdInput, maxPageSize} from '../../core/input.ts';
+import {AuditActorInput, AuditIdInput} from '../../core/input.ts';
 import {presentAudit} from '../../core/present.ts';
-import type {AuditFilter, AuditRow} from '../../db/audit.ts';
+import type {AuditFilter} from '../../db/audit.ts';
 import type {Cli} from '../context.ts';
 import {didYouMean} from '../../core/nearest.ts';
+import {printList, stretches, type ListOptions} from './lists.ts';
 import {toInput, toExistingUser, toMoment, toRoomId} from './parse.ts';
 
-interface AuditOptions {
+interface AuditOptions extends ListOptions {
   since?: number | string;
   until?: number | string;
   actor?: string;
   action?: string;
   room?: string;
   user?: string;
-  limit: number;
-  after?: string;
-  all?: boolean;
 }
 
 export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> {
@@ -30,24 +28,28 @@ export async function listAudit(cli: Cli, options: AuditOptions): Promise<void> 
     room: options.room === undefined ? undefined : await toRoomId(cli, options.room),
     user: options.user === undefined ? undefined : await toExistingUser(cli, options.user),
   };
-  const wanted = options.all ? Infinity : options.limit;
-  const items: AuditRow[] = [];
-  let before = options.after === undefined ? undefined : toInput(AuditIdInput, options.after, '--after');
-  let more = true;
-  while (more && items.length < wanted) {
-    const page = await read(chat, cli.actor, filter, {before, limit: Math.min(wanted - items.length, maxPageSize)});
-    items.push(...page.items);
-    more = page.next !== null;
-    before = items.at(-1)?.id;
-  }
-  const next = more ? String(before) : null;
-  if (next !== null) cli.note(`There is more: --after ${next}, or --all.`);
-  cli.print({
-    items: items.map(presentAudit),
+  const found = stretches(options, (after, limit) => {
+    const before = after === undefined ? undefined : toInput(AuditIdInput, after, '--after');
+    return listAuditBefore(chat, cli.actor, filter, {before, limit});
+  });
+  const {actor, action, room, user, limit} = options;
+  const listing = {
+    name: 'entries',
+    present: presentAudit,
     columns: ['id', 'at', 'actor', 'door', 'action', 'room_id', 'user_id', 'detail'],
     id: 'id',
-    json: found => ({entries: found, next}),
-  });
+    command: ['audit', 'list'],
+    flags: {
+      '--since': filter.since,
+      '--until': filter.until,
+      '--actor': actor,
+      '--action': action,
+      '--room': room,
+      '--user': user,
+      '--limit': limit,
+    },
+  };
+  await printList(cli, listing, found);
 }
 
 function toAction(text: string | undefined): string | undefined {

@@ -5,18 +5,9 @@ import {presentMember} from '../../core/present.ts';
 import type {Room} from '../../db/rooms.ts';
 import {nextCommand} from '../command-name.ts';
 import type {Cli} from '../context.ts';
+import {printList, stretches, type ListOptions} from './lists.ts';
 import {doEach} from './many.ts';
-import {
-  eventJson,
-  listPages,
-  tellEvents,
-  tellWayBack,
-  toRoom,
-  toSearch,
-  toUsers,
-  type ItemResult,
-  type ListOptions,
-} from './parse.ts';
+import {eventJson, tellEvents, tellWayBack, toRoom, toSearch, toUserPlace, toUsers, type ItemResult} from './parse.ts';
 
 interface AddOptions {
   role?: Role;
@@ -174,12 +165,17 @@ export async function listMembers(
   const room = await toRoom(cli, reference);
   const chat = await cli.chat();
   const search = toSearch(options.search);
-  const read = (page: {page: number; limit: number}) => members.listMembers(chat, cli.actor, room.id, page, search);
-  const {items, next} = await listPages(cli, options, read);
-  cli.print({
-    items: items.map(presentMember),
+  const found = stretches(options, (after, limit) =>
+    members.listMembersAfter(chat, cli.actor, room.id, {after: toUserPlace(after), limit}, search),
+  );
+  const listing = {
+    name: 'members',
+    present: presentMember,
     columns: ['user.id', 'user.username', 'role', 'joined_at'],
     id: 'user.id',
-    json: found => ({members: found, next}),
-  });
+    command: ['member', 'list'],
+    args: [`id:${room.id}`],
+    flags: {'--search': search, '--limit': options.limit},
+  };
+  await printList(cli, listing, found);
 }

@@ -1,10 +1,13 @@
 import {ChatError} from '../../core/errors.ts';
 import type {MessageId} from '../../core/ids.ts';
+import {maxPageSize} from '../../core/input.ts';
 import {listMessages as readPage} from '../../core/message-pages.ts';
 import * as messages from '../../core/messages.ts';
+import {stretchOf, type Stretch} from '../../core/pages.ts';
 import {presentMessage, type MessageJson} from '../../core/present.ts';
-import type {Message, MessageFilter} from '../../db/messages.ts';
+import type {Message} from '../../db/messages.ts';
 import type {Cli} from '../context.ts';
+import {printList, stretches} from './lists.ts';
 import {doEach} from './many.ts';
 import {eventJson, tellEvents, toExistingUser, toMessage, toMoment, toRoom} from './parse.ts';
 
@@ -38,56 +41,52 @@ export async function listMessages(
   if (options.before !== undefined && options.after !== undefined) {
     throw new ChatError('invalid_input', 'Only one of --before and --after says where to list from.');
   }
-  const {items, next} = await read(cli, room.id, options);
-  cli.print({
-    items: items.map(each => presentMessage(each)),
-    columns: messageColumns,
-    id: 'id',
-    json: found => ({messages: found, next}),
-  });
-}
-
-async function read(cli: Cli, room: Message['roomId'], options: MessageListOptions) {
   const chat = await cli.chat();
-  const wanted = options.all ? Infinity : options.limit;
   const since = toMoment(options.since, '--since', chat.now());
   const filter = {since, author: options.from === undefined ? undefined : await toExistingUser(cli, options.from)};
-  if (options.after !== undefined) return readNewer(cli, room, toMessage(options.after), wanted, filter);
-  const items: Message[] = [];
-  let before: MessageId | undefined = options.before === undefined ? undefined : toMessage(options.before);
-  while (items.length < wanted) {
-    const limit = Math.min(wanted - items.length, 100);
-    const place = before === undefined ? {page: 1} : {before};
-    const page = await readPage(chat, cli.actor, room, {limit, ...place}, filter);
-    items.push(...page.items);
-    before = page.items.at(-1)?.id;
-    if (page.items.length < limit) return {items, next: null};
-  }
-  cli.note(`There may be more: --before ${before}, or --all.`);
-  return {items, next: before === undefined ? null : String(before)};
+  const {before, after, all, limit: most} = options;
+  const isNewer = after !== undefined;
+  const read: Reader = (range, limit) => readPage(chat, cli.actor, room.id, {...range, limit}, filter);
+  const found = isNewer
+    ? readNewer(read, toMessage(after), all ? Infinity : most)
+    : stretches({limit: most, after: before, all}, (place, limit) => readOlder(read, place, limit), maxPageSize);
+  const listing = {
+    name: 'messages',
+    present: (each: Message) => presentMessage(each),
+    columns: messageColumns,
+    id: 'id',
+    command: ['message', 'list'],
+    args: [`id:${room.id}`],
+    flags: {'--since': since, '--from': options.from, '--limit': most},
+    onBy: isNewer ? '--after' : '--before',
+  };
+  await printList(cli, listing, found);
 }
 
-/** From the message on towards the newest; what is found stands newest first all the same. */
-async function readNewer(
-  cli: Cli,
-  room: Message['roomId'],
-  from: MessageId,
-  wanted: number,
-  filter: MessageFilter,
-): Promise<{items: Message[]; next: string | null}> {
-  const chat = await cli.chat();
-  const pages: Message[][] = [];
-  let after = from;
-  for (let found = 0; found < wanted;) {
-    const limit = Math.min(wanted - found, 100);
-    const {items} = await readPage(chat, cli.actor, room, {limit, after}, filter);
-    pages.unshift(items);
-    after = items[0]?.id ?? after;
-    found += items.length;
-    if (items.length < limit) return {items: pages.flat(), next: null};
+type Reader = (
+  range: {page: number} | {before: MessageId} | {after: MessageId},
+  limit: number,
+) => Promise<{items: Message[]}>;
+
+async function readOlder(read: Reader, before: string | undefined, limit: number): Promise<Stretch<Message>> {
+  const {items} = await read(before === undefined ? {page: 1} : {before: toMessage(before)}, limit + 1);
+  return stretchOf(items, limit, message => String(message.id));
+}
+
+/** From the message on towards the newest; what is found stands newest first all the same, so that it comes at the end. */
+async function* readNewer(read: Reader, from: MessageId, wanted: number): AsyncGenerator<Stretch<Message>> {
+  const items: Message[][] = [];
+  let left = wanted;
+  let next: MessageId | undefined = from;
+  while (next !== undefined && left > 0) {
+    const limit = Math.min(left, maxPageSize);
+    const {items: found} = await read({after: next}, limit + 1);
+    const page = found.slice(-limit);
+    items.unshift(page);
+    left -= page.length;
+    next = found.length > limit ? page[0]?.id : undefined;
   }
-  cli.note(`There may be more: --after ${after}, or --all.`);
-  return {items: pages.flat(), next: String(after)};
+  yield {items: items.flat(), next: next === undefined ? null : String(next)};
 }
 
 export async function showMessage(cli: Cli, id: string | undefined): Promise<void> {

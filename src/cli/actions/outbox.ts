@@ -1,8 +1,10 @@
 import type {Chat} from '../../core/chat.ts';
 import {ChatError} from '../../core/errors.ts';
 import * as outbox from '../../core/outbox.ts';
+import {stretchOf} from '../../core/pages.ts';
 import type {OutboxRow, ParkedRow} from '../../db/outbox.ts';
 import type {Cli} from '../context.ts';
+import {tellMore} from './lists.ts';
 import {forEach, mustAllBeOk} from './parse.ts';
 
 function presentEvent(row: OutboxRow | ParkedRow) {
@@ -29,11 +31,11 @@ export async function listOutbox(cli: Cli, options: ListOptions): Promise<void> 
   const list = options.parked ? outbox.listParkedEvents : outbox.listEvents;
   const after = options.after === undefined ? 0 : toEventId(options.after);
   const found = await list(chat, cli.actor, after, options.limit + 1);
-  const events = found.slice(0, options.limit).map(presentEvent);
-  const next = found.length > options.limit ? String(events.at(-1)?.id) : null;
-  if (next !== null) cli.note(`There is more: --after ${next}`);
+  const {items, next} = stretchOf<OutboxRow | ParkedRow>(found, options.limit, row => String(row.id));
   const columns = ['id', 'type', 'room', 'version', 'created_at', ...(options.parked ? ['error'] : [])];
-  cli.print({items: events, columns, id: 'id', json: rows => ({rows, next})});
+  cli.print({items: items.map(presentEvent), columns, id: 'id', json: rows => ({rows, next})});
+  if (next === null) return;
+  tellMore(cli, {command: ['outbox', 'list'], flags: {'--parked': options.parked, '--limit': options.limit}}, next);
 }
 
 function toEventId(text: string): number {

@@ -14,7 +14,7 @@ import {
   TimeInput,
   UserIdInput,
 } from '../../core/input.ts';
-import {firstPage, type Page, type PageRequest} from '../../core/pages.ts';
+import {firstPage} from '../../core/pages.ts';
 import {listRooms, resolveRoom} from '../../core/rooms.ts';
 import {erased, findUserMeant, listUsers, userNotFound, userNotNamed} from '../../core/users.ts';
 import type {Room} from '../../db/rooms.ts';
@@ -29,6 +29,11 @@ import {pickRoom, pickUsers} from './choices.ts';
 
 export function toUser(text: string): UserId {
   return scalar(UserIdInput, text, `The user "${text.slice(0, 40)}"`);
+}
+
+/** The user behind whom a list goes on. */
+export function toUserPlace(after: string | undefined): UserId | undefined {
+  return after === undefined ? undefined : scalar(UserIdInput, after, '--after');
 }
 
 /** The id that a person means where the users here are not looked at, as by commands that mint tokens: `id:7` is 7. */
@@ -222,51 +227,6 @@ export async function forEach<T>(
 /** Ends with 7 when some of the results are failures. Called after they were printed. */
 export function mustAllBeOk(results: readonly ItemResult[]): void {
   if (results.some(result => !result.ok)) throw new Exit(exits.partial);
-}
-
-/** The flags that list on behind a first page. */
-export const pageAfter = ['--limit', String(firstPage.limit), '--after', '2'];
-
-export interface ListOptions {
-  limit: number;
-  after?: string;
-  all?: boolean;
-}
-
-export interface Listed<T> {
-  items: T[];
-  /** For `--after`, or null at the end. */
-  next: string | null;
-}
-
-/** Reads numbered pages until the limit; `next` is a page number, so that a limit of 100 or less goes on exactly. */
-export async function listPages<T>(
-  cli: Cli,
-  options: ListOptions,
-  read: (page: PageRequest) => Promise<Page<T>>,
-): Promise<Listed<T>> {
-  const wanted = options.all ? Infinity : options.limit;
-  const limit = Math.min(wanted, firstPage.limit);
-  const items: T[] = [];
-  let page = toPageNumber(options.after);
-  for (;;) {
-    const found = await read({page, limit});
-    items.push(...found.items);
-    page += 1;
-    if (!found.next) return {items: items.slice(0, wanted), next: null};
-    if (items.length >= wanted) break;
-  }
-  cli.note(`There is more: --after ${page}, or --all.`);
-  return {items: items.slice(0, wanted), next: String(page)};
-}
-
-function toPageNumber(cursor: string | undefined): number {
-  if (cursor === undefined) return 1;
-  const page = Number(cursor);
-  if (Number.isSafeInteger(page) && page >= 1) return page;
-  throw new ChatError('invalid_cursor', `${cursor} is not the \`next\` of an earlier list.`, {
-    hint: 'The list begins without --after.',
-  });
 }
 
 /** `2h` ago, or a time as the log and the messages show it. */

@@ -1,27 +1,15 @@
-import {CreateRoom, UpdateRoom} from '../../core/input.ts';
+import {CreateRoom, maxPageSize, UpdateRoom} from '../../core/input.ts';
 import * as members from '../../core/members.ts';
-import {firstPage} from '../../core/pages.ts';
 import {presentMember, presentRoom, type RoomJson} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import type {RoomSort} from '../../db/room-lists.ts';
 import {findRoomIdByKey, findRoomsByName, type Room} from '../../db/rooms.ts';
-import {nextCommand} from '../command-name.ts';
+import {nextCommand, wordsOf} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickRooms} from './choices.ts';
+import {printList, stretches, type ListOptions} from './lists.ts';
 import {doEach} from './many.ts';
-import {
-  eachUser,
-  eventJson,
-  listPages,
-  pageAfter,
-  tellEvents,
-  tellWayBack,
-  toExistingUser,
-  toInput,
-  toRoom,
-  toSearch,
-  type ListOptions,
-} from './parse.ts';
+import {eachUser, eventJson, tellEvents, tellWayBack, toExistingUser, toInput, toRoom, toSearch} from './parse.ts';
 
 const columns = ['id', 'name', 'key', 'visibility', 'member_count', 'version', 'bumped_at'];
 
@@ -80,19 +68,30 @@ export async function listRooms(cli: Cli, options: RoomListOptions): Promise<voi
     member: options.member === undefined ? undefined : await toExistingUser(cli, options.member),
     archived: options.archived,
   };
-  const {items, next} = await listPages(cli, options, page =>
-    rooms.listRooms(chat, cli.actor, filter, page, options.sort),
+  const {member, archived, sort, limit: most} = options;
+  const found = stretches(options, (after, limit) =>
+    rooms.listRoomsAfter(chat, cli.actor, filter, {after, limit}, sort),
   );
-  cli.print({items: items.map(presentRoom), columns, id: 'id', json: found => ({rooms: found, next})});
+  const listing = {
+    name: 'rooms',
+    present: presentRoom,
+    columns,
+    id: 'id',
+    command: ['room', 'list'],
+    flags: {'--search': filter.search, '--member': member, '--archived': archived, '--sort': sort, '--limit': most},
+  };
+  await printList(cli, listing, found);
 }
 
 export async function showRoom(cli: Cli, reference: string | undefined, options: {members?: boolean}): Promise<void> {
   const room = await toRoom(cli, reference);
   if (!options.members) return printRoom(cli, presentRoom(room), {});
-  const page = await members.listMembers(await cli.chat(), cli.actor, room.id, firstPage);
-  printRoom(cli, presentRoom(room), {members: page.items.map(presentMember), next: page.next ? '2' : null});
-  for (const member of cli.format === 'table' ? page.items : []) cli.note(`  ${member.user.id} ${member.role}`);
-  if (page.next) cli.note(`There are more: ${nextCommand(cli, ['member', 'list'], [`id:${room.id}`], pageAfter)}`);
+  const {items, next} = await members.listMembersAfter(await cli.chat(), cli.actor, room.id, {limit: maxPageSize});
+  printRoom(cli, presentRoom(room), {members: items.map(presentMember), next});
+  for (const member of cli.format === 'table' ? items : []) cli.note(`  ${member.user.id} ${member.role}`);
+  if (next === null) return;
+  const flags = wordsOf({'--limit': maxPageSize, '--after': next});
+  cli.note(`There are more: ${nextCommand(cli, ['member', 'list'], [`id:${room.id}`], flags)}`);
 }
 
 export async function renameRoom(cli: Cli, reference: string | undefined, name: string | undefined): Promise<void> {

@@ -1,8 +1,10 @@
 import {ChatError} from '../../core/errors.ts';
 import {maxContentLength} from '../../core/input.ts';
 import * as messages from '../../core/messages.ts';
+import {stretchOf} from '../../core/pages.ts';
 import {presentMessage} from '../../core/present.ts';
 import type {Cli} from '../context.ts';
+import {tellMore} from './lists.ts';
 import {messageColumns} from './message.ts';
 import {toExistingUser, toMessage, toMoment, toRoom} from './parse.ts';
 
@@ -25,20 +27,22 @@ export async function searchMessages(cli: Cli, query: string | undefined, option
     throw new ChatError('too_long', `No message is longer than ${maxContentLength} characters.`);
   }
   const chat = await cli.chat();
+  const since = toMoment(options.since, '--since', chat.now());
   const found = await messages.searchMessages(chat, cli.actor, text, {
     room: options.room === undefined ? undefined : (await toRoom(cli, options.room)).id,
     author: options.from === undefined ? undefined : await toExistingUser(cli, options.from),
-    since: toMoment(options.since, '--since', chat.now()),
+    since,
     before: options.before === undefined ? undefined : toMessage(options.before),
     limit: options.limit + 1,
   });
-  const items = found.slice(0, options.limit);
-  const next = found.length > options.limit ? String(items.at(-1)?.id) : null;
-  if (next !== null) cli.note(`There is more: --before ${next}`);
+  const {items, next} = stretchOf(found, options.limit, message => String(message.id));
   cli.print({
     items: items.map(each => presentMessage(each)),
     columns: ['id', 'room.id', ...messageColumns.slice(2)],
     id: 'id',
     json: all => ({messages: all, next}),
   });
+  if (next === null) return;
+  const flags = {'--room': options.room, '--from': options.from, '--since': since, '--limit': options.limit};
+  tellMore(cli, {command: ['message', 'search'], args: [text], flags, onBy: '--before'}, next);
 }

@@ -1,22 +1,13 @@
-import {PutUser} from '../../core/input.ts';
-import {firstPage} from '../../core/pages.ts';
+import {maxPageSize, PutUser} from '../../core/input.ts';
 import {presentRoom, presentUserRecord} from '../../core/present.ts';
 import * as rooms from '../../core/rooms.ts';
 import * as users from '../../core/users.ts';
 import type {User} from '../../db/users.ts';
-import {nextCommand} from '../command-name.ts';
+import {nextCommand, wordsOf} from '../command-name.ts';
 import type {Cli} from '../context.ts';
 import {pickExistingUser, pickUser} from './choices.ts';
-import {
-  listPages,
-  pageAfter,
-  tellWayBack,
-  toInput,
-  toExistingUser,
-  toSearch,
-  toUserId,
-  type ListOptions,
-} from './parse.ts';
+import {printList, stretches, type ListOptions} from './lists.ts';
+import {tellWayBack, toInput, toExistingUser, toSearch, toUserId, toUserPlace} from './parse.ts';
 
 const columns = ['id', 'username', 'created_at', 'deactivated_at'];
 
@@ -33,8 +24,18 @@ function printUser(cli: Cli, user: User, more: object): void {
 export async function listUsers(cli: Cli, options: ListOptions & {search?: string}): Promise<void> {
   const chat = await cli.chat();
   const search = toSearch(options.search);
-  const {items, next} = await listPages(cli, options, page => users.listUsers(chat, cli.actor, search, page));
-  cli.print({items: items.map(presentUserRecord), columns, id: 'id', json: found => ({users: found, next})});
+  const found = stretches(options, (after, limit) =>
+    users.listUsersAfter(chat, cli.actor, search, {after: toUserPlace(after), limit}),
+  );
+  const listing = {
+    name: 'users',
+    present: presentUserRecord,
+    columns,
+    id: 'id',
+    command: ['user', 'list'],
+    flags: {'--search': search, '--limit': options.limit},
+  };
+  await printList(cli, listing, found);
 }
 
 export async function showUser(cli: Cli, id: string | undefined, options: {rooms?: boolean}): Promise<void> {
@@ -42,11 +43,12 @@ export async function showUser(cli: Cli, id: string | undefined, options: {rooms
   const chat = await cli.chat();
   const user = await users.getUser(chat, cli.actor, wanted);
   if (!options.rooms) return printUser(cli, user, {});
-  const page = await rooms.listRooms(chat, cli.actor, {member: wanted}, firstPage);
-  printUser(cli, user, {rooms: page.items.map(presentRoom), next: page.next ? '2' : null});
-  for (const room of cli.format === 'table' ? page.items : []) cli.note(`  ${room.id} ${room.name}`);
-  if (page.next)
-    cli.note(`There are more: ${nextCommand(cli, ['room', 'list'], [], ['--member', wanted, ...pageAfter])}`);
+  const {items, next} = await rooms.listRoomsAfter(chat, cli.actor, {member: wanted}, {limit: maxPageSize});
+  printUser(cli, user, {rooms: items.map(presentRoom), next});
+  for (const room of cli.format === 'table' ? items : []) cli.note(`  ${room.id} ${room.name}`);
+  if (next === null) return;
+  const flags = wordsOf({'--member': wanted, '--limit': maxPageSize, '--after': next});
+  cli.note(`There are more: ${nextCommand(cli, ['room', 'list'], [], flags)}`);
 }
 
 export async function upsertUser(cli: Cli, id: string | undefined, options: {username?: string}): Promise<void> {

@@ -7,6 +7,7 @@ export function declareAudit(program: Command): void {
   declare(audit, {
     usage: 'list',
     summary: 'Who changed what, when and through which door, newest first',
+    features: ['progress'],
     fields: ['id', 'at', 'actor', 'door', 'action', 'room_id', 'user_id', 'detail.*'],
     examples: ['audit list --since 7d', 'audit list --room general --action member.add --json'],
     exits: '3 no such room or user',

@@ -35,6 +35,7 @@ export function declareMember(program: Command): void {
   declare(member, {
     usage: 'list <room>',
     summary: 'List members',
+    features: ['progress'],
     fields: memberFields,
     examples: ['member list general', 'member list general --output csv'],
     exits: '3 no such room',

@@ -37,6 +37,7 @@ export function declareMessage(program: Command): void {
   declare(message, {
     usage: 'list <room>',
     summary: 'List stored messages, newest first',
+    features: ['progress'],
     fields: messageFields,
     examples: ['message list general', 'message list general --since 1d --from alice'],
     exits: '3 no such room or author',

@@ -26,6 +26,7 @@ export function declareRoom(program: Command): void {
   declare(room, {
     usage: 'list',
     summary: 'List rooms',
+    features: ['progress'],
     fields: roomFields,
     examples: ['room list', 'room list --search gen --sort members --limit 10'],
     exits: '3 no such user',

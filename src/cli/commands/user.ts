@@ -12,6 +12,7 @@ export function declareUser(program: Command): void {
   declare(user, {
     usage: 'list',
     summary: 'List users by id',
+    features: ['progress'],
     fields: userFields,
     examples: ['user list', 'user list --search ali'],
     load: async () => (await act()).listUsers,
