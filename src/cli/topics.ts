@@ -16,7 +16,7 @@ export const topics: Record<string, (word?: string) => string> = {
   --output ndjson   one object a line
   --output csv      with a header
   --output id       ids only, one a line
-  --fields a,b.c    picks and orders fields in every format
+  --fields a,b.c    picks and orders fields in every format; those of a command are in its --help
 
 -o is short for --output.
 
