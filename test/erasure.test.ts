@@ -259,7 +259,7 @@ for (const database of databases) {
 
     const rehearsed = await cli(['user', 'erase', 'alice', '--messages', 'redact', '--dry-run', '--json']);
     t.is(rehearsed.code, 0, rehearsed.stderr);
-    t.deepEqual(rehearsed.at('erased'), {memberships: 1, messages: 1, mode: 'redact'});
+    t.deepEqual(rehearsed.at('erased'), {user: 'alice', memberships: 1, messages: 1, mode: 'redact'});
     t.regex(rehearsed.stderr, /nothing was changed/i);
     t.is((await cli(['user', 'show', 'alice', '--json'])).at('user.username'), name);
 
@@ -284,7 +284,7 @@ for (const database of databases) {
     const args = ['user', 'erase', 'alice', '--messages', 'redact', '--confirm', 'alice', '--export', 'alice.json'];
     const erased = await cli([...args, '--json']);
     t.is(erased.code, 0, erased.stderr);
-    t.deepEqual(erased.at('erased'), {memberships: 1, messages: 1, mode: 'redact'});
+    t.deepEqual(erased.at('erased'), {user: 'alice', memberships: 1, messages: 1, mode: 'redact'});
     const file = join(cli.cwd, 'alice.json');
     t.is(statSync(file).mode & 0o777, 0o600);
     const document = UserExport.parse(JSON.parse(readFileSync(file, 'utf8')));

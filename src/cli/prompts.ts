@@ -229,7 +229,9 @@ function missing(name: string): ChatError {
 
 function nothingToPick(name: string): ChatError {
   return new ChatError('input_required', `Missing ${name}, and there is none yet to choose from.`, {
-    ...(name.startsWith('<room') && {hint: 'Make one with: chatctl room create <name>'}),
+    ...(name.startsWith('<room') && {
+      hint: 'See all with: chatctl room list. Make one with: chatctl room create <name>',
+    }),
   });
 }
 

@@ -76,6 +76,17 @@ test('what a result does not have, as one that went well no error, is empty', as
   t.is((await cli(remove)).stdout, '{"user":"bob","error.code":null}\n');
 });
 
+test('fields are picked in a document too', async t => {
+  const cli = await seededCli(t);
+  writeFileSync(join(cli.cwd, 'people.csv'), 'user\nerin\n');
+  const imported = ['member', 'import', 'general', 'people.csv', '--json', '--fields', 'added,existing'];
+  t.is((await cli(imported)).stdout, '{"added":1,"existing":0}\n');
+  const erased = ['user', 'erase', 'bob', '--messages', 'keep', '--confirm', 'bob', '--json', '--fields', 'mode'];
+  t.deepEqual((await cli(erased)).at('erased'), {mode: 'keep'});
+  const deleted = ['room', 'delete', 'general', '--confirm', 'general', '--json', '--fields', 'members'];
+  t.deepEqual((await cli(deleted)).at('deleted'), {members: 2});
+});
+
 /** Below each value of an object, as `--fields` names it. */
 function pathsOf(value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [path];

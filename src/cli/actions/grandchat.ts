@@ -106,7 +106,7 @@ function tell(cli: Cli, takeover: Takeover, seconds: number): void {
     columns: ['rooms', 'users', 'members', 'messages', ...(written ? ['equal'] : []), 'seconds'],
     id: 'rooms',
     single: true,
-    json: () => end,
+    json: ([only]) => only ?? end,
   });
   if (blocked) {
     cli.note('Rooms or messages with these ids are here already; nothing was written.');

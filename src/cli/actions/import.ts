@@ -294,7 +294,7 @@ function tellEnd({cli, state}: Reading, started: number, options: ImportOptions,
     columns: ['read', 'added', 'updated', 'existing', 'rejected', 'events', 'seconds'],
     id: 'read',
     single: true,
-    json: () => end,
+    json: ([only]) => only ?? end,
   });
   if (counts.rejected === 0) return;
   cli.note(

@@ -299,7 +299,7 @@ async function tellEnd({cli, chat, room, state, options}: Running, started: numb
     columns: ['read', 'added', 'existing', 'rejected', 'members', 'seconds'],
     id: 'room',
     single: true,
-    json: () => end,
+    json: ([only]) => only ?? end,
   });
   if (counts.rejected === 0) return;
   cli.note(

@@ -153,12 +153,11 @@ export async function deleteRoom(cli: Cli, reference: string | undefined): Promi
   const deleted = await rooms.deleteRoom(chat, cli.actor, room.id);
   const events = cli.events();
   tellEvents(cli, events);
-  const counts = {rooms: 1, members: deleted.members, messages: deleted.messages};
   cli.print({
-    items: [{id: room.id, ...counts}],
+    items: [{id: room.id, rooms: 1, members: deleted.members, messages: deleted.messages}],
     columns: ['id', 'members', 'messages'],
     id: 'id',
     single: true,
-    json: () => ({deleted: counts, event: eventJson(events[0])}),
+    json: ([counts]) => ({deleted: counts, event: eventJson(events[0])}),
   });
 }

@@ -70,13 +70,17 @@ export async function eraseUser(cli: Cli, id: string | undefined, options: Erase
   if (erased.streams === null && !cli.globals.dryRun) {
     cli.note('No broker was reached: copies in members’ streams age out there within 10 minutes.');
   }
-  const counts = {memberships: erased.memberships, messages: erased.messages, mode};
   cli.print({
-    items: [{user: user.id, ...counts}],
+    items: [{user: user.id, memberships: erased.memberships, messages: erased.messages, mode}],
     columns: ['user', 'memberships', 'messages', 'mode'],
     id: 'user',
     single: true,
-    json: () => ({erased: counts, user: user.id, rewritten_events: erased.events, cleared_streams: erased.streams}),
+    json: ([counts]) => ({
+      erased: counts,
+      user: user.id,
+      rewritten_events: erased.events,
+      cleared_streams: erased.streams,
+    }),
   });
 }
 
