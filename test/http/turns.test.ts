@@ -17,7 +17,8 @@ const connections = 2;
 const atOnce = 4;
 
 /** An API whose reads all wait for the database until `go`. */
-async function standingApi(t: ExecutionContext, database: Database, maxInFlight = 1_000) {
+/** So many places that what is left of them on a slow machine, an eighth, is enough. */
+async function standingApi(t: ExecutionContext, database: Database, maxInFlight = 4_000) {
   let asked = 0;
   const admit = async () => void (asked += 1);
   const pass = () => Promise.resolve();
