@@ -16,8 +16,7 @@ import {until} from '../helpers/until.ts';
 const connections = 2;
 const atOnce = 4;
 
-/** An API whose reads all wait for the database until `go`. */
-/** So many places that what is left of them on a slow machine, an eighth, is enough. */
+/** An API whose reads all wait for the database until `go`. An eighth of its places, as on a slow machine, is enough. */
 async function standingApi(t: ExecutionContext, database: Database, maxInFlight = 4_000) {
   let asked = 0;
   const admit = async () => void (asked += 1);
