@@ -2,7 +2,7 @@
 // the large sizes.
 import test, {type ExecutionContext} from 'ava';
 import * as faults from '../scripts/faults/faults.ts';
-import {killServers} from '../scripts/faults/harness.ts';
+import {disorderedIn, killServers} from '../scripts/faults/harness.ts';
 import {overload} from '../scripts/faults/overload.ts';
 import {rateLimits} from '../scripts/faults/rate-limits.ts';
 import {databases, emptyDatabase, type Database} from './helpers/database.ts';
@@ -21,6 +21,13 @@ async function holds(
   t.deepEqual(broken, []);
   t.true(verdict.acknowledged > 0);
 }
+
+test('order is held to each stream: after a lost one what it had not taken off the outbox stands again', t => {
+  t.is(disorderedIn({versions: [1, 2, 4, 3], losses: []}), 1);
+  t.is(disorderedIn({versions: [1, 2, 5, 6, 4, 3], losses: [2]}), 2);
+  t.is(disorderedIn({versions: [1, 2, 5, 6, 3, 4, 5, 6, 7], losses: [2, 4]}), 0);
+  t.is(disorderedIn({versions: [1, 2, 1, 2, 3], losses: []}), 0);
+});
 
 for (const database of databases) {
   test.serial(`${database}: a server that is killed under load loses, repeats and swaps nothing`, t =>

@@ -204,6 +204,8 @@ export function startWriters(server: () => string, room: number, users: readonly
 export interface Subscriber {
   /** Versions in the order of arrival, as they came. */
   versions: number[];
+  /** How many had come when a stream was lost and another began. */
+  losses: number[];
   /** Messages that arrived, by id, after repeats were dropped by version. */
   messages: Map<number, string>;
   /** How often the position was lost, so that the client fetched what it had. */
@@ -222,7 +224,14 @@ export async function subscribe(
 ): Promise<Subscriber> {
   const id = user as UserId;
   const secret = secrets.CENTRIFUGO_TOKEN_SECRET;
-  const state = {versions: [] as number[], messages: new Map<number, string>(), refetches: 0, tokens: 0, last: 0};
+  const state = {
+    versions: [] as number[],
+    losses: [] as number[],
+    messages: new Map<number, string>(),
+    refetches: 0,
+    tokens: 0,
+    last: 0,
+  };
   const channel = `personal:${user}`;
   const client = new Centrifuge([{transport: 'websocket', endpoint: realtimeUrl()}], {
     websocket: WebSocket,
@@ -286,7 +295,9 @@ export async function subscribe(
     if (type === 'message_added') state.messages.set(body.id, body.content);
   });
   subscription.on('subscribed', ({wasRecovering, recovered}) => {
-    if (wasRecovering && !recovered) void refetch();
+    if (!wasRecovering || recovered) return;
+    state.losses.push(state.versions.length);
+    void refetch();
   });
   subscription.subscribe();
   client.connect();
@@ -315,16 +326,29 @@ export async function verdictOf(
   await arrival(stored, subscriber);
   const ids = new Set(stored.map(each => each.id));
   const clientIds = stored.map(each => each.client_id);
-  const fresh = [...new Set(subscriber.versions)];
   return {
     acknowledged: writers.acknowledged.size,
     lost: [...writers.acknowledged.values()].filter(id => !ids.has(id)).length,
     duplicates: clientIds.length - new Set(clientIds).size,
     gaps: stored.filter((each, i) => each.seq !== i + 1).length,
-    disordered: fresh.filter((version, i) => i > 0 && version < (fresh[i - 1] ?? 0)).length,
-    repeatedOnTheWire: subscriber.versions.length - fresh.length,
+    disordered: disorderedIn(subscriber),
+    repeatedOnTheWire: subscriber.versions.length - new Set(subscriber.versions).size,
     undelivered: stored.filter(each => !subscriber.messages.has(each.id)).length,
   };
+}
+
+/**
+ * What is older than what came before it, and new in its stream. A stream that ends with its process is followed by another,
+ * in which stands again what that process published and did not yet take off the outbox: also what this client was away
+ * for and fetched.
+ */
+export function disorderedIn({versions, losses}: Pick<Subscriber, 'versions' | 'losses'>): number {
+  const streams = [0, ...losses].map((start, i) => versions.slice(start, losses[i]));
+  const descents = streams.map(stream => {
+    const fresh = [...new Set(stream)];
+    return fresh.filter((version, i) => i > 0 && version < (fresh[i - 1] ?? 0)).length;
+  });
+  return descents.reduce((sum, each) => sum + each, 0);
 }
 
 interface Stored {
