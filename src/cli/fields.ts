@@ -32,6 +32,15 @@ export const messageFields = [
   'deleted_at',
 ];
 
+export const statusFields = [
+  ...under('target', ['driver', 'host', 'database']),
+  'schema',
+  ...under('counts', ['rooms', 'users', 'members', 'messages']),
+  ...under('outbox', ['depth', 'oldest_age_ms', 'parked']),
+  ...under('last_message', ['id', 'room', 'created_at']),
+  'server',
+];
+
 /** Whom a write tells, and of what. */
 export const eventFields = under('event', ['type', 'channels', 'mode', 'state', 'outbox_id', 'bytes', 'data.*']);
 

@@ -181,17 +181,20 @@ export const TimeInput = z.iso
 export const AuditIdInput = idInput();
 export const AuditActorInput = text(oneLine, atMost(220)).meta({example: 'service:primary', maxLength: 220});
 
+const unknownProblem: FieldError = {field: '', code: 'invalid_input', message: 'is not valid.'};
+
 /** The first thing that is wrong, in the words of all refusals. */
 export function firstProblem(error: z.ZodError, value: unknown): FieldError {
-  return problemsIn(error, value)[0] ?? {field: '', code: 'invalid_input', message: 'is not valid.'};
+  return problemsIn(error, value)[0] ?? unknownProblem;
 }
 
 /** Parses what came in at a door, or throws a ChatError that names every field at fault. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what = 'input'): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const {code, field, message} = firstProblem(result.error, value);
-  throw new ChatError(code, `${field || what} ${message}`, {fields: problemsIn(result.error, value)});
+  const fields = problemsIn(result.error, value);
+  const {code, field, message} = fields[0] ?? unknownProblem;
+  throw new ChatError(code, `${field || what} ${message}`, {fields});
 }
 
 function problemsIn(error: z.ZodError, value: unknown): FieldError[] {

@@ -64,7 +64,10 @@ function scalar<S extends z.ZodType>(schema: S, text: string, what: string): z.o
  */
 export async function toKnownUser(cli: Cli, text: string): Promise<UserId> {
   const user = await findUserMeant(await cli.chat(), cli.actor, text);
-  if (user) return user.id;
+  return user?.id ?? newUser(cli, text);
+}
+
+async function newUser(cli: Cli, text: string): Promise<UserId> {
   if (text.startsWith('name:')) throw await noSuchUser(cli, text);
   return toUser(text.replace(/^id:/, ''));
 }
@@ -80,7 +83,7 @@ export async function toExistingUser(cli: Cli, text: string): Promise<UserId> {
 export async function toAuthor(cli: Cli, text: string): Promise<UserId> {
   const user = await findUserMeant(await cli.chat(), cli.actor, text);
   if (user?.erasedAt) throw erased(user.id);
-  return user?.id ?? toKnownUser(cli, text);
+  return user?.id ?? newUser(cli, text);
 }
 
 async function noSuchUser(cli: Cli, text: string): Promise<ChatError> {

@@ -2,24 +2,8 @@ import {getStatus} from '../../core/status.ts';
 import {migrations} from '../../db/migrations.ts';
 import {announcedServer} from '../addresses.ts';
 import type {Cli} from '../context.ts';
+import {statusFields} from '../fields.ts';
 import {targetOf} from '../target.ts';
-
-const columns = [
-  'target.driver',
-  'target.host',
-  'target.database',
-  'schema',
-  'counts.rooms',
-  'counts.users',
-  'counts.members',
-  'counts.messages',
-  'outbox.depth',
-  'outbox.oldest_age_ms',
-  'outbox.parked',
-  'last_message.id',
-  'last_message.created_at',
-  'server',
-];
 
 export async function showStatus(cli: Cli): Promise<void> {
   const chat = await cli.chat();
@@ -34,7 +18,13 @@ export async function showStatus(cli: Cli): Promise<void> {
     last_message: lastMessage,
     server: running?.servesThis ? running.api_url : null,
   };
-  cli.print({items: [status], columns, id: 'target.database', single: true, json: ([only]) => only ?? {}});
+  cli.print({
+    items: [status],
+    columns: statusFields,
+    id: 'target.database',
+    single: true,
+    json: ([only]) => only ?? {},
+  });
   if (outbox.parked > 0) cli.note('Parked events: chatctl outbox list --parked');
   if (!running) cli.note('No server of this project runs here; start one with: chatctl dev');
   else if (!running.servesThis)

@@ -1,5 +1,6 @@
 import {Option, type Command} from 'commander';
 import {declare} from '../command.ts';
+import {statusFields} from '../fields.ts';
 
 const act = () => import('../actions/config.ts');
 
@@ -28,23 +29,7 @@ export function declareProject(program: Command): void {
   declare(program, {
     usage: 'status',
     summary: 'Show the database, what is in it, what waits, and whether a server runs',
-    fields: [
-      'target.driver',
-      'target.host',
-      'target.database',
-      'schema',
-      'counts.rooms',
-      'counts.users',
-      'counts.members',
-      'counts.messages',
-      'outbox.depth',
-      'outbox.oldest_age_ms',
-      'outbox.parked',
-      'last_message.id',
-      'last_message.room',
-      'last_message.created_at',
-      'server',
-    ],
+    fields: statusFields,
     examples: ['status', 'status --json'],
     exits: '4 migrations are pending',
     load: async () => (await import('../actions/status.ts')).showStatus,
