@@ -3,7 +3,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {format, resolveConfig} from 'prettier';
 import {createProgram} from '../src/cli/program.ts';
 import {commandTable} from '../src/cli/reference.ts';
-import {settings} from '../src/config.ts';
+import {settings} from '../src/settings.ts';
 
 const cell = text => text.replaceAll('|', '\\|');
 

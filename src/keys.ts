@@ -6,7 +6,8 @@ import {ChatError} from './core/errors.ts';
 import {keysOfJwkSet, keysOfPem, secretKey, type Key} from './core/keys.ts';
 import {parsePrivateKey, signToken, type SigningKey} from './core/token-signature.ts';
 import type {Minted} from './core/tokens.ts';
-import {hasPublicKeys, isProduction, jwtSecret, type Config, type Secret} from './config.ts';
+import {hasPublicKeys, isProduction, jwtSecret, type Config} from './config.ts';
+import type {Secret} from './settings.ts';
 
 /** The keys that the settings hold themselves. Throws config_invalid when there are none and none are to be fetched. */
 export function configuredKeys(config: Config): Key[] {

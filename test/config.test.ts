@@ -10,8 +10,8 @@ import {
   mustBeFitForProduction,
   publicUrl,
   rateLimitsOf,
-  settingNames,
 } from '../src/config.ts';
+import {settingNames} from '../src/settings.ts';
 import {ChatError} from '../src/core/errors.ts';
 import {rateLimits} from '../src/core/rate-limits.ts';
 import {makeSecret} from '../src/core/secrets.ts';

@@ -3,7 +3,7 @@
 //
 // What a 201 costs is measured while the broker is away, so that events pile up; with delivery to the embedded endpoint
 // it is measured for itself, because that takes the same processor.
-import type {SettingName} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import {postgresAlone, sqliteAlone} from './alone.ts';
 import type {Databases, DatabaseName} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';

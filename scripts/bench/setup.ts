@@ -3,7 +3,7 @@ import {fork} from 'node:child_process';
 import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import type {SettingName} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import {mintApiToken} from '../../src/core/tokens.ts';
 
 export const secrets = {

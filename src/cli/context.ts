@@ -1,6 +1,7 @@
 // What a command works with: the streams, the settings, the chat, and how to ask and to tell.
 import type {Command} from 'commander';
-import type {Config, SettingName} from '../config.ts';
+import type {Config} from '../config.ts';
+import type {SettingName} from '../settings.ts';
 import type {Actor, Chat, StoredEvent} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
 import type {OpenChat} from '../open.ts';

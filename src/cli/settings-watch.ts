@@ -2,7 +2,8 @@
 // the file system: editors put a new file in the place of the old one, and one may not be there yet.
 import {unwatchFile, watchFile} from 'node:fs';
 import {join} from 'node:path';
-import {configFileOf, settingNames, shownSetting, type Config, type SettingName} from '../config.ts';
+import {configFileOf, shownSetting, type Config} from '../config.ts';
+import {settingNames, type SettingName} from '../settings.ts';
 import type {Cli} from './context.ts';
 import {told} from './errors.ts';
 

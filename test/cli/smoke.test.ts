@@ -3,7 +3,7 @@ import {cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSyn
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {parse} from 'yaml';
-import type {SettingName} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import {scenarioGuide} from '../../src/cli/smoke/guide.ts';
 import {startEndpoint} from '../../src/realtime/endpoint.ts';
 import type {Namespace} from '../../src/realtime/options.ts';

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
 import {parse} from 'yaml';
-import {settingNames} from '../../src/config.ts';
+import {settingNames} from '../../src/settings.ts';
 import {bareCli} from '../helpers/cli.ts';
 import {startTestServer} from '../helpers/server.ts';
 

@@ -1,5 +1,6 @@
 import type {ExecutionContext} from 'ava';
-import {loadConfig, type Config, type SettingName} from '../../src/config.ts';
+import {loadConfig, type Config} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import type {Actor} from '../../src/core/chat.ts';
 import type {UserId} from '../../src/core/ids.ts';
 import {parse, UserIdInput} from '../../src/core/input.ts';

@@ -2,7 +2,7 @@ import {connect, type AddressInfo} from 'node:net';
 import {setImmediate as turn} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import pino from 'pino';
-import type {SettingName} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import {apiTokenVerifier} from '../../src/core/api-token.ts';
 import {keySource, secretKey} from '../../src/core/keys.ts';
 import {createRoom} from '../../src/core/rooms.ts';

@@ -1,7 +1,7 @@
 import type {ExecutionContext} from 'ava';
 import {Centrifuge, type PublicationContext, type Subscription} from 'centrifuge';
 import {WebSocket} from 'ws';
-import type {SettingName} from '../../src/config.ts';
+import type {SettingName} from '../../src/settings.ts';
 import {createLog} from '../../src/log.ts';
 import {startServer, type RunningServer} from '../../src/serve.ts';
 import {startChat, type TestChat} from '../../src/testing.ts';

@@ -1,17 +1,8 @@
 import {accessSync, existsSync} from 'node:fs';
 import {resolve} from 'node:path';
-import {
-  checkConfigFile,
-  configFileOf,
-  configPath,
-  isSettingName,
-  mustBeFitForProduction,
-  settingNames,
-  settings,
-  shownSetting,
-  weakSecrets,
-  type ConfigProblem,
-} from '../../config.ts';
+import {configFileOf, configPath, mustBeFitForProduction, shownSetting, weakSecrets} from '../../config.ts';
+import {checkConfigFile, type ConfigProblem} from '../../config-file.ts';
+import {isSettingName, settingNames, settings} from '../../settings.ts';
 import {ChatError} from '../../core/errors.ts';
 import type {Cli} from '../context.ts';
 import {Exit, exits} from '../exit.ts';

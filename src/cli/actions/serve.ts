@@ -1,4 +1,5 @@
-import {configPath, type SettingName} from '../../config.ts';
+import {configPath} from '../../config.ts';
+import type {SettingName} from '../../settings.ts';
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {parseDatabaseUrl} from '../../db/connect.ts';

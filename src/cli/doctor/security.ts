@@ -2,7 +2,8 @@
 // because a developer's machine is allowed most of it.
 import {existsSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
-import {configPath, isProduction, rateLimitsOf, settingNames, weakSecrets, type Config} from '../../config.ts';
+import {configPath, isProduction, rateLimitsOf, weakSecrets, type Config} from '../../config.ts';
+import {settingNames} from '../../settings.ts';
 import {weaknessOf} from '../../core/secrets.ts';
 import {reachesEverything} from '../../core/status.ts';
 import {parseDatabaseUrl} from '../../db/connect.ts';

@@ -2,7 +2,8 @@
 import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {loadConfig, settingNames, type Config} from '../../config.ts';
+import {loadConfig, type Config} from '../../config.ts';
+import {settingNames} from '../../settings.ts';
 import {ChatError} from '../../core/errors.ts';
 import {makeSecret} from '../../core/secrets.ts';
 import {createLog} from '../../log.ts';
