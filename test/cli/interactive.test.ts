@@ -168,7 +168,7 @@ test('an erasure asks whom, exports first, and says what becomes of the messages
     cli,
     ['user', 'erase'],
     [
-      ['Which user?', 'ali'],
+      // Enter counts once the list is there.
       ['❯ alice', enter],
       ['Export first what there is of alice?', enter],
       ['Into which file?', enter],
