@@ -31,6 +31,7 @@ const programs = () => [
   'scripts/bench/run.ts',
   'scripts/faults/run.ts',
   'scripts/faults/flood.ts',
+  'scripts/faults/slow-sockets.ts',
   'scripts/fuzz/run.ts',
   ...within('scripts/bench/programs').filter(path => path.endsWith('.ts')),
 ];

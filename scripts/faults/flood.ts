@@ -1,6 +1,6 @@
-// A process of its own that asks so many times a second, whether what it asked before is answered or not, or without a
-// rate as fast as answers come: node … flood.ts <url> <room> <users> <most at once> [requests/s]. It ends with its parent
-// and tells when it is told to stop how much it asked, and the answers by status.
+// A process of its own that, once told to begin, asks so many times a second, whether what it asked before is answered or
+// not, or without a rate as fast as answers come: node … flood.ts <url> <room> <users> <most at once> [requests/s]. It ends
+// with its parent and tells when it is told to stop how much it asked, and the answers by status.
 import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {userToken} from './harness.ts';
 
@@ -28,16 +28,23 @@ async function ask(request: string): Promise<void> {
   statuses[status] = (statuses[status] ?? 0) + 1;
 }
 
-const began = performance.now();
-const ticking = setInterval(() => {
-  const due = rate === undefined ? Infinity : (Number(rate) * (performance.now() - began)) / 1_000;
-  while (asked < due && underWay.size < Number(most)) {
-    const asking = ask(requests[asked++ % requests.length] ?? '').finally(() => underWay.delete(asking));
-    underWay.add(asking);
-  }
-}, tickMs);
-process.on('message', () => {
+let ticking: NodeJS.Timeout | undefined;
+
+function begin(): void {
+  const began = performance.now();
+  ticking = setInterval(() => {
+    const due = rate === undefined ? Infinity : (Number(rate) * (performance.now() - began)) / 1_000;
+    while (asked < due && underWay.size < Number(most)) {
+      const asking = ask(requests[asked++ % requests.length] ?? '').finally(() => underWay.delete(asking));
+      underWay.add(asking);
+    }
+  }, tickMs);
+}
+
+process.on('message', told => {
+  if (told === 'begin') return begin();
   clearInterval(ticking);
   void Promise.all(underWay).then(() => process.send?.({asked, statuses}, () => process.disconnect()));
 });
 process.on('disconnect', () => process.exit());
+process.send?.('loaded');

@@ -2,11 +2,11 @@
 // that behave. Those must be served as before, the memory must stay within bounds, and all must be well soon after.
 import {fork} from 'node:child_process';
 import {once} from 'node:events';
-import {connect, type Socket} from 'node:net';
+import {extname} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {percentiles} from '../bench/load.ts';
 import {temporaryFolder} from '../bench/setup.ts';
-import {connectWire, requestText} from '../bench/wire.ts';
+import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {createRoom, pause, startServerProcess, userToken} from './harness.ts';
 
 export interface OverloadOptions {
@@ -46,19 +46,25 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
   const room = await createRoom(server.apiUrl, users);
   const floodRoom = await createRoom(server.apiUrl, flooders);
 
-  await behave(server.apiUrl, room, users, 2);
-  const before = await behave(server.apiUrl, room, users, Math.max(options.seconds / 4, 3));
+  const slow = await loadProgram<number>('slow-sockets', [server.apiUrl, options.slowSockets]);
+  const asMuch = [server.apiUrl, floodRoom, clients, options.floodConnections];
+  const flood = await loadProgram<Flooded>('flood', options.rateLimits === 'on' ? [...asMuch, tenfold] : asMuch);
+
+  const behaving = await connectClients(server.apiUrl, room, users);
+  await behave(behaving, 2);
+  const before = await behave(behaving, Math.max(options.seconds / 4, 3));
   const memoryBefore = await memoryMb(server.apiUrl);
-  const slow = startSlowSockets(server.apiUrl, options.slowSockets);
-  const flood = startFlood(server.apiUrl, floodRoom, options);
+  slow.begin();
+  flood.begin();
   await pause(500);
   const peak = watchMemory(server.apiUrl);
-  const during = await behave(server.apiUrl, room, users, options.seconds);
+  const during = await behave(behaving, options.seconds);
   const {asked, statuses} = await flood.stop();
   const memoryAtMost = await peak.stop();
-  const cut = slow.stop();
+  const cut = await slow.stop();
   await pause(2_000);
-  const after = await behave(server.apiUrl, room, users, Math.max(options.seconds / 4, 3));
+  const after = await behave(behaving, Math.max(options.seconds / 4, 3));
+  for (const {wire} of behaving) wire.close();
   await server.end('SIGTERM');
   folder.remove();
 
@@ -105,18 +111,34 @@ interface Behaved {
   failed: number;
 }
 
-/** Clients that ask four times a second each, and post every tenth time, each on a connection of its own. */
-async function behave(url: string, room: number, users: readonly string[], seconds: number): Promise<Behaved> {
+interface Client {
+  wire: Wire;
+  post: string;
+  read: string;
+}
+
+/** Each has a connection of its own from the beginning: who comes anew waits behind all others who do, one a turn of Node's loop. */
+function connectClients(url: string, room: number, users: readonly string[]): Promise<Client[]> {
+  const path = `/api/rooms/${room}/messages/`;
+  return Promise.all(
+    users.map(async user => {
+      const token = userToken(user);
+      return {
+        wire: await connectWire(url),
+        post: requestText('POST', path, token, '{"content":"hello"}'),
+        read: requestText('GET', `${path}?limit=10`, token),
+      };
+    }),
+  );
+}
+
+/** Clients that ask four times a second each, and post every tenth time. */
+async function behave(all: readonly Client[], seconds: number): Promise<Behaved> {
   const took: number[] = [];
   let failed = 0;
   const end = performance.now() + seconds * 1_000;
-  const path = `/api/rooms/${room}/messages/`;
-  const one = async (user: string, i: number) => {
-    const token = userToken(user);
-    const post = requestText('POST', path, token, '{"content":"hello"}');
-    const read = requestText('GET', `${path}?limit=10`, token);
-    const wire = await connectWire(url);
-    await pause((i * pauseMs) / users.length);
+  const one = async ({wire, post, read}: Client, i: number) => {
+    await pause((i * pauseMs) / all.length);
     for (let n = i; performance.now() < end; n++) {
       const started = performance.now();
       const status = await wire.send(n % 10 === 0 ? post : read);
@@ -124,42 +146,9 @@ async function behave(url: string, room: number, users: readonly string[], secon
       if (status >= 300) failed += 1;
       await pause(Math.max(pauseMs - (performance.now() - started), 0));
     }
-    wire.close();
   };
-  await Promise.all(users.map(one));
+  await Promise.all(all.map(one));
   return {...percentiles(took), count: took.length, failed};
-}
-
-/** Sockets that send a byte of a header each second, and come back when they are cut. */
-function startSlowSockets(url: string, count: number): {stop: () => number} {
-  const {hostname, port} = new URL(url);
-  const open = new Set<Socket>();
-  let cut = 0;
-  let stopping = false;
-  const start = () => {
-    const socket = connect(Number(port), hostname);
-    open.add(socket);
-    socket.on('error', () => undefined).resume();
-    socket.on('close', () => {
-      open.delete(socket);
-      if (stopping) return;
-      cut += 1;
-      start();
-    });
-    socket.write('GET /api/rooms/ HTTP/1.1\r\nHost: a\r\nX-Slow: ');
-  };
-  for (let i = 0; i < count; i++) start();
-  const drip = setInterval(() => {
-    for (const socket of open) socket.write('x');
-  }, 1_000);
-  return {
-    stop() {
-      stopping = true;
-      clearInterval(drip);
-      for (const socket of open) socket.destroy();
-      return cut;
-    },
-  };
 }
 
 interface Flooded {
@@ -167,24 +156,23 @@ interface Flooded {
   statuses: Record<string, number>;
 }
 
-function startFlood(
-  url: string,
-  room: number,
-  {floodConnections, rateLimits}: OverloadOptions,
-): {stop: () => Promise<Flooded>} {
+/**
+ * A program of this folder as a process of its own, once it is loaded: that takes a processor for a while, which is not what
+ * is measured. It begins when it is told to, and answers once when it is told to stop.
+ */
+async function loadProgram<Told>(name: 'flood' | 'slow-sockets', args: readonly (string | number)[]) {
   // The tests run what was compiled from this.
-  const source = fileURLToPath(new URL('flood.ts', import.meta.url));
-  const isSource = import.meta.url.endsWith('.ts');
-  const child = fork(
-    isSource ? source : source.replace(/ts$/, 'js'),
-    [url, room, clients, floodConnections, ...(rateLimits === 'on' ? [tenfold] : [])].map(String),
-    {execArgv: isSource ? ['--import', 'tsx'] : []},
-  );
+  const extension = extname(import.meta.url);
+  const child = fork(fileURLToPath(new URL(`${name}${extension}`, import.meta.url)), args.map(String), {
+    execArgv: extension === '.ts' ? ['--import', 'tsx'] : [],
+  });
+  await once(child, 'message');
   return {
-    async stop() {
+    begin: () => void child.send('begin'),
+    async stop(): Promise<Told> {
       child.send('stop');
-      const [flooded] = (await once(child, 'message')) as [Flooded];
-      return flooded;
+      const [told] = (await once(child, 'message')) as [Told];
+      return told;
     },
   };
 }
