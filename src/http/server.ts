@@ -51,6 +51,7 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   // Their bytes bound them. Otherwise Node hides those beyond the two thousandth, a second Host or Authorization with them.
   server.maxHeadersCount = 0;
   const current = new WeakMap<Duplex, ServerResponse>();
+  const soon = inPortions(refusedATurn);
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response);
     request.url = originForm(request.url ?? '/');
@@ -62,7 +63,7 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   server.on('clientError', (error: Error & {code?: string}, socket: Duplex) => {
     // Not the error itself, which holds the bytes that came: a token, as numbers that nobody would find in them.
     log.debug({code: error.code, reason: error.message}, 'request could not be read');
-    refuse(socket, current.get(socket), refusalOf(error));
+    soon(() => refuse(socket, current.get(socket), refusalOf(error)));
   });
   // Node would close the connection without a word.
   server.on('connect', (_request, socket) => refuse(socket, undefined, new ChatError('malformed_request', noProxy)));
@@ -72,6 +73,22 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
     onceAMinute(() => log.warn({max_connections: maxConnections}, 'too many connections: new ones are closed')),
   );
   return server;
+}
+
+/** Node finds all that are late at one look: hundreds of slow clients that came together would hold everybody up at once. */
+const refusedATurn = 10;
+
+/** Does what it is given soon, so much in a turn of the event loop. */
+function inPortions(ofATurn: number): (task: () => void) => void {
+  const waiting: (() => void)[] = [];
+  function some(): void {
+    const portion = waiting.splice(0, ofATurn);
+    if (waiting.length > 0) setImmediate(some);
+    for (const task of portion) task();
+  }
+  return task => {
+    if (waiting.push(task) === 1) setImmediate(some);
+  };
 }
 
 const noProxy = 'CONNECT asks for a proxy, and this is none.';

@@ -2,6 +2,7 @@
 // problem in JSON, also those of Node's parser.
 import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
+import {setImmediate as turn} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import type {Limits} from '../../src/http/limits.ts';
 import {Problem} from '../../src/http/schemas.ts';
@@ -158,6 +159,24 @@ for (const [title, start] of Object.entries(stalls)) {
     t.regex(text, /"code":"request_timeout"/);
   });
 }
+
+test('T29: many requests that are late at once are ended a few at a time, so that others are served in between', async t => {
+  const api = await startApi(t, 'sqlite', {server: quick});
+  const many = 200;
+  let ended = 0;
+  for (let i = 0; i < many; i++) {
+    const socket = connect(api.port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    socket.write('GET /healthz HTTP/1.1\r\nX: ');
+    socket.once('data', () => (ended += 1));
+  }
+  let inOneTurn = 0;
+  for (let before = 0; ended < many; before = ended) {
+    await turn();
+    inOneTurn = Math.max(inOneTurn, ended - before);
+  }
+  t.true(inOneTurn <= many / 4, `${inOneTurn} of ${many} in one turn of the event loop`);
+});
 
 test('T29: more connections than may be are closed, those that are open go on, and it is logged', async t => {
   const api = await startApi(t, 'sqlite', {server: {maxConnections: 3}});
