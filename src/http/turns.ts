@@ -1,10 +1,10 @@
 // Whose request is worked on next. A database that many ask at once makes everybody wait for all of them, at each
 // statement anew. So no more are worked on at once than keep it busy, and the others wait here, by caller.
 //
-// Turns go round among the callers who wait, one to each, so that nobody waits for what somebody else sent in a heap. Who
-// had nothing waiting comes before those who go round: a client that asks now and then is served next, whatever a flood
-// has left here. It goes round itself from then on, until its place comes and it has nothing there: who is a newcomer
-// again and again gets no more than the others. (Queues of networks are shared so: RFC 8290, for flows.)
+// Who asked much lately is told from who asks now and then, and while both are about each kind has places of its own: a
+// client that asks now and then does not wait for what a flood has sent, and the database has little of the flood's to do
+// before it comes to that client. Where there is only one kind it has all places. Among those who ask much turns go
+// round, one to each, so that nobody waits for what somebody else sent in a heap.
 //
 // What takes long (a lock, a large export) waits for something else and must not hold the others up: after a while its
 // turn goes to another. A request whose client has hung up is not worked on at all.
@@ -26,76 +26,81 @@ export interface TurnLimits {
   longMs: number;
 }
 
-interface Caller {
-  name: string;
-  /** What gives a turn to each request, the oldest first. */
-  waiting: Set<() => void>;
-}
+/** Who asks more often than this in a span of time, or in that and the one before it, asks much. */
+const fewRequests = 3;
+const spanMs = 250;
+/** For so long after somebody of the few came there are places for the next. */
+const aboutMs = 1_000;
+/** Of the places, for those who ask much while others are about. */
+const shareOfMuch = 1 / 4;
 
-export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits): Turns {
-  /** All that are in one of the two rows. */
-  const callers = new Map<string, Caller>();
-  const newcomers = new Set<Caller>();
-  const round = new Set<Caller>();
-  let working = 0;
+type Kind = 'few' | 'much';
+/** Gives a request that waits its turn. */
+type Go = () => void;
 
-  function start(): () => void {
-    working += 1;
+export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = () => performance.now()): Turns {
+  const places = {much: Math.ceil(atOnce * shareOfMuch), few: Math.max(Math.floor(atOnce * (1 - shareOfMuch)), 1)};
+  const countLately = countByCaller(now);
+  /** Of those who ask now and then, the oldest first. */
+  const few = new Set<Go>();
+  /** Of those who ask much: by caller in the order of their turns, and of each the oldest first. */
+  const much = new Map<string, Set<Go>>();
+  const working: Record<Kind, number> = {few: 0, much: 0};
+  let fewCame = -Infinity;
+
+  function mayStart(kind: Kind): boolean {
+    if (working.few + working.much >= atOnce) return false;
+    if (kind === 'few') return working.few < places.few || much.size === 0;
+    return working.much < places.much || now() - fewCame > aboutMs;
+  }
+
+  function start(kind: Kind): () => void {
+    working[kind] += 1;
     let over = false;
     const end = () => {
       if (over) return;
       over = true;
       clearTimeout(long);
-      working -= 1;
-      next()?.();
+      working[kind] -= 1;
+      for (let go = next(); go; go = next()) go();
     };
     const long = setTimeout(end, longMs);
     return end;
   }
 
-  /** Takes the next request out. While nobody waits it has emptied both rows. */
-  function next(): (() => void) | undefined {
-    for (const row of [newcomers, round]) {
-      for (const caller of row) {
-        row.delete(caller);
-        const [first] = caller.waiting;
-        if (first) {
-          round.add(caller);
-          return first;
-        }
-        callers.delete(caller.name);
-      }
-    }
-    return undefined;
+  function next(): Go | undefined {
+    const [oldest] = few;
+    if (oldest && mayStart('few')) return oldest;
+    const [first] = much;
+    if (!first || !mayStart('much')) return undefined;
+    const [name, requests] = first;
+    much.delete(name);
+    much.set(name, requests);
+    const [request] = requests;
+    return request;
   }
 
-  function enter(name: string): Caller {
-    const known = callers.get(name);
-    if (known) return known;
-    const caller = {name, waiting: new Set<() => void>()};
-    callers.set(name, caller);
-    newcomers.add(caller);
-    return caller;
-  }
-
-  function wait({waiting}: Caller, answer: ServerResponse): Promise<() => void> {
-    if (waiting.size >= waitingOfOne) {
+  function wait(kind: Kind, name: string, answer: ServerResponse): Promise<() => void> {
+    const row = kind === 'few' ? few : (much.get(name) ?? new Set<Go>());
+    if (kind === 'much' && row.size >= waitingOfOne) {
       throw new ChatError('overloaded', 'Too many of your requests are under way here; send fewer at once.');
     }
     return new Promise((resolve, reject) => {
       const leave = () => {
-        waiting.delete(go);
+        row.delete(go);
+        if (row !== few && row.size === 0) much.delete(name);
         answer.off('close', leaveFor);
       };
       const go = () => {
         leave();
-        resolve(start());
+        resolve(start(kind));
       };
       const leaveFor = () => {
         leave();
         reject(hungUp);
       };
-      waiting.add(go);
+      row.add(go);
+      if (kind === 'much') much.set(name, row);
       answer.once('close', leaveFor);
     });
   }
@@ -103,7 +108,28 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits): Turns {
   return {
     async begin(name, answer) {
       if (answer.destroyed) throw hungUp;
-      return working < atOnce ? start() : wait(enter(name), answer);
+      const kind = countLately(name) > fewRequests ? 'much' : 'few';
+      if (kind === 'few') fewCame = now();
+      const others = kind === 'few' ? few : much;
+      return others.size === 0 && mayStart(kind) ? start(kind) : wait(kind, name, answer);
     },
+  };
+}
+
+/** Counts each caller's requests in this span of time and the one before it. */
+function countByCaller(now: () => number): (name: string) => number {
+  let before = new Map<string, number>();
+  let current = new Map<string, number>();
+  let began = now();
+  return name => {
+    const spans = Math.floor((now() - began) / spanMs);
+    if (spans > 0) {
+      before = spans === 1 ? current : new Map();
+      current = new Map();
+      began += spans * spanMs;
+    }
+    const count = (current.get(name) ?? 0) + 1;
+    current.set(name, count);
+    return count + (before.get(name) ?? 0);
   };
 }

@@ -1,8 +1,8 @@
 // T29: whose request is worked on next, and that nobody's is once its client has gone. The database's connections are
 // held until everybody has asked.
 import {once} from 'node:events';
-import {createServer, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import {createServer, IncomingMessage, ServerResponse} from 'node:http';
+import {Socket, type AddressInfo} from 'node:net';
 import {setImmediate as turn} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import {createTurns, hungUp} from '../../src/http/turns.ts';
@@ -111,6 +111,74 @@ test('a request whose client hangs up while it waits gets no turn, and the next 
   await third;
   t.deepEqual({begun, left}, {begun: ['/first', '/third'], left: ['/second']});
   ends[1]?.();
+});
+
+/** Turns at a clock that stands until it is moved. Everything is there that a caller's requests need. */
+function turnsAtClock(t: ExecutionContext, atOnce: number) {
+  let time = 0;
+  const turns = createTurns({atOnce, waitingOfOne: 1_000, longMs: 600_000}, () => time);
+  const ends: {caller: string; end: () => void}[] = [];
+  t.teardown(async () => {
+    for (time = Infinity; ends.length > 0; await turn()) ends.shift()?.end();
+  });
+  return {
+    /** The callers whose requests are worked on, in the order in which they began. */
+    working: () => ends.map(({caller}) => caller),
+    async come(caller: string, count: number): Promise<void> {
+      for (let n = 0; n < count; n++) {
+        const answer = new ServerResponse(new IncomingMessage(new Socket()));
+        void turns.begin(caller, answer).then(end => ends.push({caller, end}));
+      }
+      await turn();
+    },
+    async endOne(caller: string): Promise<void> {
+      const [ended] = ends.splice(
+        ends.findIndex(each => each.caller === caller),
+        1,
+      );
+      ended?.end();
+      await turn();
+    },
+    pass: (ms: number) => void (time += ms),
+  };
+}
+
+test('beside those who ask now and then, who asks much has a quarter of the places, and all once it is alone', async t => {
+  const clock = turnsAtClock(t, 8);
+  await clock.come('mia', 40);
+  t.is(clock.working().length, 5, 'three while it had asked little, and a quarter');
+  await clock.come('sam', 1);
+  t.is(clock.working().at(-1), 'sam', 'at once');
+  for (let n = 0; n < 3; n++) await clock.endOne('mia');
+  await clock.endOne('sam');
+  t.deepEqual(clock.working(), ['mia', 'mia']);
+  clock.pass(1_001);
+  await clock.endOne('mia');
+  t.is(clock.working().length, 8);
+});
+
+test('those who ask now and then are served one after another, and do not shut out who asks much', async t => {
+  const clock = turnsAtClock(t, 4);
+  await clock.come('mia', 20);
+  for (let n = 0; n < 10; n++) await clock.come(`user ${n}`, 1);
+  for (let n = 0; n < 3; n++) await clock.endOne('mia');
+  t.deepEqual(clock.working(), ['mia', 'user 0', 'user 1', 'user 2']);
+  await clock.endOne('mia');
+  t.deepEqual(clock.working(), ['user 0', 'user 1', 'user 2', 'mia']);
+  await clock.endOne('user 1');
+  t.deepEqual(clock.working(), ['user 0', 'user 2', 'mia', 'user 3']);
+});
+
+test('who asked much is one of the others again half a second later', async t => {
+  const clock = turnsAtClock(t, 4);
+  await clock.come('mia', 20);
+  while (clock.working().length > 0) await clock.endOne('mia');
+  await clock.come('sam', 1);
+  await clock.come('mia', 2);
+  t.is(clock.working().filter(caller => caller === 'mia').length, 1, 'it has asked much a moment ago');
+  clock.pass(500);
+  await clock.come('mia', 1);
+  t.is(clock.working().filter(caller => caller === 'mia').length, 2);
 });
 
 for (const database of databases) {
