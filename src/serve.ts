@@ -225,8 +225,7 @@ async function closeServer(server: Server, lastRequestsMs: number): Promise<void
   // A client that always has its next request ready would keep its connection open for ever.
   server.prependListener('request', (_, response) => response.setHeader('Connection', 'close'));
   const idleAt = performance.now() + lastRequestsMs;
-  // Connections that the system has made and nobody has taken yet would be reset: right after a look at them there are fewest.
-  await new Promise(setImmediate);
+  await takeConnections(server);
   // Node's own close of an HTTP server begins with the idle connections.
   const done = new Promise<void>(resolve => NetServer.prototype.close.call(server, () => resolve()));
   const idle = setInterval(() => {
@@ -238,4 +237,25 @@ async function closeServer(server: Server, lastRequestsMs: number): Promise<void
   clearTimeout(cut);
   // It listens no more; this ends its checks of slow connections.
   server.close();
+}
+
+/** So many the system makes in advance; those that come after them are not waited for. */
+const backlog = 511;
+
+/**
+ * Connections that the system has made and nobody has taken yet would be reset by the end of listening. There are none once
+ * a turn of the event loop brings none: libuv takes one in each.
+ */
+async function takeConnections(server: Server): Promise<void> {
+  let taken: boolean;
+  const take = () => void (taken = true);
+  server.on('connection', take);
+  // This turn may have looked already.
+  await new Promise(setImmediate);
+  let turns = 0;
+  do {
+    taken = false;
+    await new Promise(setImmediate);
+  } while (taken && ++turns < backlog);
+  server.off('connection', take);
 }

@@ -1,13 +1,15 @@
 // Servers behind a balancer that are replaced one by one under load: no request is refused, and none that was accepted
 // loses its connection.
 import {fork, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
 import {Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import {connect, type AddressInfo} from 'node:net';
+import {text as socketText} from 'node:stream/consumers';
 import test, {type ExecutionContext} from 'ava';
 import {batchServerKey, startBatchServer} from './helpers/batch-server.ts';
 import {apiToken, serviceToken, testSecrets} from './helpers/chat.ts';
 import {databases, emptyDatabase} from './helpers/database.ts';
-import {request} from './helpers/server.ts';
+import {request, startTestServer} from './helpers/server.ts';
 import {until} from './helpers/until.ts';
 
 interface Backend {
@@ -139,3 +141,23 @@ if (databases.includes('postgres')) {
     t.like(body, {count: posted()});
   });
 }
+
+test('a server that closes takes the connections that were made before, and serves them', async t => {
+  const server = await startTestServer(t, 'sqlite');
+  const {hostname, port} = new URL(server.apiUrl);
+  const many = 60;
+  const sockets = Array.from({length: many}, () => connect(Number(port), hostname));
+  const ends = sockets.map(socket => {
+    t.teardown(() => socket.destroy());
+    socket.write('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n');
+    return socketText(socket).catch((error: NodeJS.ErrnoException) => error.code);
+  });
+  // The system makes them all at once; libuv hands one of them on in a turn of the event loop.
+  await Promise.all(sockets.map(socket => once(socket, 'connect')));
+  await server.close({lastRequestsMs: 50});
+  const answers = await Promise.all(ends);
+  t.deepEqual(
+    answers.filter(answer => !answer?.startsWith('HTTP/1.1 200')),
+    [],
+  );
+});
