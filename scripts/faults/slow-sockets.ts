@@ -1,6 +1,6 @@
-// A process of its own that, once told to begin, holds sockets that send a byte of a header each second and come back when they are cut:
-// node … slow-sockets.ts <url> <sockets>. It ends with its parent and tells when it is told to stop how many were cut.
-// Whoever measures would otherwise stand still itself when all of them are cut at once.
+// A process of its own that, once told to begin, holds sockets that send a byte of a header each second and come back when
+// they are cut: node … slow-sockets.ts <url> <sockets>. It ends with its parent and tells when it is told to stop how many
+// were cut. Whoever measures would otherwise stand still itself when all of them are cut at once.
 import {connect, type Socket} from 'node:net';
 
 const [url = '', count = ''] = process.argv.slice(2);
