@@ -46,12 +46,31 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
   /** Of those who ask much: by caller in the order of their turns, and of each the oldest first. */
   const much = new Map<string, Set<Go>>();
   const working: Record<Kind, number> = {few: 0, much: 0};
-  let fewCame = -Infinity;
+  /** Of those who ask now and then: who came in the last while, and when, the earliest first. */
+  const fewLately = new Map<string, number>();
 
   function mayStart(kind: Kind): boolean {
     if (working.few + working.much >= atOnce) return false;
     if (kind === 'few') return working.few < places.few || much.size === 0;
-    return working.much < places.much || now() - fewCame > aboutMs;
+    return working.much < places.much || !areFewAbout();
+  }
+
+  function areFewAbout(): boolean {
+    for (const [name, came] of fewLately) {
+      if (now() - came <= aboutMs) return true;
+      fewLately.delete(name);
+    }
+    return false;
+  }
+
+  /** Who has come to ask much is none of the few any more: a client that begins with many requests must not stand in its own way. */
+  function kindOf(name: string): Kind {
+    const kind = countLately(name) > fewRequests ? 'much' : 'few';
+    fewLately.delete(name);
+    if (kind === 'few') fewLately.set(name, now());
+    // There is no more than comes in that while.
+    areFewAbout();
+    return kind;
   }
 
   function start(kind: Kind): () => void {
@@ -108,8 +127,7 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
   return {
     async begin(name, answer) {
       if (answer.destroyed) throw hungUp;
-      const kind = countLately(name) > fewRequests ? 'much' : 'few';
-      if (kind === 'few') fewCame = now();
+      const kind = kindOf(name);
       const others = kind === 'few' ? few : much;
       return others.size === 0 && mayStart(kind) ? start(kind) : wait(kind, name, answer);
     },

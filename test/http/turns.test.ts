@@ -145,6 +145,8 @@ function turnsAtClock(t: ExecutionContext, atOnce: number) {
 
 test('beside those who ask now and then, who asks much has a quarter of the places, and all once it is alone', async t => {
   const clock = turnsAtClock(t, 8);
+  await clock.come('sam', 1);
+  await clock.endOne('sam');
   await clock.come('mia', 40);
   t.is(clock.working().length, 5, 'three while it had asked little, and a quarter');
   await clock.come('sam', 1);
@@ -157,8 +159,16 @@ test('beside those who ask now and then, who asks much has a quarter of the plac
   t.is(clock.working().length, 8);
 });
 
+test('who sends many at once and is alone has all places from the first one on', async t => {
+  const clock = turnsAtClock(t, 8);
+  await clock.come('mia', 40);
+  t.is(clock.working().length, 8);
+});
+
 test('those who ask now and then are served one after another, and do not shut out who asks much', async t => {
   const clock = turnsAtClock(t, 4);
+  await clock.come('sam', 1);
+  await clock.endOne('sam');
   await clock.come('mia', 20);
   for (let n = 0; n < 10; n++) await clock.come(`user ${n}`, 1);
   for (let n = 0; n < 3; n++) await clock.endOne('mia');
