@@ -51,7 +51,7 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   // Their bytes bound them. Otherwise Node hides those beyond the two thousandth, a second Host or Authorization with them.
   server.maxHeadersCount = 0;
   const current = new WeakMap<Duplex, ServerResponse>();
-  const soon = inPortions(refusedATurn);
+  const soon = inPortions();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response);
     request.url = originForm(request.url ?? '/');
@@ -75,15 +75,18 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   return server;
 }
 
-/** Node finds all that are late at one look: hundreds of slow clients that came together would hold everybody up at once. */
-const refusedATurn = 10;
+/**
+ * Node finds all that are late at one look: hundreds of slow clients that came together would hold everybody up at once,
+ * and again when they come back. So few are ended at a time, or a hundredth of very many.
+ */
+const pace = {atOnce: 5, pauseMs: 10};
 
-/** Does what it is given soon, so much in a turn of the event loop. */
-function inPortions(ofATurn: number): (task: () => void) => void {
+/** Does what it is given soon, a little at a time. */
+function inPortions(): (task: () => void) => void {
   const waiting: (() => void)[] = [];
   function some(): void {
-    const portion = waiting.splice(0, ofATurn);
-    if (waiting.length > 0) setImmediate(some);
+    const portion = waiting.splice(0, Math.max(pace.atOnce, Math.ceil(waiting.length / 100)));
+    if (waiting.length > 0) setTimeout(some, pace.pauseMs);
     for (const task of portion) task();
   }
   return task => {
