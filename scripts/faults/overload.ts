@@ -5,7 +5,7 @@ import {once} from 'node:events';
 import {extname} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {percentiles} from '../bench/load.ts';
-import {temporaryFolder} from '../bench/setup.ts';
+import {residentMegabytes, temporaryFolder} from '../bench/setup.ts';
 import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {createRoom, pause, startServerProcess, userToken} from './harness.ts';
 
@@ -24,7 +24,6 @@ export interface OverloadResult {
   figures: Record<string, number>;
 }
 
-const metricsKey = 'overload-metrics-key';
 const clients = 20;
 const pauseMs = 250;
 /** What an open connection with a request that waits may take. */
@@ -39,8 +38,8 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
   const server = await startServerProcess({
     DATABASE_URL: options.databaseUrl ?? `sqlite:${folder.path}/chat.db`,
     RATE_LIMITS: options.rateLimits === 'on' ? 'address=1000000/10s' : 'off',
-    METRICS_KEY: metricsKey,
   });
+  const pid = Number(server.child.pid);
   const users = Array.from({length: clients}, (_, i) => `user${i}`);
   const flooders = Array.from({length: clients}, (_, i) => `flood${i}`);
   const room = await createRoom(server.apiUrl, users);
@@ -53,14 +52,14 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
   const behaving = await connectClients(server.apiUrl, room, users);
   await behave(behaving, 2);
   const before = await behave(behaving, Math.max(options.seconds / 4, 3));
-  const memoryBefore = await memoryMb(server.apiUrl);
+  const memoryBefore = residentMegabytes(pid);
   slow.begin();
   flood.begin();
   await pause(500);
-  const peak = watchMemory(server.apiUrl);
+  const peak = watchMemory(pid);
   const during = await behave(behaving, options.seconds);
   const {asked, statuses} = await flood.stop();
-  const memoryAtMost = await peak.stop();
+  const memoryAtMost = peak.stop();
   const cut = await slow.stop();
   await pause(2_000);
   const after = await behave(behaving, Math.max(options.seconds / 4, 3));
@@ -177,26 +176,14 @@ async function loadProgram<Told>(name: 'flood' | 'slow-sockets', args: readonly 
   };
 }
 
-async function memoryMb(url: string): Promise<number> {
-  const answer = await fetch(`${url}/metrics`, {headers: {authorization: `Bearer ${metricsKey}`}});
-  const [, bytes] = /^process_resident_memory_bytes (\S+)$/m.exec(await answer.text()) ?? [];
-  return Number(bytes) / 1_048_576;
-}
-
-function watchMemory(url: string): {stop: () => Promise<number>} {
+/** Asks the system, not the server: its metrics take time of the loop that is measured here. */
+function watchMemory(pid: number): {stop: () => number} {
   let atMost = 0;
-  let stopping = false;
-  const watching = (async () => {
-    while (!stopping) {
-      atMost = Math.max(atMost, await memoryMb(url));
-      await pause(500);
-    }
-  })();
+  const looking = setInterval(() => void (atMost = Math.max(atMost, residentMegabytes(pid))), 500);
   return {
-    async stop() {
-      stopping = true;
-      await watching;
-      return atMost;
+    stop() {
+      clearInterval(looking);
+      return Math.max(atMost, residentMegabytes(pid));
     },
   };
 }
