@@ -4,7 +4,6 @@ import test, {type ExecutionContext} from 'ava';
 import * as faults from '../scripts/faults/faults.ts';
 import {disorderedIn, killServers} from '../scripts/faults/harness.ts';
 import {overload} from '../scripts/faults/overload.ts';
-import {rateLimits} from '../scripts/faults/rate-limits.ts';
 import {databases, emptyDatabase, type Database} from './helpers/database.ts';
 
 test.afterEach.always(killServers);
@@ -72,12 +71,6 @@ test.serial('a broker that comes back empty costs a fetch, and no message', t =>
 test.serial('many clients that come back at once recover without our database', t =>
   holds(t, 'sqlite', options => faults.reconnectStorm({...options, clients: 30}), 2),
 );
-
-test.serial('T31: at three times the usual limits what passes is within 5 % of them', async t => {
-  const {broken, figures} = await rateLimits({seconds: 5});
-  t.log(JSON.stringify(figures));
-  t.deepEqual(broken, []);
-});
 
 // What it costs the others in time is a figure of the large size: here the machine is shared with other tests.
 test.serial('T29, T31: clients that behave are served beside slow sockets and a flood', async t => {

@@ -56,7 +56,7 @@ const runs: Record<string, Run> = {
       }),
   }),
   'restart-broker': () => faults.restartBroker({...base, times: size(2, 20), clients: size(5, 50)}),
-  'rate-limits': () => rateLimits({seconds: size(5, 60), ...(database && {databaseUrl: database})}),
+  'rate-limits': () => rateLimits({seconds: size(30, 60), ...(database && {databaseUrl: database})}),
   overload: () => flood('on'),
   'overload-unlimited': () => flood('off'),
   'reconnect-storm': () => faults.reconnectStorm({...base, times: size(2, 20), clients: size(50, 1_000)}),

@@ -23,6 +23,14 @@ export const rateLimits = {
   address: {requests: 1_000, seconds: 10},
 } as const satisfies Record<string, RateLimit>;
 
+/**
+ * The same mean without the burst: a tenth of the limit in a tenth of its window. Undefined where that would be less than ten
+ * requests or a second: so few are no burst.
+ */
+export function withoutBurst({requests, seconds}: RateLimit): RateLimit | undefined {
+  return requests < 100 || seconds < 10 ? undefined : {requests: Math.floor(requests / 10), seconds: seconds / 10};
+}
+
 export type RateLimitName = keyof typeof rateLimits;
 export type RateLimits = Record<RateLimitName, RateLimit>;
 

@@ -60,6 +60,8 @@ export interface Limited {
   error: ChatError;
   /** The refusal's headers and words with the times as they are now, for who is to wait so much longer. */
   tell(longerMs?: number): {headers: Record<string, string>; detail: string};
+  /** Tells that the caller came again before that. Returns for how many milliseconds more it is refused. */
+  cameAgain?(): number;
 }
 
 export type Context = Koa.ParameterizedContext<State>;

@@ -4,11 +4,17 @@
 import {hash} from 'node:crypto';
 import type {IncomingMessage} from 'node:http';
 import {isIPv4, isIPv6} from 'node:net';
-import {RateLimiterMemory, RateLimiterPostgres, RateLimiterRes, type RateLimiterAbstract} from 'rate-limiter-flexible';
+import {
+  RateLimiterMemory,
+  RateLimiterPostgres,
+  type RateLimiterAbstract,
+  type RateLimiterRes,
+} from 'rate-limiter-flexible';
 import type {Actor, Chat} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
-import type {RateLimitName, RateLimits} from '../core/rate-limits.ts';
+import type {RateLimit, RateLimitName, RateLimits} from '../core/rate-limits.ts';
 import type {Context} from './context.ts';
+import {createCounter, type Counted, type Counter} from './counter.ts';
 import type {OpenRoute, PathParams, Route} from './route.ts';
 
 export interface Limits {
@@ -24,16 +30,17 @@ export function createLimits(limits: RateLimits, store: 'memory' | 'database', c
   const names = Object.keys(limits) as RateLimitName[];
   // SQLite has one server, whose memory is all there is to share.
   const shared = store === 'database' && chat.db.dialect.name === 'postgres';
-  const counters = Object.fromEntries(names.map(name => [name, counterOf(name, limits[name], shared, chat)]));
+  const makeLimiter = (name: string, limit: RateLimit) => limiterOf(chat, shared, name, limit);
+  const counters = Object.fromEntries(
+    names.map(name => [name, createCounter(name, limits[name], makeLimiter)]),
+  ) as Record<RateLimitName, Counter>;
   // A key is a part of the path and as long as the caller likes, and those who are over a limit bring new ones too.
   const keyOf = (key: string) => hash('sha256', key, 'base64url');
 
   async function count(ctx: Context, keys: Partial<Record<RateLimitName, string>>): Promise<void> {
     const wanted = Object.entries(keys) as [RateLimitName, string][];
-    const counted = await Promise.all(
-      wanted.map(async ([name, key]) => ({name, limit: limits[name], ...(await consume(counters[name], keyOf(key)))})),
-    );
-    tell(ctx, counted);
+    const counted = await Promise.all(wanted.map(([name, key]) => counters[name].count(keyOf(key))));
+    tell(ctx, counted.flat());
   }
 
   return {
@@ -59,13 +66,8 @@ export function createLimits(limits: RateLimits, store: 'memory' | 'database', c
   };
 }
 
-function counterOf(
-  name: RateLimitName,
-  limit: RateLimits[RateLimitName],
-  shared: boolean,
-  {db}: Chat,
-): RateLimiterAbstract {
-  const options = {keyPrefix: name, points: limit.requests, duration: limit.seconds};
+function limiterOf({db}: Chat, shared: boolean, keyPrefix: string, limit: RateLimit): RateLimiterAbstract {
+  const options = {keyPrefix, points: limit.requests, duration: limit.seconds};
   const memory = new RateLimiterMemory(options);
   if (!shared) return memory;
   return new RateLimiterPostgres({
@@ -78,25 +80,6 @@ function counterOf(
     // Who is over the limit is refused from memory until the window ends.
     inMemoryBlockOnConsumed: limit.requests + 1,
   });
-}
-
-interface Counted {
-  name: RateLimitName;
-  limit: RateLimits[RateLimitName];
-  passed: boolean;
-  state: RateLimiterRes;
-}
-
-async function consume(
-  counter: RateLimiterAbstract | undefined,
-  key: string,
-): Promise<Pick<Counted, 'passed' | 'state'>> {
-  try {
-    return {passed: true, state: (await counter?.consume(key)) ?? new RateLimiterRes()};
-  } catch (refusal) {
-    if (refusal instanceof RateLimiterRes) return {passed: false, state: refusal};
-    throw refusal;
-  }
 }
 
 function tell(ctx: Context, counted: readonly Counted[]): void {
@@ -116,7 +99,8 @@ function tell(ctx: Context, counted: readonly Counted[]): void {
     return {headers, detail};
   };
   const error = new ChatError('rate_limited', tellAgain().detail);
-  ctx.state.limited = {until: countedAt + state.msBeforeNext, error, tell: tellAgain};
+  const cameAgain = () => Math.max(...over.map(each => each.cameAgain()));
+  ctx.state.limited = {until: countedAt + state.msBeforeNext, error, tell: tellAgain, cameAgain};
   ctx.set('Retry-After', String(left(state)));
   throw error;
 }

@@ -3,9 +3,6 @@
 // request id. It is also given after a short hold, so that a client that asks as fast as it is answered asks a few times
 // a second, and leaves the processor to the others.
 //
-// Who still comes after a second does not go by what it was told, and is told once to wait longer, each by a time of its
-// own: a crowd that was refused together would otherwise be let in together too, all at the moment when a window ends.
-//
 // Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
 import type {IncomingMessage, OutgoingHttpHeaders, ServerResponse} from 'node:http';
@@ -17,14 +14,9 @@ export const holdMs = 200;
 /** Answers held back at once; more are given at once. */
 const maxHeld = 1_000;
 const maxKept = 10_000;
-/** What was under way when the refusal came is not held against its caller. */
-const graceMs = 1_000;
-/** How much longer, of what it had to wait at first: at least and at most. */
-const longer = {least: 0.25, most: 1};
 
 interface Refusal {
   limited: Limited;
-  since: number;
   /** How much longer than it was told at first. */
   longerMs: number;
   /** As they were answered first. */
@@ -58,10 +50,10 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
     }
   }
 
-  function hold(answer: ServerResponse, give: () => void): void {
+  function hold(answer: ServerResponse, forMs: number, give: () => void): void {
     if (held >= maxHeld) return give();
     held += 1;
-    const timer = setTimeout(give, holdMs);
+    const timer = setTimeout(give, forMs);
     answer.once('close', () => {
       held -= 1;
       clearTimeout(timer);
@@ -70,7 +62,8 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
 
   function refuse(response: ServerResponse, method: string, {limited, longerMs, headers, route}: Refusal): void {
     const asked = performance.now();
-    hold(response, () => {
+    // Whose time has come meanwhile is not kept from asking for it.
+    hold(response, Math.min(holdMs, limited.until + longerMs - asked), () => {
       const requestId = randomUUID();
       const told = limited.tell(longerMs);
       const body = problemText(limited.error, requestId, told.detail);
@@ -95,7 +88,7 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
       forget(now);
       const known = kept.size > 0 ? kept.get(keyOf(request)) : undefined;
       if (!known || now >= known.limited.until + known.longerMs) return false;
-      if (known.longerMs === 0 && now > known.since + graceMs) known.longerMs = longerOf(known);
+      known.longerMs += known.limited.cameAgain?.() ?? 0;
       refuse(response, request.method ?? '', known);
       return true;
     },
@@ -103,13 +96,9 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
       await next();
       const {limited, route} = ctx.state;
       if (!limited) return;
-      keep(keyOf(ctx.req), {limited, since: performance.now(), longerMs: 0, headers: lasting(ctx.res), route});
+      keep(keyOf(ctx.req), {limited, longerMs: 0, headers: lasting(ctx.res), route});
     },
   };
-}
-
-function longerOf({limited, since}: Refusal): number {
-  return (longer.least + (longer.most - longer.least) * Math.random()) * (limited.until - since);
 }
 
 const momentary = new Set(['x-request-id', 'ratelimit', 'ratelimit-policy', 'retry-after', 'content-length']);
