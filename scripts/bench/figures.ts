@@ -64,9 +64,9 @@ const besides: readonly Beside[] = [
     {what: `outbox lag meanwhile in s, ${database}`, of: [`sustained, ${database}`, 'lag at most s'], atMost: 1},
     {what: `resident MB at idle, ${database}`, of: [`memory, ${database}`, 'idle MB'], atMost: 150},
     {
-      what: `resident MB, last fifth / second fifth, ${database}`,
+      what: `resident MB, last fifth / first fifth, ${database}`,
       of: [`memory, ${database}`, 'last fifth MB'],
-      by: [`memory, ${database}`, 'second fifth MB'],
+      by: [`memory, ${database}`, 'first fifth MB'],
       atMost: 1.1,
     },
   ]),

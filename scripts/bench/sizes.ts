@@ -20,7 +20,7 @@ export const defaultSizes = {
   /** Seconds at a steady rate, and that rate. */
   sustain: 60,
   rate: 2_000,
-  /** Seconds at full load for the memory; the promise speaks of 600. */
+  /** Seconds at full load for the memory, after half as many that do not count; the promise speaks of 600. */
   soak: 60,
   /** Seconds of delivery latency. */
   latency: 15,
