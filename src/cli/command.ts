@@ -114,11 +114,16 @@ function exitsIn(text = ''): ExitMeaning[] {
 
 /** The fields of what a command prints with the flags that it was given. */
 export function fieldsOf(command: Command): readonly string[] {
-  const {fields = [], fieldsWith = {}} = declarations.get(command) ?? {};
-  const others = command.options.map(option =>
-    command.getOptionValue(option.attributeName()) === undefined ? undefined : fieldsWith[option.long ?? ''],
+  const given = command.options.filter(each => command.getOptionValue(each.attributeName()) !== undefined);
+  return fieldsWithFlags(
+    command,
+    given.map(({long}) => long ?? ''),
   );
-  return others.find(Boolean) ?? fields;
+}
+
+export function fieldsWithFlags(command: Command, flags: readonly string[]): readonly string[] {
+  const {fields = [], fieldsWith = {}} = declarations.get(command) ?? {};
+  return flags.map(flag => fieldsWith[flag]).find(Boolean) ?? fields;
 }
 
 export function declarationOf(command: Command): Declaration | undefined {

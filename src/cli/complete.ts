@@ -3,7 +3,7 @@
 //
 // `chatctl __complete-line <line>` is the same for a shell that has no better words than the line itself.
 import type {Command, Option} from 'commander';
-import {declarationOf} from './command.ts';
+import {fieldsWithFlags} from './command.ts';
 import {fieldNames} from './fields.ts';
 import type {Io} from './io.ts';
 import {topics} from './topics.ts';
@@ -49,7 +49,7 @@ function withValueApart(words: readonly string[]): readonly string[] {
 function wantedAt(program: Command, words: readonly string[]): Wanted {
   const begun = words.at(-1) ?? '';
   const {command, place, option} = walk(program, words.slice(0, -1));
-  if (option?.long === '--fields') return {kind: 'words', words: withNextField(command, begun)};
+  if (option?.long === '--fields') return {kind: 'words', words: withNextField(command, words)};
   if (option) return ofValue(option.flags, option.argChoices ?? listedIn(option, begun), begun);
   if (begun.startsWith('-')) {
     const flags = [...command.options, ...(command === program ? [] : program.options)].map(each => each.long ?? '');
@@ -64,9 +64,10 @@ function wantedAt(program: Command, words: readonly string[]): Wanted {
 }
 
 /** What was said of a list of fields, with each that may come next. */
-function withNextField(command: Command, begun: string): string[] {
+function withNextField(command: Command, words: readonly string[]): string[] {
+  const begun = words.at(-1) ?? '';
   const said = begun.slice(0, begun.lastIndexOf(',') + 1);
-  return fieldNames(declarationOf(command)?.fields ?? []).map(field => `${said}${field}`);
+  return fieldNames(fieldsWithFlags(command, words)).map(field => `${said}${field}`);
 }
 
 /** Goes along the words: in which command they end, at which of its arguments, and whose value comes next. */

@@ -72,7 +72,8 @@ const mistakes: Record<string, [string[], RegExp]> = {
   'a format that this command lacks': [['token', 'jwt', 'alice', '-o', 'csv'], /does not take -o csv/],
   'a rehearsal of a look': [['verify', '--dry-run'], /only looks without --repair: --dry-run needs that too/],
   'a rehearsal of a check-up': [['doctor', '-n'], /only looks without --fix: --dry-run needs that too/],
-  'the time of a watch without one': [['outbox', 'status', '--for', '1s'], /--for and --interval go with --watch/],
+  'the time of a watch without one': [['outbox', 'status', '--for', '1s'], /--for, --interval and --timeout go with/],
+  'the time limit of a watch without one': [['outbox', 'status', '--timeout', '1s'], /--timeout go with --watch/],
   'the fields of lines that have none': [
     ['outbox', 'status', '--watch', '--fields', 'depth'],
     /--watch prints lines, or NDJSON with --json/,

@@ -19,8 +19,8 @@ const usualIntervalMs = 1_000;
 
 export async function outboxStatus(cli: Cli, options: StatusOptions): Promise<void> {
   if (options.watch) return watch(cli, options);
-  if (options.for !== undefined || options.interval !== undefined) {
-    throw new ChatError('invalid_input', '--for and --interval go with --watch.');
+  if ((options.for ?? options.interval ?? cli.globals.timeout) !== undefined) {
+    throw new ChatError('invalid_input', '--for, --interval and --timeout go with --watch.');
   }
   const status = await getOutboxStatus(await cli.chat(), cli.actor);
   const columns = ['depth', 'oldest_age_ms', 'parked'];
