@@ -7,10 +7,9 @@ import type {OpenChat} from './open.ts';
 const buckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 /** What prom-client counts by walking through all connections at each look, which holds everybody up for that long. */
-const perConnection = ['handles', 'resources', 'requests'].flatMap(of => [
-  `nodejs_active_${of}`,
-  `nodejs_active_${of}_total`,
-]);
+const perConnection = ['handles', 'resources', 'requests']
+  .flatMap(of => [`nodejs_active_${of}`, `nodejs_active_${of}_total`])
+  .concat('process_open_fds');
 
 export interface Metrics {
   /** An event reached the broker; its age then is the delivery latency. */

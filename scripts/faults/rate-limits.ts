@@ -47,7 +47,7 @@ export async function rateLimits({seconds, databaseUrl}: RateLimitOptions) {
     if (others > 0) return [`${others} odd answers to ${who} ${kind}`];
     if (who === 'modest') return refused > 0 ? [`${refused} ${kind} of who keeps to the limit`] : [];
     const wanted = Math.min(passed + refused, most);
-    // Who goes on asking waits for up to a second more, once.
+    // Who goes on asking waits for up to a second more, once; with few requests that only moves the windows.
     return Math.abs(passed - wanted) > tolerance * wanted + slack ? [`${passed} ${kind} where ${wanted} may pass`] : [];
   });
   const figures = Object.fromEntries(

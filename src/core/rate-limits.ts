@@ -24,11 +24,13 @@ export const rateLimits = {
 } as const satisfies Record<string, RateLimit>;
 
 /**
- * The same mean without the burst: a tenth of the limit in a tenth of its window. Undefined where that would be less than ten
- * requests or a second: so few are no burst.
+ * The same mean without the burst: a tenth of the limit in a tenth of its window, in whole seconds and requests. Undefined where
+ * that would be less than ten requests or a second: so few are no burst.
  */
 export function withoutBurst({requests, seconds}: RateLimit): RateLimit | undefined {
-  return requests < 100 || seconds < 10 ? undefined : {requests: Math.floor(requests / 10), seconds: seconds / 10};
+  if (requests < 100 || seconds < 10) return undefined;
+  const part = Math.ceil(seconds / 10);
+  return {requests: Math.ceil((requests * part) / seconds), seconds: part};
 }
 
 export type RateLimitName = keyof typeof rateLimits;

@@ -4,12 +4,7 @@
 import {hash} from 'node:crypto';
 import type {IncomingMessage} from 'node:http';
 import {isIPv4, isIPv6} from 'node:net';
-import {
-  RateLimiterMemory,
-  RateLimiterPostgres,
-  type RateLimiterAbstract,
-  type RateLimiterRes,
-} from 'rate-limiter-flexible';
+import {RateLimiterMemory, RateLimiterPostgres, type RateLimiterAbstract} from 'rate-limiter-flexible';
 import type {Actor, Chat} from '../core/chat.ts';
 import {ChatError} from '../core/errors.ts';
 import type {RateLimit, RateLimitName, RateLimits} from '../core/rate-limits.ts';
@@ -26,13 +21,15 @@ export interface Limits {
   refused(ctx: Context, refusal: unknown): Promise<void>;
 }
 
+const byAddress = new Set<RateLimitName>(['failures', 'address']);
+
 export function createLimits(limits: RateLimits, store: 'memory' | 'database', chat: Chat): Limits {
   const names = Object.keys(limits) as RateLimitName[];
   // SQLite has one server, whose memory is all there is to share.
   const shared = store === 'database' && chat.db.dialect.name === 'postgres';
   const makeLimiter = (name: string, limit: RateLimit) => limiterOf(chat, shared, name, limit);
   const counters = Object.fromEntries(
-    names.map(name => [name, createCounter(name, limits[name], makeLimiter)]),
+    names.map(name => [name, createCounter(name, limits[name], byAddress.has(name), makeLimiter)]),
   ) as Record<RateLimitName, Counter>;
   // A key is a part of the path and as long as the caller likes, and those who are over a limit bring new ones too.
   const keyOf = (key: string) => hash('sha256', key, 'base64url');
@@ -84,32 +81,33 @@ function limiterOf({db}: Chat, shared: boolean, keyPrefix: string, limit: RateLi
 
 function tell(ctx: Context, counted: readonly Counted[]): void {
   const countedAt = performance.now();
-  const left = ({msBeforeNext}: RateLimiterRes, longerMs = 0) =>
-    Math.max(Math.ceil((msBeforeNext + longerMs - (performance.now() - countedAt)) / 1_000), 1);
-  ctx.set(headersOf(counted, state => left(state)));
-  const over = counted.filter(({passed}) => !passed).toSorted((a, b) => b.state.msBeforeNext - a.state.msBeforeNext);
+  const left = ({endsInMs}: Counted, longerMs = 0) =>
+    Math.max(Math.ceil((endsInMs + longerMs - (performance.now() - countedAt)) / 1_000), 0);
+  ctx.set(headersOf(counted, each => left(each)));
+  const over = counted.filter(({passed}) => !passed).toSorted((a, b) => b.endsInMs - a.endsInMs);
   const [longest] = over;
   if (!longest) return;
-  const {name, limit, state} = longest;
+  const {name, limit, endsInMs} = longest;
+  const until = countedAt + endsInMs;
   const tellAgain = (longerMs = 0) => {
-    const seconds = left(state, longerMs);
+    const seconds = left(longest, longerMs);
     const detail = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
     // Without those that were not over: their counts and windows have moved on.
     const headers = {...headersOf(over, each => left(each, longerMs)), 'Retry-After': String(seconds)};
     return {headers, detail};
   };
   const error = new ChatError('rate_limited', tellAgain().detail);
-  const cameAgain = () => Math.max(...over.map(each => each.cameAgain()));
-  ctx.state.limited = {until: countedAt + state.msBeforeNext, error, tell: tellAgain, cameAgain};
-  ctx.set('Retry-After', String(left(state)));
+  const cameAgain = () => Math.max(...over.map(each => each.cameAgain?.() ?? 0), until) - until;
+  ctx.state.limited = {until, error, tell: tellAgain, cameAgain};
+  ctx.set('Retry-After', String(left(longest)));
   throw error;
 }
 
-function headersOf(counted: readonly Counted[], left: (state: RateLimiterRes) => number): Record<string, string> {
+function headersOf(counted: readonly Counted[], left: (one: Counted) => number): Record<string, string> {
   const list = (each: (one: Counted) => string) => counted.map(each).join(', ');
   return {
     'RateLimit-Policy': list(({name, limit}) => `"${name}";q=${limit.requests};w=${limit.seconds}`),
-    RateLimit: list(({name, state}) => `"${name}";r=${state.remainingPoints};t=${left(state)}`),
+    RateLimit: list(each => `"${each.name}";r=${each.remaining};t=${left(each)}`),
   };
 }
 

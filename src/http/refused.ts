@@ -88,7 +88,7 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
       forget(now);
       const known = kept.size > 0 ? kept.get(keyOf(request)) : undefined;
       if (!known || now >= known.limited.until + known.longerMs) return false;
-      known.longerMs += known.limited.cameAgain?.() ?? 0;
+      known.longerMs = Math.max(known.longerMs, known.limited.cameAgain?.() ?? 0);
       refuse(response, request.method ?? '', known);
       return true;
     },

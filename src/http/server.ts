@@ -51,6 +51,7 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   // Their bytes bound them. Otherwise Node hides those beyond the two thousandth, a second Host or Authorization with them.
   server.maxHeadersCount = 0;
   const current = new WeakMap<Duplex, ServerResponse>();
+  const ending = new WeakSet<Duplex>();
   const soon = inPortions();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response);
@@ -63,6 +64,9 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   server.on('clientError', (error: Error & {code?: string}, socket: Duplex) => {
     // Not the error itself, which holds the bytes that came: a token, as numbers that nobody would find in them.
     log.debug({code: error.code, reason: error.message}, 'request could not be read');
+    // It comes once for each piece that is read until the socket is ended.
+    if (ending.has(socket)) return;
+    ending.add(socket);
     soon(() => refuse(socket, current.get(socket), refusalOf(error)));
   });
   // Node would close the connection without a word.
