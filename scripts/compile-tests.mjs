@@ -15,6 +15,7 @@ const alone = [
   'cli/start',
   'core/tokens-fuzz',
   'db/sqlite',
+  'http/counter',
   'realtime/endpoint',
   'realtime/fuzz',
   'realtime/hostile',
@@ -23,7 +24,7 @@ const alone = [
 ].map(name => `test/${name}.test.ts`);
 
 /** Small rounds of `npm run faults` and `npm run bench`: run when they are named, as `npm run check` does. */
-const rehearsals = ['test/bench.test.ts', 'test/faults.test.ts'];
+const rehearsals = ['test/bench.test.ts', 'test/faults.test.ts', 'test/rate-limits.test.ts'];
 
 /** What is run or imported by name; all else lies in shared chunks. */
 const programs = () => [
