@@ -5,8 +5,7 @@ import {RateLimiterMemory} from 'rate-limiter-flexible';
 import type {RateLimit} from '../../src/core/rate-limits.ts';
 import {createCounter} from '../../src/http/counter.ts';
 
-test.before(() => mock.timers.enable({apis: ['Date', 'setTimeout'], now: 1_800_000_000_000}));
-test.after.always(() => mock.timers.reset());
+mock.timers.enable({apis: ['Date', 'setTimeout'], now: 1_800_000_000_000});
 
 function counter(limit: RateLimit, isShared = false) {
   const limiter = (keyPrefix: string, {requests, seconds}: RateLimit) =>
