@@ -4,6 +4,7 @@
 // all).
 import {hash} from 'node:crypto';
 import type {VerifyApiToken} from './api-token.ts';
+import {keepNewest} from './keep-newest.ts';
 import {expired, type ApiClaims} from './token-claims.ts';
 
 const keptSeconds = 60;
@@ -28,13 +29,7 @@ export function rememberTokens(verify: VerifyApiToken, size = maxKept): VerifyAp
     }
     kept.delete(key);
     const claims = await verify(token, nowSeconds);
-    // Those that came meanwhile may have put it here; the newest is the last to go.
-    kept.delete(key);
-    kept.set(key, {claims, keptAt: nowSeconds});
-    for (const oldest of kept.keys()) {
-      if (kept.size <= size) break;
-      kept.delete(oldest);
-    }
+    keepNewest(kept, key, {claims, keptAt: nowSeconds}, size);
     return claims;
   };
 }

@@ -4,6 +4,7 @@
 //
 // Who goes on is remembered here, in this process; the counts may be shared with others.
 import {RateLimiterRes, type RateLimiterAbstract} from 'rate-limiter-flexible';
+import {keepNewest} from '../core/keep-newest.ts';
 import {withoutBurst, type RateLimit} from '../core/rate-limits.ts';
 
 interface Counting {
@@ -98,12 +99,7 @@ interface Refused {
 function rememberInsistent(windowMs: number, share: number, now: () => number) {
   const kept = new Map<string, Refused>();
 
-  function keep(key: string, refused: Refused): void {
-    kept.delete(key);
-    kept.set(key, refused);
-    const [oldest] = kept.keys();
-    if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
-  }
+  const keep = (key: string, refused: Refused) => keepNewest(kept, key, refused, maxKept);
 
   return {
     has(key: string): boolean {

@@ -6,6 +6,7 @@
 // Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
 import type {IncomingMessage, OutgoingHttpHeaders, ServerResponse} from 'node:http';
+import {keepNewest} from '../core/keep-newest.ts';
 import type {HttpMetrics, Limited, Middleware} from './context.ts';
 import {problemText, statuses} from './errors.ts';
 import {clientAddress} from './limits.ts';
@@ -34,13 +35,6 @@ export interface RefusesAgain {
 export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number): RefusesAgain {
   const kept = new Map<string, Refusal>();
   let held = 0;
-
-  function keep(key: string, refusal: Refusal): void {
-    kept.delete(key);
-    kept.set(key, refusal);
-    const [oldest] = kept.keys();
-    if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
-  }
 
   /** Those that came first are mostly over first; while there are none a request costs nothing here. */
   function forget(now: number): void {
@@ -96,7 +90,7 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
       await next();
       const {limited, route} = ctx.state;
       if (!limited) return;
-      keep(keyOf(ctx.req), {limited, longerMs: 0, headers: lasting(ctx.res), route});
+      keepNewest(kept, keyOf(ctx.req), {limited, longerMs: 0, headers: lasting(ctx.res), route}, maxKept);
     },
   };
 }

@@ -6,6 +6,7 @@
 import {hash} from 'node:crypto';
 import type {VerifyApiToken} from '../core/api-token.ts';
 import {ChatError} from '../core/errors.ts';
+import {keepNewest} from '../core/keep-newest.ts';
 import type {ApiClaims} from '../core/token-claims.ts';
 import {breaker} from './breaker.ts';
 import {openClient} from './client.ts';
@@ -67,12 +68,7 @@ export function askPrimary(verify: VerifyApiToken, options: PrimaryOptions): Pri
   }
 
   function keep(key: string, verdict: Verdict, leftMs: number): void {
-    kept.delete(key);
-    kept.set(key, {verdict, until: clock() + Math.min(keptMs[verdict], leftMs)});
-    for (const oldest of kept.keys()) {
-      if (kept.size <= maxKept) break;
-      kept.delete(oldest);
-    }
+    keepNewest(kept, key, {verdict, until: clock() + Math.min(keptMs[verdict], leftMs)}, maxKept);
   }
 
   function verdictOn(token: string, claims: ApiClaims, nowSeconds: number): Verdict | Promise<Verdict> {
