@@ -62,11 +62,11 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   // An expectation that Node does not know would get an empty 417; it may be ignored.
   server.on('checkExpectation', serve);
   server.on('clientError', (error: Error & {code?: string}, socket: Duplex) => {
-    // Not the error itself, which holds the bytes that came: a token, as numbers that nobody would find in them.
-    log.debug({code: error.code, reason: error.message}, 'request could not be read');
-    // It comes once for each piece that is read until the socket is ended.
+    // It comes again for each piece that is read until the socket is ended.
     if (ending.has(socket)) return;
     ending.add(socket);
+    // Not the error itself, which holds the bytes that came: a token, as numbers that nobody would find in them.
+    log.debug({code: error.code, reason: error.message}, 'request could not be read');
     soon(() => refuse(socket, current.get(socket), refusalOf(error)));
   });
   // Node would close the connection without a word.

@@ -178,6 +178,24 @@ test('T29: many requests that are late at once are ended a few at a time, so tha
   t.true(inOneTurn <= many / 4, `${inOneTurn} of ${many} in one turn of the event loop`);
 });
 
+test('what goes on sending until it is ended is refused and logged once', async t => {
+  const api = await startApi(t, 'sqlite');
+  const sockets = Array.from({length: 60}, () => {
+    const socket = connect(api.port, '127.0.0.1').on('error', () => undefined);
+    t.teardown(() => socket.destroy());
+    return socket;
+  });
+  for (const answer of await Promise.all(sockets.map(answered))) t.regex(answer, /^HTTP\/1\.1 200 /);
+  // They all come at once now, and are ended one after another.
+  let ended = 0;
+  for (const socket of sockets) {
+    socket.once('close', () => (ended += 1));
+    socket.write('nonsense\r\n\r\n');
+  }
+  for (; ended < sockets.length; await turn()) sockets.at(-1)?.write('more\r\n\r\n');
+  t.is(api.logged().split('request could not be read').length - 1, sockets.length);
+});
+
 test('T29: more connections than may be are closed, those that are open go on, and it is logged', async t => {
   const api = await startApi(t, 'sqlite', {server: {maxConnections: 3}});
   const open = await Promise.all(
