@@ -67,7 +67,8 @@ function wantedAt(program: Command, words: readonly string[]): Wanted {
 function withNextField(command: Command, words: readonly string[]): string[] {
   const begun = words.at(-1) ?? '';
   const said = begun.slice(0, begun.lastIndexOf(',') + 1);
-  return fieldNames(fieldsWithFlags(command, words)).map(field => `${said}${field}`);
+  const flags = words.map(word => word.split('=', 1)[0] ?? '');
+  return fieldNames(fieldsWithFlags(command, flags)).map(field => `${said}${field}`);
 }
 
 /** Goes along the words: in which command they end, at which of its arguments, and whose value comes next. */

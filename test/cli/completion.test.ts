@@ -54,6 +54,7 @@ test('commands, flags, choices and topics are offered from the tree', async t =>
   t.deepEqual(await offered(cli, 'room', 'list', '--fields', 'id,na'), ['id,name']);
   t.deepEqual(await offered(cli, 'outbox', 'list', '--fields', 'er'), []);
   t.deepEqual(await offered(cli, 'outbox', 'list', '--parked', '--fields', 'er'), ['error']);
+  t.deepEqual(await offered(cli, 'message', 'post', 'x', '--count=2', '--fields', 'o'), ['ok']);
   t.deepEqual(await offered(cli, 'completion', ''), ['bash', 'zsh', 'fish']);
   t.deepEqual(await offered(cli, 'doctor', '--only', 'd'), ['database', 'delivery']);
   t.deepEqual(await offered(cli, 'doctor', '--only', 'node,database,d'), ['node,database,delivery']);
