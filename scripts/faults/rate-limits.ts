@@ -26,6 +26,8 @@ export async function rateLimits({seconds, databaseUrl}: RateLimitOptions) {
   const server = await startServerProcess({
     DATABASE_URL: databaseUrl ?? `sqlite:${folder.path}/chat.db`,
     RATE_LIMITS: 'on',
+    // With SQLite there is no other server to share the counts with.
+    RATE_LIMIT_STORE: 'database',
   });
   const names = Object.keys(kinds) as Kind[];
   const users = names.flatMap(kind => [`greedy-${kind}`, `modest-${kind}`]);
