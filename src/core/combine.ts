@@ -8,7 +8,7 @@ export interface Bounds {
   atOnce: number;
 }
 
-/** For pages: a statement of so many full ones keeps SQLite's reading connection for some milliseconds. */
+/** For pages: a statement of so many full ones keeps a reading connection of SQLite's for some milliseconds. */
 export const fewAtOnce: Bounds = {maxTogether: 8, atOnce: 2};
 
 interface Waiting<K, V> {

@@ -1,5 +1,5 @@
 // Pages of a room's history. Those that are asked for together, and are alike, are read together: by one statement each would
-// wait for a turn of the event loop, one after another at SQLite's one reading connection.
+// wait for a turn of the event loop, one after another at SQLite's few reading connections.
 import {
   findPagesOfMessages,
   likenessOf,

@@ -1,7 +1,7 @@
 // Opens the one database that the server and the command line share.
 //
 // SQLite: the file is in WAL mode with synchronous=FULL, so that what was acknowledged survives a power cut. One
-// connection writes and one reads, each a Knex of its own with a pool of one. PostgreSQL: one Knex with a pool.
+// connection writes and a few read, a Knex with a pool for each kind. PostgreSQL: one Knex with a pool.
 import {closeSync, existsSync, openSync, statSync} from 'node:fs';
 import {dirname, resolve} from 'node:path';
 import type {Knex} from 'knex';
@@ -140,35 +140,42 @@ export async function connect(target: DatabaseTarget, options: ConnectOptions = 
  */
 const walPages = 'wal_autocheckpoint=8000';
 
+/**
+ * What asks holds its connection until the event loop comes by again, so that at one alone others wait though nothing is read,
+ * and all of them while something is exported. Each read takes one of libuv's four threads, and a post must find one.
+ */
+const readingConnections = 3;
+
 async function connectSqlite(target: DatabaseTarget & {dialect: 'sqlite'}, options: ConnectOptions): Promise<Db> {
   prepareFile(target.path, options.create ?? false);
   const driver = await sqliteDriver(options.sqliteDriver);
   const knex = await loadKnex();
-  const open = (...pragmas: string[]) => knex({...driver.config(target.path, pragmas), log: silent});
+  const open = (pragmas: string[], connections?: number) =>
+    knex({...driver.config(target.path, pragmas, connections), log: silent});
   const safety = options.throwaway ? 'synchronous=OFF' : 'synchronous=FULL';
   // To turn WAL on it waits for others who do; from then on waiting is the writer's queue's business.
-  const writer = open('busy_timeout=5000', 'journal_mode=WAL', safety, walPages, 'foreign_keys=ON', 'busy_timeout=0');
+  const writer = open(['busy_timeout=5000', 'journal_mode=WAL', safety, walPages, 'foreign_keys=ON', 'busy_timeout=0']);
   const queue = writerQueue();
   try {
-    // The writer goes first: it turns WAL on, which the reader then finds.
+    // The writer goes first: it turns WAL on, which the readers then find.
     await writer.raw('select 1');
   } catch (cause) {
     await writer.destroy();
     throw unavailable(target, cause);
   }
-  const reader = open('busy_timeout=5000', 'query_only=ON');
+  const readers = open(['busy_timeout=5000', 'query_only=ON'], readingConnections);
   async function close() {
     await queue.close();
     // Not both at once: each would leave it to the other to move what the WAL holds into the file, and neither would.
     try {
-      await reader.destroy();
+      await readers.destroy();
     } finally {
       await writer.destroy();
     }
   }
   const {sqliteDriver: driverName, dryRun = false} = options;
   return {
-    sql: reader,
+    sql: readers,
     writer,
     queue,
     target,

@@ -7,8 +7,8 @@ export type SqliteDriverName = 'sqlite3' | 'node:sqlite';
 
 export interface SqliteDriver {
   name: SqliteDriverName;
-  /** Knex settings for one connection to a file, with these pragmas set in order. */
-  config(path: string, pragmas: readonly string[]): Knex.Config;
+  /** Knex settings for one connection to a file, or for so many at most, each with these pragmas set in order. */
+  config(path: string, pragmas: readonly string[], connections?: number): Knex.Config;
 }
 
 const require = createRequire(import.meta.url);
@@ -46,18 +46,23 @@ interface Connection {
 }
 
 function configWith(client: unknown): SqliteDriver['config'] {
-  return (path, pragmas) => config(client as typeof Knex.Client, path, pragmas);
+  return (path, pragmas, connections = 1) => config(client as typeof Knex.Client, path, pragmas, connections);
 }
 
-function config(client: typeof Knex.Client, path: string, pragmas: readonly string[]): Knex.Config {
+function config(
+  client: typeof Knex.Client,
+  path: string,
+  pragmas: readonly string[],
+  connections: number,
+): Knex.Config {
   const text = pragmas.map(pragma => `PRAGMA ${pragma};`).join('');
   return {
     client,
     connection: {filename: path},
     useNullAsDefault: true,
     pool: {
-      min: 1,
-      max: 1,
+      min: connections,
+      max: connections,
       afterCreate(connection: Connection, done: (error: Error | null, connection: Connection) => void) {
         connection.exec(text, error => done(error, connection));
       },

@@ -3,7 +3,6 @@ import type {Db, Queryable} from './connect.ts';
 import {onConnection} from './pool.ts';
 import {rows} from './rows.ts';
 
-/** On SQLite other reads of this process wait meanwhile: it reads by one connection. */
 export function inSnapshot<T>(db: Db, work: (q: Queryable) => Promise<T>): Promise<T> {
   return onConnection(db.sql, async connection => {
     const q = {sql: db.sql, dialect: db.dialect, connection};

@@ -12,7 +12,7 @@ import type {RunningServer} from '../../src/serve.ts';
 import {apiToken, openTestChat, serviceToken} from '../helpers/chat.ts';
 import {databases} from '../helpers/database.ts';
 import {request, startTestServer} from '../helpers/server.ts';
-import {watchStatements} from '../helpers/statements.ts';
+import {mostConnections, watchStatements} from '../helpers/statements.ts';
 import {until} from '../helpers/until.ts';
 
 const size = {users: 20_000, rooms: 20_000};
@@ -186,15 +186,17 @@ function readsListAgain(plan: readonly Step[]): boolean {
   );
 }
 
-/** Tells every statement of the one connection of this Knex, with its values in it. */
+/** Tells every statement of the connections of this Knex, with its values in it. */
 async function traced(knex: Db['sql'], tell: (statement: string) => void): Promise<void> {
   const client = knex.client as {
     acquireConnection(): Promise<NodeJS.EventEmitter>;
     releaseConnection(connection: unknown): Promise<void>;
   };
-  const connection = await client.acquireConnection();
-  connection.on('trace', tell);
-  await client.releaseConnection(connection);
+  const all = await Promise.all(Array.from({length: mostConnections(knex)}, () => client.acquireConnection()));
+  for (const connection of all) {
+    connection.on('trace', tell);
+    await client.releaseConnection(connection);
+  }
 }
 
 async function fill(db: Db): Promise<void> {

@@ -14,6 +14,7 @@ import {createRoom} from '../../src/core/rooms.ts';
 import {connect, parseDatabaseUrl} from '../../src/db/connect.ts';
 import {sqliteDriver} from '../../src/db/drivers.ts';
 import {rows} from '../../src/db/rows.ts';
+import {inSnapshot} from '../../src/db/snapshot.ts';
 import {inTransaction} from '../../src/db/transaction.ts';
 import {claimFile} from '../../src/delivery/claims.ts';
 import {openChat} from '../../src/open.ts';
@@ -36,9 +37,15 @@ test('what was acknowledged survives a power cut: WAL, synchronous=FULL, foreign
   t.is(await pragma(t, 'busy_timeout', true), 0);
 });
 
-test('the reading connection cannot write', async t => {
+test('a reading connection cannot write', async t => {
   const chat = await openTestChat(t, 'sqlite');
   await t.throwsAsync(rows(chat.db, `insert into meta (key, value) values ('a', 'b')`), {message: /readonly/});
+});
+
+test('what reads for long does not keep others from reading', async t => {
+  const {db} = await openTestChat(t, 'sqlite');
+  const found = await inSnapshot(db, () => rows<{one: number}>(db, 'select 1 as one'));
+  t.deepEqual(found, [{one: 1}]);
 });
 
 test('the bundled SQLite has the fix of the WAL-reset fault', async t => {
@@ -206,7 +213,7 @@ test('a folder in which no lock can be made is not taken for another server', as
   });
 });
 
-test('what was read is not kept, however often the reading connection is asked', async t => {
+test('what was read is not kept, however often a reading connection is asked', async t => {
   const {db} = await openTestChat(t, 'sqlite');
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;

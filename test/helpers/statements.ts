@@ -38,3 +38,8 @@ function watch(connection: Connection, tell: Tell): void {
     };
   }
 }
+
+/** Of its pool, at most. */
+export function mostConnections(knex: Knex): number {
+  return (knex.client as {pool: {max: number}}).pool.max;
+}

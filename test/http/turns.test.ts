@@ -10,10 +10,9 @@ import type {OpenChat} from '../../src/open.ts';
 import {apiToken} from '../helpers/chat.ts';
 import {databases, type Database} from '../helpers/database.ts';
 import {startApi, testRoom} from '../helpers/http.ts';
-import {watchStatements} from '../helpers/statements.ts';
+import {mostConnections, watchStatements} from '../helpers/statements.ts';
 import {until} from '../helpers/until.ts';
 
-const connections = 2;
 const atOnce = 4;
 
 /** An API whose reads all wait for the database until `go`. An eighth of its places, as on a slow machine, is enough. */
@@ -22,15 +21,15 @@ async function standingApi(t: ExecutionContext, database: Database, maxInFlight 
   const admit = async () => void (asked += 1);
   const pass = () => Promise.resolve();
   const api = await startApi(t, database, {
-    env: {DATABASE_POOL_MAX: String(connections)},
+    env: {DATABASE_POOL_MAX: '2'},
     // Nobody's turn ends before its work does, however slow the machine.
     turns: {atOnce, longMs: 600_000},
     limits: {admit, admitAnybody: pass, refused: pass},
     maxInFlight,
   });
   const room = await testRoom(api.chat, {members: ['mia', 'sam']});
-  const held = Array.from({length: database === 'sqlite' ? 1 : connections}, () => api.chat.db.sql.transaction());
-  const holders = await Promise.all(held);
+  const {sql} = api.chat.db;
+  const holders = await Promise.all(Array.from({length: mostConnections(sql)}, () => sql.transaction()));
   const go = async () => {
     for (const holder of holders.splice(0)) await holder.rollback();
   };
