@@ -1,16 +1,18 @@
 // A process of its own that, once told to begin, asks so many times a second, whether what it asked before is answered or
-// not, or without a rate as fast as answers come: node … flood.ts <url> <room> <users> <most at once> [requests/s]. It ends
-// with its parent and tells when it is told to stop how much it asked, and the answers by status.
+// not, or without a rate as fast as answers come: node … flood.ts <url> <room> <user>,… <most at once> [requests/s]. Users take
+// turns, and read ten times for each post, as the limits of production let them. It ends with its parent and tells when it is told
+// to stop how much it asked, and the answers by status.
 import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {userToken} from './harness.ts';
 
 const [url = '', room = '', users = '', most = '', rate] = process.argv.slice(2);
 const tickMs = 10;
 const path = `/api/rooms/${room}/messages/`;
-const requests = Array.from({length: Number(users)}, (_, n) => userToken(`flood${n}`)).flatMap(token => [
-  requestText('POST', path, token, '{"content":"flood"}'),
-  requestText('GET', path, token),
-]);
+const tokens = users.split(',').map(userToken);
+const requests = [
+  ...tokens.map(token => requestText('POST', path, token, '{"content":"flood"}')),
+  ...Array.from({length: 10}, () => tokens.map(token => requestText('GET', path, token))).flat(),
+];
 const statuses: Record<string, number> = {};
 const idle: Wire[] = [];
 const underWay = new Set<Promise<void>>();
