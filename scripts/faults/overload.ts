@@ -14,6 +14,7 @@ import {createRoom, pause, startServerProcess, userToken} from './harness.ts';
 export interface OverloadOptions {
   seconds: number;
   slowSockets: number;
+  floodCallers: number;
   /** Requests that the flood has under way at most; without limits always so many. */
   floodConnections: number;
   /** The setting RATE_LIMITS. Without it nothing but the shedding stands between. */
@@ -30,9 +31,8 @@ const clients = 20;
 const pauseMs = 250;
 /** What an open connection with a request that waits may take. */
 const connectionMb = 0.05;
-/** What the limits of production let through: of a user in a second ten reads, and a post into one room. */
-const permitted = clients * (10 + 1);
-const tenfold = 10 * permitted;
+/** What the limits of production let through of one user in a second: ten reads, and a post into one room. */
+const permittedOfOne = 10 + 1;
 
 export async function overload(options: OverloadOptions): Promise<OverloadResult> {
   const folder = temporaryFolder();
@@ -45,9 +45,10 @@ export async function overload(options: OverloadOptions): Promise<OverloadResult
   const room = await createRoom(server.apiUrl, users);
 
   const slow = await loadProgram<number>('slow-sockets', [server.apiUrl, options.slowSockets]);
-  const usual = await loadFlood(server.apiUrl, 'usual', options.floodConnections, permitted);
-  const rate = options.rateLimits === 'on' ? tenfold : undefined;
-  const flood = await loadFlood(server.apiUrl, 'flood', options.floodConnections, rate);
+  const permitted = options.floodCallers * permittedOfOne;
+  const tenfold = 10 * permitted;
+  const usual = await loadFlood(server.apiUrl, 'usual', options, permitted);
+  const flood = await loadFlood(server.apiUrl, 'flood', options, options.rateLimits === 'on' ? tenfold : undefined);
 
   const behaving = await connectClients(server.apiUrl, room, users);
   const aWhile = Math.max(options.seconds / 4, 3);
@@ -163,9 +164,9 @@ interface Flooded {
 }
 
 /** Callers of this name in a room of their own, who ask so many times a second together. */
-async function loadFlood(apiUrl: string, name: string, mostAtOnce: number, rate: number | undefined) {
-  const callers = Array.from({length: clients}, (_, i) => `${name}${i}`);
-  const args = [apiUrl, await createRoom(apiUrl, callers), callers.join(), mostAtOnce];
+async function loadFlood(apiUrl: string, name: string, options: OverloadOptions, rate: number | undefined) {
+  const callers = Array.from({length: options.floodCallers}, (_, i) => `${name}${i}`);
+  const args = [apiUrl, await createRoom(apiUrl, callers), callers.join(), options.floodConnections];
   return loadProgram<Flooded>('flood', rate === undefined ? args : [...args, rate]);
 }
 

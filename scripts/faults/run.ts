@@ -28,6 +28,7 @@ const flood = (rateLimits: OverloadOptions['rateLimits']) =>
     rateLimits,
     seconds: size(8, 60),
     slowSockets: size(50, 500),
+    floodCallers: 20,
     floodConnections: rateLimits === 'on' ? 2_000 : size(50, 500),
     ...(database && {databaseUrl: database}),
   });

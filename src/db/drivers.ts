@@ -61,6 +61,7 @@ function config(
     connection: {filename: path},
     useNullAsDefault: true,
     pool: {
+      // Those that were needed once stay, with their prepared statements.
       min: connections,
       max: connections,
       afterCreate(connection: Connection, done: (error: Error | null, connection: Connection) => void) {
