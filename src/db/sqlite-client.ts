@@ -10,8 +10,8 @@ type Done<Result = unknown> = (error: Error | null, result?: Result) => void;
 /** A connection of either driver, as statements are given to it. */
 export interface SqliteConnection {
   /**
-   * Runs one statement and gives its rows. The next one is asked when it is done: several may run in any order, and the
-   * driver forgets what was asked of a statement that it could not prepare.
+   * Runs one statement and gives its rows. What needs another's effect is asked when that is done: several may run in any
+   * order.
    */
   ask(text: string, values: Values): Promise<unknown[]>;
 }
@@ -32,8 +32,13 @@ interface Statement {
 interface Database {
   prepare(text: string, done: Done): Statement;
 }
+/** A statement, and who waits for it: the driver tells nobody of them when it cannot be prepared. */
+interface Prepared {
+  statement: Statement;
+  waiting: Set<(error: Error) => void>;
+}
 interface Connection extends Database, SqliteConnection {
-  kept: KeptStatements<Statement>;
+  kept: KeptStatements<Prepared>;
 }
 
 const require = createRequire(import.meta.url);
@@ -48,7 +53,7 @@ export const Sqlite3Client = require('knex/lib/dialects/sqlite3/index.js') as {n
 export class SqliteClient extends Sqlite3Client {
   override async acquireRawConnection(): Promise<Connection> {
     const database = (await super.acquireRawConnection()) as Database;
-    const kept = keptStatements<Statement>(statement => statement.finalize());
+    const kept = keptStatements<Prepared>(({statement}) => statement.finalize());
     const ask = (text: string, values: Values) => all(database, kept, text, values);
     return Object.assign(database, {kept, ask});
   }
@@ -60,14 +65,24 @@ export class SqliteClient extends Sqlite3Client {
   }
 }
 
-function all(database: Database, kept: KeptStatements<Statement>, text: string, values: Values): Promise<unknown[]> {
+function all(database: Database, kept: KeptStatements<Prepared>, text: string, values: Values): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
-    const prepare = () =>
-      database.prepare(text, error => {
-        if (!error) return;
-        kept.drop(text);
-        reject(error);
-      });
-    kept.of(text, prepare).all(values, (error, rows = []) => (error ? reject(error) : resolve(rows)));
+    const {statement, waiting} = kept.of(text, () => prepare(database, kept, text));
+    waiting.add(reject);
+    statement.all(values, (error, rows = []) => {
+      waiting.delete(reject);
+      if (error) reject(error);
+      else resolve(rows);
+    });
   });
+}
+
+function prepare(database: Database, kept: KeptStatements<Prepared>, text: string): Prepared {
+  const waiting: Prepared['waiting'] = new Set();
+  const statement = database.prepare(text, error => {
+    if (!error) return;
+    kept.drop(text);
+    for (const reject of waiting) reject(error);
+  });
+  return {statement, waiting};
 }

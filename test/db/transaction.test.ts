@@ -50,6 +50,33 @@ for (const database of databases) {
     t.deepEqual(await rows(db, text), []);
   });
 
+  test(`${database}: what is asked of a transaction without waiting happens in that order`, async t => {
+    const {db} = await openTestChat(t, database);
+    const count = 'select count(*) as n from users';
+    const asked = await inTransaction(db, tx =>
+      Promise.all([
+        rows(tx, count),
+        rows(tx, 'select id from users'),
+        rows(tx, insert, ['alice', 'Alice']),
+        rows(tx, count),
+        rows(tx, 'select id from users'),
+        rows(tx, insert, ['bob', 'Bob']),
+        rows(tx, count),
+      ]),
+    );
+    t.deepEqual(asked, [[{n: 0}], [], [], [{n: 1}], [{id: 'alice'}], [], [{n: 2}]]);
+  });
+
+  test(`${database}: of reads that are asked together each that cannot be prepared fails`, async t => {
+    const {db} = await openTestChat(t, database);
+    const asked = await inTransaction(db, tx => {
+      const all = ['select 1 from nowhere', 'select 1 from nowhere', 'select 1 as n'].map(text => rows(tx, text));
+      return Promise.allSettled(all);
+    }).catch((error: unknown) => [{status: 'rejected', reason: error}]);
+    for (const each of asked.slice(0, 2)) t.is(each.status, 'rejected');
+    t.deepEqual(await rows(db, 'select 1 as n'), [{n: 1}]);
+  });
+
   test(`${database}: lists of values take what one may write, and nothing too`, async t => {
     const {db} = await openTestChat(t, database);
     const names = [`o'hara`, 'a,b', '{x}', '"q"', 'back\\slash', 'NULL', 'ü 🙂', ''];
