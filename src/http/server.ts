@@ -51,10 +51,15 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
   // Their bytes bound them. Otherwise Node hides those beyond the two thousandth, a second Host or Authorization with them.
   server.maxHeadersCount = 0;
   const current = new WeakMap<Duplex, ServerResponse>();
+  // Otherwise each connection would keep its last one, which the collector moves with whatever lives on.
+  function forget(this: ServerResponse): void {
+    const {socket} = this.req;
+    if (current.get(socket) === this) current.delete(socket);
+  }
   const ending = new WeakSet<Duplex>();
   const soon = inPortions();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    current.set(request.socket, response);
+    current.set(request.socket, response.once('close', forget));
     request.url = originForm(request.url ?? '/');
     answer(request, response);
   };

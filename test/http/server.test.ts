@@ -1,11 +1,17 @@
 // T27 to T30: what is not even a good request of HTTP, what takes too long, and what is too much. Every refusal is a
 // problem in JSON, also those of Node's parser.
 import {once} from 'node:events';
-import {connect, type Socket} from 'node:net';
+import type {ServerResponse} from 'node:http';
+import {connect, type AddressInfo, type Socket} from 'node:net';
 import {setImmediate as turn} from 'node:timers/promises';
+import {setFlagsFromString} from 'node:v8';
+import {runInNewContext} from 'node:vm';
 import test, {type ExecutionContext} from 'ava';
+import pino from 'pino';
+import {connectWire, requestText} from '../../scripts/bench/wire.ts';
 import type {Limits} from '../../src/http/limits.ts';
 import {Problem} from '../../src/http/schemas.ts';
+import {httpServer} from '../../src/http/server.ts';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
 import {ask, sendBytes, startApi, testRoom, type Answer, type Api} from '../helpers/http.ts';
 import {until} from '../helpers/until.ts';
@@ -267,4 +273,29 @@ test('T30: one caller has half of the places at most, so that others are served'
   const other = ask(api, serviceToken(), 'GET', '/api/rooms/?all=true');
   gate.open();
   for (const {status} of await Promise.all([...greedy, other])) t.is(status, 200);
+});
+
+test('nothing is kept of a request that was answered, though its connection stays', async t => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const answered: WeakRef<ServerResponse>[] = [];
+  const server = httpServer(
+    (_request, response) => {
+      answered.push(new WeakRef(response.end('well')));
+    },
+    pino({level: 'silent'}),
+  );
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const {port} = server.address() as AddressInfo;
+  const wire = await connectWire(`http://127.0.0.1:${port}`);
+  t.teardown(() => {
+    wire.close();
+    server.close();
+  });
+  t.is(await wire.send(requestText('GET', '/', '')), 200);
+  await until(() => {
+    collect();
+    return answered[0]?.deref() === undefined;
+  }, 'the answer to be gone');
+  t.is(await wire.send(requestText('GET', '/', '')), 200, 'it is the same connection');
 });
