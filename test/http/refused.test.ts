@@ -3,6 +3,7 @@ import test, {type ExecutionContext} from 'ava';
 import {apiToken} from '../helpers/chat.ts';
 import {ask, startApi} from '../helpers/http.ts';
 import {until} from '../helpers/until.ts';
+import {connectWire, requestText} from '../../scripts/bench/wire.ts';
 
 const [mia, sam] = [apiToken('mia'), apiToken('sam')];
 /** Timers of Node may be a millisecond early. */
@@ -63,6 +64,25 @@ test('who goes on after a refusal is told once to wait longer, and what came tog
   const {headers, text} = await read(mia);
   t.is(headers.get('ratelimit'), `"reads";r=0;t=${headers.get('retry-after')}`);
   t.true(text.includes(`try again in ${headers.get('retry-after')} s`), text);
+});
+
+test('on a connection that was refused lately a refusal is held back, and a while later given at once', async t => {
+  const {api, refused} = await strictApi(t);
+  const [first, second] = [await connectWire(api.url), await connectWire(api.url)];
+  t.teardown(() => [first, second].forEach(wire => wire.close()));
+  const request = (token: string) => requestText('GET', '/api/rooms/', token);
+  for (const token of [mia, sam]) for (const status of [200, 429]) t.is(await first.send(request(token)), status);
+  t.is(await first.send(request(mia)), 429);
+  const held = refused.at(-1)?.seconds ?? 0;
+  // This one takes as long, because its connection is new.
+  t.is(await second.send(request(sam)), 429);
+  const heldAsWell = refused.at(-1)?.seconds ?? 0;
+  t.is(await first.send(request(mia)), 429);
+  const given = refused.at(-1)?.seconds ?? Infinity;
+  t.true(
+    held >= heldSeconds / 2 && heldAsWell >= heldSeconds && given < heldSeconds / 2,
+    `${held} ${heldAsWell} ${given}`,
+  );
 });
 
 test('whose time comes while a refusal is held back is answered by then, and may come at once', async t => {
