@@ -6,7 +6,7 @@ import {connectWire, requestText, type Wire} from '../bench/wire.ts';
 import {userToken} from './harness.ts';
 
 const [url = '', room = '', users = '', most = '', rate] = process.argv.slice(2);
-const tickMs = 10;
+const tickMs = 1;
 const path = `/api/rooms/${room}/messages/`;
 const tokens = users.split(',').map(userToken);
 const requests = [
@@ -21,7 +21,8 @@ let asked = 0;
 async function ask(request: string): Promise<void> {
   let status = 'no answer';
   try {
-    const wire = idle.pop() ?? (await connectWire(url));
+    // The one that has been idle for longest, as if each client had its own.
+    const wire = idle.shift() ?? (await connectWire(url));
     status = String(await wire.send(request));
     idle.push(wire);
   } catch {
@@ -33,14 +34,20 @@ async function ask(request: string): Promise<void> {
 let ticking: NodeJS.Timeout | undefined;
 
 function begin(): void {
-  const began = performance.now();
+  let due = performance.now();
   ticking = setInterval(() => {
-    const due = rate === undefined ? Infinity : (Number(rate) * (performance.now() - began)) / 1_000;
-    while (asked < due && underWay.size < Number(most)) {
+    const now = performance.now();
+    while (due <= now && underWay.size < Number(most)) {
+      if (rate !== undefined) due += (pauseByChance() * 1_000) / Number(rate);
       const asking = ask(requests[asked++ % requests.length] ?? '').finally(() => underWay.delete(asking));
       underWay.add(asking);
     }
   }, tickMs);
+}
+
+/** Between two requests of clients that know nothing of each other, where the mean is 1. */
+function pauseByChance(): number {
+  return -Math.log(1 - Math.random());
 }
 
 process.on('message', told => {
