@@ -142,7 +142,7 @@ const walPages = 'wal_autocheckpoint=8000';
 
 /**
  * What asks holds its connection until the event loop comes by again, so that at one alone others wait though nothing is read,
- * and all of them while something is exported. Each read takes one of libuv's four threads, and a post must find one.
+ * and all of them while something is exported. Each read takes one of libuv's four threads, and so does each statement of a post.
  */
 const readingConnections = 3;
 

@@ -15,13 +15,13 @@ export async function rows<Row>(q: Queryable, text: string, bindings: readonly B
   return onConnection(q.sql, connection => ask(q.dialect, connection, text, bindings));
 }
 
-/** Statements of a connection run in the order of the calls: a lock before what needs it, the end after everything. */
+/** What a connection is asked happens in the order of the calls: a lock before what needs it, the end after everything. */
 function ask<Row>({lists}: Dialect, connection: object, text: string, bindings: readonly Binding[]): Promise<Row[]> {
   if (lists === 'arrays') return runPrepared(connection as PostgresConnection, text, bindings);
   return askInTurn(connection as SqliteConnection, {text, bindings}, text.startsWith('select ') ? reads : undefined);
 }
 
-/** The group of everything that only reads: what was asked for together takes one turn of the event loop instead of several. */
+/** The group of selects, which on SQLite only read: those asked for together take one turn of the event loop instead of several. */
 const reads = {};
 
 /** The last statements that a connection was given. SQLite's driver may otherwise run the later of two first. */

@@ -79,10 +79,14 @@ function all(database: Database, kept: KeptStatements<Prepared>, text: string, v
 
 function prepare(database: Database, kept: KeptStatements<Prepared>, text: string): Prepared {
   const waiting: Prepared['waiting'] = new Set();
+  let failed: Error | undefined;
   const statement = database.prepare(text, error => {
     if (!error) return;
+    failed = error;
     kept.drop(text);
     for (const reject of waiting) reject(error);
   });
+  // A database that is closed says so at once.
+  if (failed) throw failed;
   return {statement, waiting};
 }

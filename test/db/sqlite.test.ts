@@ -4,8 +4,6 @@ import {once} from 'node:events';
 import {chmodSync, mkdirSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {promisify} from 'node:util';
-import {setFlagsFromString} from 'node:v8';
-import {runInNewContext} from 'node:vm';
 import test, {type ExecutionContext} from 'ava';
 import knex from 'knex';
 import {postMessage} from '../../src/core/post-queue.ts';
@@ -19,6 +17,7 @@ import {inTransaction} from '../../src/db/transaction.ts';
 import {claimFile} from '../../src/delivery/claims.ts';
 import {openChat} from '../../src/open.ts';
 import {openTestChat, operator, testConfig, testSecrets} from '../helpers/chat.ts';
+import {collectGarbage} from '../helpers/collect.ts';
 import {temporaryDir} from '../helpers/database.ts';
 
 const run = promisify(execFile);
@@ -215,10 +214,8 @@ test('a folder in which no lock can be made is not taken for another server', as
 
 test('what was read is not kept, however often a reading connection is asked', async t => {
   const {db} = await openTestChat(t, 'sqlite');
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const heap = () => {
-    collect();
+    collectGarbage();
     return process.memoryUsage().heapUsed / 1_048_576;
   };
   const read = () => rows(db, 'select hex(randomblob(50000)) as text');
@@ -227,4 +224,15 @@ test('what was read is not kept, however often a reading connection is asked', a
   for (let i = 0; i < 1_500; i++) await read();
   const after = heap();
   t.true(after - before < 70, `${before} MB and then ${after} MB, where 1,500 texts have 143`);
+});
+
+test('what is asked of a connection that was closed is refused, each time', async t => {
+  const {name} = await sqliteDriver();
+  if (name !== 'sqlite3') return t.pass('another driver');
+  const {SqliteClient} = await import('../../src/db/sqlite-client.ts');
+  const client = new SqliteClient({connection: {filename: ':memory:'}, useNullAsDefault: true});
+  const connection = await client.acquireRawConnection();
+  t.deepEqual(await connection.ask('select 1 as n', []), [{n: 1}]);
+  await client.destroyRawConnection(connection);
+  for (let i = 0; i < 2; i++) await t.throwsAsync(connection.ask('select 1 as n', []), {code: 'SQLITE_MISUSE'});
 });

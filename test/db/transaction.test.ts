@@ -72,9 +72,13 @@ for (const database of databases) {
     const asked = await inTransaction(db, tx => {
       const all = ['select 1 from nowhere', 'select 1 from nowhere', 'select 1 as n'].map(text => rows(tx, text));
       return Promise.allSettled(all);
-    }).catch((error: unknown) => [{status: 'rejected', reason: error}]);
-    for (const each of asked.slice(0, 2)) t.is(each.status, 'rejected');
-    t.deepEqual(await rows(db, 'select 1 as n'), [{n: 1}]);
+    });
+    // PostgreSQL's transaction is over with the first.
+    const last = db.dialect.rowLocks ? 'rejected' : 'fulfilled';
+    t.deepEqual(
+      asked.map(each => each.status),
+      ['rejected', 'rejected', last],
+    );
   });
 
   test(`${database}: lists of values take what one may write, and nothing too`, async t => {

@@ -4,8 +4,6 @@ import {once} from 'node:events';
 import type {ServerResponse} from 'node:http';
 import {connect, type AddressInfo, type Socket} from 'node:net';
 import {setImmediate as turn} from 'node:timers/promises';
-import {setFlagsFromString} from 'node:v8';
-import {runInNewContext} from 'node:vm';
 import test, {type ExecutionContext} from 'ava';
 import pino from 'pino';
 import {connectWire, requestText} from '../../scripts/bench/wire.ts';
@@ -13,6 +11,7 @@ import type {Limits} from '../../src/http/limits.ts';
 import {Problem} from '../../src/http/schemas.ts';
 import {httpServer} from '../../src/http/server.ts';
 import {apiToken, serviceToken} from '../helpers/chat.ts';
+import {collectGarbage} from '../helpers/collect.ts';
 import {ask, sendBytes, startApi, testRoom, type Answer, type Api} from '../helpers/http.ts';
 import {until} from '../helpers/until.ts';
 
@@ -276,8 +275,6 @@ test('T30: one caller has half of the places at most, so that others are served'
 });
 
 test('nothing is kept of a request that was answered, though its connection stays', async t => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const answered: WeakRef<ServerResponse>[] = [];
   const server = httpServer(
     (_request, response) => {
@@ -294,7 +291,7 @@ test('nothing is kept of a request that was answered, though its connection stay
   });
   t.is(await wire.send(requestText('GET', '/', '')), 200);
   await until(() => {
-    collect();
+    collectGarbage();
     return answered[0]?.deref() === undefined;
   }, 'the answer to be gone');
   t.is(await wire.send(requestText('GET', '/', '')), 200, 'it is the same connection');
