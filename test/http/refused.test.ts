@@ -44,27 +44,31 @@ test('who asks again after a refusal is refused after a while, with all the head
   const changing = ['date', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'content-length'];
   for (const [name, value] of first.headers) if (!changing.includes(name)) t.is(again.headers.get(name), value, name);
   t.is(again.headers.get('ratelimit-policy'), '"reads";q=1;w=600');
-  t.regex(again.headers.get('ratelimit') ?? '', /^"reads";r=0;t=(600|59\d)$/);
-  t.regex(again.headers.get('retry-after') ?? '', /^(600|59\d)$/);
+  // Longer than at first when more than a second passed between them, on a machine that has much to do.
+  t.regex(again.headers.get('ratelimit') ?? '', /^"reads";r=0;t=(59\d|[6-8]\d\d|900)$/);
+  t.regex(again.headers.get('retry-after') ?? '', /^(59\d|[6-8]\d\d|900)$/);
   t.not(again.headers.get('x-request-id'), first.headers.get('x-request-id'));
   t.is(again.at('request_id'), again.headers.get('x-request-id'));
   t.is(again.at('code'), 'rate_limited');
   t.is(api.logged().split('"status":429').length, 2, 'one line for both');
 });
 
-test('who goes on after a refusal is told once to wait longer, and what came together with it is not', async t => {
+test('who goes on after a refusal is told once to wait longer', async t => {
   const {read} = await strictApi(t);
   const wait = async (token: string) => Number((await read(token)).headers.get('retry-after'));
-  // The time of one may be so short that nobody sees it.
+  // What is asked in the first second was under way when the refusal came, and is told the same: see the counter's tests.
   const tokens = [mia, sam, apiToken('ann'), apiToken('bob')];
-  const longest = async () => Math.max(...(await Promise.all(tokens.map(wait))));
-  await Promise.all(tokens.map(token => read(token)));
-  for (const seconds of await Promise.all([longest(), longest(), longest()])) t.true(seconds <= 600);
-  await until(async () => (await longest()) > 600, 'the longer wait');
-  const later = await longest();
+  const [token, later] = await until(async () => {
+    // The longer time of one may be so short that nobody sees it.
+    for (const of of tokens) {
+      const seconds = await wait(of);
+      if (seconds > 600) return [of, seconds] as const;
+    }
+    return undefined;
+  }, 'the longer wait');
   t.true(later <= 900, String(later));
-  for (let i = 0; i < 8; i++) t.true((await longest()) <= later);
-  const {headers, text} = await read(mia);
+  for (let i = 0; i < 8; i++) t.true((await wait(token)) <= later);
+  const {headers, text} = await read(token);
   t.is(headers.get('ratelimit'), `"reads";r=0;t=${headers.get('retry-after')}`);
   t.true(text.includes(`try again in ${headers.get('retry-after')} s`), text);
 });
