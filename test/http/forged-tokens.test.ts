@@ -35,7 +35,7 @@ const good = apiToken('alice');
 const [head = '', payload = '', signature = ''] = good.split('.');
 const {privateKey, publicKey} = generateKeyPairSync('rsa', {modulusLength: 2_048});
 const publicPem = publicKey.export({type: 'spki', format: 'pem'}).toString();
-const bent = signature.endsWith('A') ? 'B' : 'A';
+const bent = signature.startsWith('A') ? 'B' : 'A';
 
 const tokens: Record<string, string> = {
   // E45
