@@ -1,44 +1,43 @@
 // Asks the table of core/rights. A room that one may not see is answered as if it were not there.
 import type {Queryable} from '../db/connect.ts';
-import {findMember, type Member} from '../db/members.ts';
-import {findRoom, lockRoom, type Room} from '../db/rooms.ts';
+import {findRoomSeenBy, lockRoomSeenBy, type Room, type SeenRoom} from '../db/rooms.ts';
 import type {Tx} from '../db/transaction.ts';
 import type {Actor} from './chat.ts';
 import {ChatError, roomNotFound} from './errors.ts';
 import type {Role, RoomId, UserId} from './ids.ts';
 import {rights, type Action, type Right} from './rights.ts';
 
-/** A room and, where the actor is a user, the membership by which they see it. */
-export interface SeenRoom {
-  room: Room;
-  member: Member | undefined;
-}
-
 /** What the table says for an actor, by their role where a room is meant and they are in it. */
 export function rightTo(action: Action, actor: Actor, role?: Role): Right {
   return rights[action][actor.kind === 'user' ? (role ?? 'stranger') : actor.kind];
 }
 
+/**
+ * A right that was there says nothing of a moment later: what else belongs to an answer is read before this, or by the same
+ * statement, so that who was removed meanwhile learns nothing of what came after.
+ */
 export async function mustSeeRoom(
   q: Queryable,
   actor: Actor,
   id: RoomId,
   action: Action = 'see a room',
 ): Promise<SeenRoom> {
-  return seen(q, actor, id, await findRoom(q, id), action);
+  return shown(actor, id, await findRoomSeenBy(q, id, userOf(actor)), action);
 }
 
 /** The same, with the room locked first, so that the membership is the one under which the change commits. */
 export async function mustLockRoom(tx: Tx, actor: Actor, id: RoomId): Promise<SeenRoom> {
-  return seen(tx, actor, id, await lockRoom(tx, id), 'see a room');
+  return shown(actor, id, await lockRoomSeenBy(tx, id, userOf(actor)), 'see a room');
 }
 
-async function seen(q: Queryable, actor: Actor, id: RoomId, room: Room | undefined, action: Action): Promise<SeenRoom> {
-  // Also looked for in a room that is not there, which would otherwise be told sooner than one that is hidden.
-  const member = actor.kind === 'user' ? await findMember(q, id, actor.id) : undefined;
-  if (!room) throw roomNotFound(id, actor);
-  mustBeShown(actor, id, member?.role, action);
-  return {room, member};
+function userOf(actor: Actor): UserId | null {
+  return actor.kind === 'user' ? actor.id : null;
+}
+
+function shown(actor: Actor, id: RoomId, seen: SeenRoom | undefined, action: Action): SeenRoom {
+  if (!seen) throw roomNotFound(id, actor);
+  mustBeShown(actor, id, seen.member?.role, action);
+  return seen;
 }
 
 /** For a room that is there, whose membership was read with it. */

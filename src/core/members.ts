@@ -99,10 +99,10 @@ export async function removeMember(
 ): Promise<Membership & {role: Role}> {
   return inTransaction(chat.db, async tx => {
     const seen = await mustLockRoom(tx, actor, id);
-    if (seen.member?.user.id !== userId) mustAdministerRoom(actor, seen, 'remove members');
+    const own = actor.kind === 'user' && actor.id === userId;
+    if (!own) mustAdministerRoom(actor, seen, 'remove members');
     const member = await findMember(tx, id, userId);
     if (!member) throw memberNotFound(id, userId);
-    const own = actor.kind === 'user' && actor.id === userId;
     audit(chat, tx, actor, {action: own ? 'member.leave' : 'member.remove', room: id, user: userId});
     return {...(await dismiss(chat, tx, seen.room, member.user)), role: member.role};
   });
@@ -191,8 +191,7 @@ export async function listMembers(
   page: PageRequest,
   search?: string,
 ): Promise<Page<Member>> {
-  const {room} = await mustSeeRoom(chat.db, actor, id, 'list members');
-  const found = await inShortRead(chat.db, q => listRows(q, id, {search, ...offsetOf(page)}));
+  const {room, found} = await readMembers(chat, actor, id, {search, ...offsetOf(page)});
   return numberedPage(page, found, room.memberCount);
 }
 
@@ -204,9 +203,18 @@ export async function listMembersAfter(
   {after, limit}: {after?: UserId | undefined; limit: number},
   search?: string,
 ): Promise<Stretch<Member>> {
-  await mustSeeRoom(chat.db, actor, id, 'list members');
-  const found = await inShortRead(chat.db, q => listRows(q, id, {search, after, limit: limit + 1}));
+  const {found} = await readMembers(chat, actor, id, {search, after, limit: limit + 1});
   return stretchOf(found, limit, member => member.user.id);
+}
+
+/** Asks for the right before, since a search looks at every name, and after, since it may be gone by then. */
+async function readMembers(chat: Chat, actor: Actor, id: RoomId, part: Parameters<typeof listRows>[2]) {
+  await mustSeeRoom(chat.db, actor, id, 'list members');
+  return inShortRead(chat.db, async q => {
+    const found = await listRows(q, id, part);
+    const {room} = await mustSeeRoom(q, actor, id, 'list members');
+    return {room, found};
+  });
 }
 
 /** All of them, however many: from one page to the next by id, where a numbered page counts off those before it. */

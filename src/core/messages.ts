@@ -17,8 +17,8 @@ import type {MessageId, RoomId} from './ids.ts';
 import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
-  await mustSeeRoom(chat.db, actor, roomId, 'read messages');
   const message = await findMessage(chat.db, roomId, id);
+  await mustSeeRoom(chat.db, actor, roomId, 'read messages');
   if (!message) throw messageNotFound(id, actor);
   return message;
 }
@@ -64,8 +64,9 @@ export async function listMessagesSince(
   seq: number,
   limit: number,
 ): Promise<Message[]> {
+  const messages = await listMessagesAbove(chat.db, roomId, seq, limit);
   await mustSeeRoom(chat.db, actor, roomId);
-  return listMessagesAbove(chat.db, roomId, seq, limit);
+  return messages;
 }
 
 /** Messages of all rooms that hold this text, newest first; case counts for nothing in the letters of ASCII. */

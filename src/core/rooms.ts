@@ -20,18 +20,11 @@ import {
   type OwnRoom,
   type Room,
   type RoomChange,
+  type SeenRoom,
 } from '../db/rooms.ts';
 import {inShortRead} from '../db/short-read.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {
-  mustAdministerRoom,
-  mustBeManager,
-  mustBeUser,
-  mustLockRoom,
-  mustSeeRoom,
-  rightTo,
-  type SeenRoom,
-} from './access.ts';
+import {mustAdministerRoom, mustBeManager, mustBeUser, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {combinedByKind, fewAtOnce} from './combine.ts';
@@ -221,7 +214,7 @@ async function unknownName(chat: Chat, name: string): Promise<ChatError> {
 }
 
 function own({room, member}: SeenRoom): Room | OwnRoom {
-  return member ? {...room, role: member.role, lastReadSeq: member.lastReadSeq} : room;
+  return member ? {...room, ...member} : room;
 }
 
 function mustBeAllowedToCreate(chat: Chat, actor: Actor): void {

@@ -114,6 +114,26 @@ export async function findRoom(q: Queryable, id: RoomId): Promise<Room | undefin
   return row && toRoom(row);
 }
 
+/** A room as a user sees it; without a membership for who is no member. */
+export interface SeenRoom {
+  room: Room;
+  member: Pick<OwnRoom, 'role' | 'lastReadSeq'> | undefined;
+}
+
+/** Of one moment, by one statement: a post between two of them would be read already and not yet be there. */
+export async function findRoomSeenBy(q: Queryable, id: RoomId, user: UserId | null): Promise<SeenRoom | undefined> {
+  const [row] = await rows<RoomRow & ({role: Role; last_read_seq: number} | {role: null; last_read_seq: null})>(
+    q,
+    `select ${roomColumns}, mine.role, mine.last_read_seq
+     from rooms r left join members mine on mine.room_id = r.id and mine.user_id = ? ${withLastMessage}
+     where r.id = ? and r.deleted_at is null`,
+    [user, id],
+  );
+  if (!row) return undefined;
+  const member = row.role === null ? undefined : {role: row.role, lastReadSeq: row.last_read_seq};
+  return {room: toRoom(row), member};
+}
+
 /** Many rooms by id, without their last messages. */
 export async function findBareRooms(q: Queryable, ids: readonly RoomId[]): Promise<Map<RoomId, Room>> {
   if (ids.length === 0) return new Map();
@@ -183,9 +203,18 @@ export async function findRoomsByName(q: Queryable, name: string, limit: number)
 
 // Locks the room so that versions, seqs and outbox rows of one room get the same order. A statement of its own: one
 // that waited for the lock would go on with the snapshot from before the wait.
-export async function lockRoom(tx: Tx, id: RoomId): Promise<Room | undefined> {
+async function lockRow(tx: Tx, id: RoomId): Promise<void> {
   if (tx.dialect.rowLocks) await rows(tx, 'select id from rooms where id = ? for update', [id]);
+}
+
+export async function lockRoom(tx: Tx, id: RoomId): Promise<Room | undefined> {
+  await lockRow(tx, id);
   return findRoom(tx, id);
+}
+
+export async function lockRoomSeenBy(tx: Tx, id: RoomId, user: UserId | null): Promise<SeenRoom | undefined> {
+  await lockRow(tx, id);
+  return findRoomSeenBy(tx, id, user);
 }
 
 /** Undefined when a room has the key, be it one that was committed a moment ago. */

@@ -12,13 +12,18 @@ interface Connection {
 
 /** Tells every statement on each connection that the pool gives out from now on. */
 export function watchStatements(knex: Knex, tell: Tell): void {
+  onEach(knex, connection => watch(connection, tell));
+}
+
+/** Does something once to each connection that the pool gives out from now on. */
+function onEach(knex: Knex, once: (connection: Connection) => void): void {
   const pool = knex.client as {acquireConnection(): Promise<Connection>};
   const acquire = pool.acquireConnection.bind(pool);
-  const watched = new WeakSet<Connection>();
+  const done = new WeakSet<Connection>();
   pool.acquireConnection = async () => {
     const connection = await acquire();
-    if (!watched.has(connection)) watch(connection, tell);
-    watched.add(connection);
+    if (!done.has(connection)) once(connection);
+    done.add(connection);
     return connection;
   };
 }
@@ -42,4 +47,23 @@ function watch(connection: Connection, tell: Tell): void {
 /** Of its pool, at most. */
 export function mostConnections(knex: Knex): number {
   return (knex.client as {pool: {max: number}}).pool.max;
+}
+
+/** Has something happen just before the so-manieth statement from now on that any connection of the pool is asked. */
+export function beforeStatement(knex: Knex, nth: number, happen: () => Promise<unknown>): {happened: () => boolean} {
+  let asked = 0;
+  let happening: Promise<unknown> | undefined;
+  const wait = async () => {
+    // What happens may ask this pool too.
+    if (happening || ++asked < nth) return;
+    happening = happen();
+    await happening;
+  };
+  onEach(knex, connection => {
+    const ask = connection.ask?.bind(connection);
+    const query = connection.query?.bind(connection);
+    if (ask) connection.ask = (text, values) => wait().then(() => ask(text, values));
+    else if (query) connection.query = (...asked) => wait().then(() => query(...asked));
+  });
+  return {happened: () => happening !== undefined};
 }
