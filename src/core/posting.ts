@@ -202,7 +202,7 @@ function store(chat: Chat, tx: Tx, accepted: readonly Accepted[], drawn: readonl
   const messages = accepted.map(({row, author}, i): Message => {
     const id = drawn[i];
     if (id === undefined) throw new Error('there are too few ids for the messages');
-    return {...row, id, user: author, deletedAt: null};
+    return {id, user: author, deletedAt: null, ...row};
   });
   const publications = accepted.flatMap(({room}, i): Publication[] => {
     const message = messages[i];

@@ -73,13 +73,13 @@ export function toRoom(row: RoomRow): Room {
 /** The room without a look at its last message. */
 function toBareRoom(row: RoomFields): Room {
   return {
-    ...toLockedRoom(row),
     key: row.key,
     name: row.name,
     visibility: row.visibility,
     createdAt: row.created_at,
     deletedAt: row.deleted_at,
     lastMessage: null,
+    ...toLockedRoom(row),
   };
 }
 

@@ -25,7 +25,7 @@ export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
   const run = () =>
     onConnection(db.writer, async connection => {
       const q = {sql: db.writer, dialect: db.dialect, connection};
-      const open = {...transaction(q), afterCommit: (callback: () => void) => void callbacks.push(callback)};
+      const open = transaction(q, callback => void callbacks.push(callback));
       return db.dialect.rowLocks ? inPostgres(db, open, work) : inImmediate(db, open, work);
     });
   const result = await (db.dialect.rowLocks ? run() : db.queue.run(run));
@@ -38,14 +38,14 @@ interface OpenTransaction extends Tx {
   writes: Promise<unknown>[];
 }
 
-function transaction(q: Queryable): OpenTransaction {
+function transaction(q: Queryable, afterCommit: Tx['afterCommit'] = () => {}): OpenTransaction {
   const writes: Promise<unknown>[] = [];
   const last = (write: Promise<unknown>) => {
     // Whoever ends the transaction looks at it, unless the work fails first.
     write.catch(() => undefined);
     writes.push(write);
   };
-  return {...q, writes, last, afterCommit: () => {}};
+  return {writes, last, afterCommit, ...q};
 }
 
 /** A transaction for statements of Knex's own making, as migrations use them. */

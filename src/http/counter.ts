@@ -53,7 +53,7 @@ export function createCounter(
         }
         const at = now();
         const until = insistent.refused(key, at + one.endsInMs);
-        counted.push({...one, endsInMs: until - at, cameAgain: () => insistent.refused(key, until)});
+        counted.push({cameAgain: () => insistent.refused(key, until), ...one, endsInMs: until - at});
         break;
       }
       return counted;

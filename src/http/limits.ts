@@ -34,31 +34,29 @@ export function createLimits(limits: RateLimits, store: 'memory' | 'database', c
   // A key is a part of the path and as long as the caller likes, and those who are over a limit bring new ones too.
   const keyOf = (key: string) => hash('sha256', key, 'base64url');
 
-  async function count(ctx: Context, keys: Partial<Record<RateLimitName, string>>): Promise<void> {
-    const wanted = Object.entries(keys) as [RateLimitName, string][];
-    const counted = await Promise.all(wanted.map(([name, key]) => counters[name].count(keyOf(key))));
+  async function count(ctx: Context, ...keys: readonly [RateLimitName, string][]): Promise<void> {
+    const counted = await Promise.all(keys.map(([name, key]) => counters[name].count(keyOf(key))));
     tell(ctx, counted.flat());
   }
 
   return {
     async admit(ctx, route, actor, params) {
       if (actor.kind !== 'user') return;
-      const own = route.method === 'get' ? 'reads' : 'changes';
+      const keys: [RateLimitName, string][] = [];
       const special = {tokens: actor.id, messages: `${actor.id} ${params['room']}`};
-      await count(ctx, {
-        ...(route.limit && {[route.limit]: special[route.limit]}),
-        ...(route.limit !== 'tokens' && {[own]: actor.id}),
-        address: addressOf(ctx.ip),
-      });
+      if (route.limit) keys.push([route.limit, special[route.limit]]);
+      if (route.limit !== 'tokens') keys.push([route.method === 'get' ? 'reads' : 'changes', actor.id]);
+      await count(ctx, ...keys, ['address', addressOf(ctx.ip)]);
     },
     async admitAnybody(ctx, route) {
-      if (!route.unlimited) await count(ctx, {address: addressOf(ctx.ip)});
+      if (!route.unlimited) await count(ctx, ['address', addressOf(ctx.ip)]);
     },
     async refused(ctx, refusal) {
       const address = addressOf(ctx.ip);
       // One that is expired or whose user is deactivated was ours: a whole office renews its tokens by such answers.
       const forged = refusal instanceof ChatError && refusal.code === 'invalid_token';
-      await count(ctx, forged ? {failures: address, address} : {address});
+      const failures: [RateLimitName, string][] = forged ? [['failures', address]] : [];
+      await count(ctx, ...failures, ['address', address]);
     },
   };
 }
@@ -93,7 +91,7 @@ function tell(ctx: Context, counted: readonly Counted[]): void {
     const seconds = left(longest, longerMs);
     const detail = `Too many requests (${name}: ${limit.requests} in ${limit.seconds} s); try again in ${seconds} s.`;
     // Without those that were not over: their counts and windows have moved on.
-    const headers = {...headersOf(over, each => left(each, longerMs)), 'Retry-After': String(seconds)};
+    const headers = {'Retry-After': String(seconds), ...headersOf(over, each => left(each, longerMs))};
     return {headers, detail};
   };
   const error = new ChatError('rate_limited', tellAgain().detail);

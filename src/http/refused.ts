@@ -6,7 +6,7 @@
 //
 // Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
-import type {IncomingMessage, OutgoingHttpHeaders, ServerResponse} from 'node:http';
+import type {IncomingMessage, OutgoingHttpHeader, ServerResponse} from 'node:http';
 import {keepNewest} from '../core/keep-newest.ts';
 import type {HttpMetrics, Limited, Middleware} from './context.ts';
 import {problemText, statuses} from './errors.ts';
@@ -21,8 +21,8 @@ interface Refusal {
   limited: Limited;
   /** How much longer than it was told at first. */
   longerMs: number;
-  /** As they were answered first. */
-  headers: OutgoingHttpHeaders;
+  /** As they were answered first, names and values in turns. */
+  headers: OutgoingHttpHeader[];
   route: string | undefined;
 }
 
@@ -67,9 +67,9 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
       const requestId = randomUUID();
       const told = limited.tell(longerMs);
       const body = problemText(limited.error, requestId, told.detail);
-      const own = {...told.headers, 'X-Request-Id': requestId, 'Content-Length': String(Buffer.byteLength(body))};
+      const own = ['X-Request-Id', requestId, 'Content-Length', String(Buffer.byteLength(body))];
       const {status} = statuses[limited.error.kind];
-      response.writeHead(status, {...headers, ...own}).end(body);
+      response.writeHead(status, [...headers, ...Object.entries(told.headers).flat(), ...own]).end(body);
       metrics?.request(route ?? 'none', method, status, (performance.now() - asked) / 1_000);
     });
   }
@@ -105,6 +105,8 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
 const momentary = new Set(['x-request-id', 'ratelimit', 'ratelimit-policy', 'retry-after', 'content-length']);
 
 /** The headers that every answer to this request would have. */
-function lasting(response: ServerResponse): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(response.getHeaders()).filter(([name]) => !momentary.has(name)));
+function lasting(response: ServerResponse): OutgoingHttpHeader[] {
+  return Object.entries(response.getHeaders()).flatMap(([name, value]) =>
+    value === undefined || momentary.has(name) ? [] : [name, value],
+  );
 }

@@ -54,7 +54,7 @@ export interface PreparedPublication extends Omit<PublishRequest, 'data' | 'tags
 }
 
 export function prepare({data, tags, info, ...request}: PublishRequest): PreparedPublication {
-  return {...request, publication: {data: oneLine(data), ...(info && {info}), ...(tags && {tags})}};
+  return {publication: {data: oneLine(data), ...(info && {info}), ...(tags && {tags})}, ...request};
 }
 
 export type PublishResult = {error: ProtocolError} | {error?: undefined; position: Partial<Position>};

@@ -43,7 +43,7 @@ export function establish(
   const info: ClientInfo = {user: session.user, client: session.id};
   if (session.connInfo !== undefined) info.conn_info = session.connInfo;
   if (grant.info !== undefined) info.chan_info = grant.info;
-  const subscription: Subscription = {...options, serverSide, info, expireAt: grant.expireAt};
+  const subscription: Subscription = {serverSide, info, expireAt: grant.expireAt, ...options};
   hub.subscribe(session, channel, subscription);
   return {
     fields: {

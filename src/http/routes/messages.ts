@@ -48,8 +48,9 @@ export const messageRoutes: Route[] = [
     answers: {200: schemas.Message, 201: schemas.Message},
     refusals: [403, 404, 409, 413, 415, 503],
     async handle({chat, actor, body, roomId, headers}) {
+      const {content, user_id} = body;
       const client_id = clientIdOf(body.client_id ?? undefined, headers['Idempotency-Key']);
-      const {message, repeated} = await postMessage(chat, actor, roomId(), {...body, client_id});
+      const {message, repeated} = await postMessage(chat, actor, roomId(), {content, client_id, user_id});
       if (!repeated) return {status: 201, body: presentMessage(message)};
       return {status: 200, body: presentMessage(message), headers: {'Idempotency-Replayed': 'true'}};
     },
