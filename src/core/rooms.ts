@@ -56,16 +56,38 @@ export async function putRoom(
 ): Promise<{room: Room; created: boolean}> {
   mustBeManager(actor, 'put rooms by key');
   return inTransaction(chat.db, async tx => {
-    const made = (await findRoomIdByKey(tx, key)) === undefined && (await create(chat, tx, actor, {...input, key}));
-    if (made) return {room: made, created: true};
-    const room = await mustLockByKey(tx, key);
-    const changed = await change(chat, tx, actor, room, {name: input.name, visibility: input.visibility});
-    if (!input.members) return {room: changed, created: false};
-    const wanted = await differenceTo(tx, changed, input.members);
-    const applied = await applyMembers(chat, tx, changed, wanted);
-    auditMembers(chat, tx, actor, applied);
-    return {room: applied.room, created: false};
+    for (let tries = 0; tries < keyTries; tries++) {
+      const room = await lockByKey(tx, key);
+      if (room) return {room: await bring(chat, tx, actor, room, input), created: false};
+      const made = await create(chat, tx, actor, {...input, key});
+      if (made) return {room: made, created: true};
+    }
+    throw keyTaken(key);
   });
+}
+
+/** A key may be given up and taken again by others while this waits for them. */
+const keyTries = 5;
+
+/** The room has the key, and keeps it from now on. */
+async function lockByKey(tx: Tx, key: string): Promise<Room | undefined> {
+  const id = await findRoomIdByKey(tx, key);
+  const room = id === undefined ? undefined : await lockRoom(tx, id);
+  return room?.key === key ? room : undefined;
+}
+
+async function bring(
+  chat: Chat,
+  tx: Tx,
+  actor: Actor,
+  room: Room,
+  {name, visibility, members}: Omit<CreateRoom, 'key'>,
+): Promise<Room> {
+  const changed = await change(chat, tx, actor, room, {name, visibility});
+  if (!members) return changed;
+  const applied = await applyMembers(chat, tx, changed, await differenceTo(tx, changed, members));
+  auditMembers(chat, tx, actor, applied);
+  return applied.room;
 }
 
 /** A room the actor sees; for a user with their role and marker. */
@@ -234,12 +256,6 @@ async function mustLock(tx: Tx, id: RoomId): Promise<Room> {
   const room = await lockRoom(tx, id);
   if (!room) throw roomNotFound(id);
   return room;
-}
-
-async function mustLockByKey(tx: Tx, key: string): Promise<Room> {
-  const id = await findRoomIdByKey(tx, key);
-  if (id === undefined) throw roomNotFound(key);
-  return mustLock(tx, id);
 }
 
 /** Undefined when the key belongs to another room. */

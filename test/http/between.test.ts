@@ -5,14 +5,17 @@ import type {RoomId} from '../../src/core/ids.ts';
 import {CreateRoom, parse, PostMessage} from '../../src/core/input.ts';
 import {putMember, removeMember} from '../../src/core/members.ts';
 import {postMessage} from '../../src/core/post-queue.ts';
-import {createRoom, updateRoom} from '../../src/core/rooms.ts';
-import {apiToken, operator, testUser, userId} from '../helpers/chat.ts';
+import {createRoom, deleteRoom, updateRoom} from '../../src/core/rooms.ts';
+import {rows} from '../../src/db/rows.ts';
+import type {OpenChat} from '../../src/open.ts';
+import {apiToken, operator, serviceToken, testUser, userId} from '../helpers/chat.ts';
 import {databases, type Database} from '../helpers/database.ts';
 import {ask, startApi, type Answer, type Api} from '../helpers/http.ts';
 import {beforeStatement} from '../helpers/statements.ts';
+import {until} from '../helpers/until.ts';
 
 const mia = apiToken('mia');
-const maxStatements = 20;
+const maxStatements = 30;
 
 /** Asks again and again, and each time something happens before another statement; once before none of them. */
 async function atEachMoment(
@@ -20,12 +23,13 @@ async function atEachMoment(
   database: Database,
   prepare: (api: Api) => Promise<{path: string; happen: () => Promise<unknown>}>,
   judge: (answer: Answer) => void,
+  request = (api: Api, path: string) => ask(api, mia, 'GET', path),
 ): Promise<void> {
   for (let nth = 1; nth <= maxStatements; nth++) {
     const api = await startApi(t, database);
     const {path, happen} = await prepare(api);
     const {happened} = beforeStatement(api.chat.db.sql, nth, happen);
-    judge(await ask(api, mia, 'GET', path));
+    judge(await request(api, path));
     if (!happened()) return void t.true(nth > 1, 'it asked for something');
   }
   t.fail('it takes more statements than that');
@@ -91,4 +95,38 @@ for (const database of databases) {
       });
     });
   }
+}
+
+// SQLite lets nobody change anything within somebody else's change.
+if (databases.includes('postgres')) {
+  const changes: Record<string, (chat: OpenChat, room: RoomId) => Promise<unknown>> = {
+    'deletes it': (chat, room) => deleteRoom(chat, operator, room),
+    'gives it another key': (chat, room) => updateRoom(chat, operator, room, {key: 'theirs'}),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    test(`postgres: a room is put by its key while somebody ${what}`, async t => {
+      const put = (api: Api, path: string) =>
+        ask(api, serviceToken(), 'PUT', path, {name: 'put', visibility: 'private'});
+      const prepare = async (api: Api) => {
+        const room = await privateRoom(api);
+        return {
+          path: paths['the room by its key']?.(room) ?? '',
+          happen: () => doneOrWaiting(api.chat, change(api.chat, room)),
+        };
+      };
+      const judge = ({status, text, at}: Answer) => {
+        t.true([200, 201].includes(status), text);
+        t.deepEqual([at('key'), at('name')], ['ours', 'put']);
+      };
+      await atEachMoment(t, 'postgres', prepare, judge, put);
+    });
+  }
+}
+
+/** What waits for a lock of the request goes on when that is over. */
+async function doneOrWaiting({db}: OpenChat, change: Promise<unknown>): Promise<void> {
+  let done = false;
+  void change.finally(() => (done = true));
+  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  await until(async () => done || (await rows(db, waiting)).length > 0, 'the change, or its wait for a lock');
 }
