@@ -13,8 +13,8 @@ export function rightTo(action: Action, actor: Actor, role?: Role): Right {
 }
 
 /**
- * A right that was there says nothing of a moment later: what else belongs to an answer is read before this, or by the same
- * statement, so that who was removed meanwhile learns nothing of what came after.
+ * A right that was there says nothing of a moment later: what else belongs to an answer is read by the same statement or by
+ * `readInRoom`, so that who was removed meanwhile learns nothing of what came after.
  */
 export async function mustSeeRoom(
   q: Queryable,
@@ -25,7 +25,24 @@ export async function mustSeeRoom(
   return shown(actor, id, await findRoomSeenBy(q, id, userOf(actor)), action);
 }
 
-/** The same, with the room locked first, so that the membership is the one under which the change commits. */
+/**
+ * Asks for the right before, so that who has none costs little and cannot tell what is there, and after, since it may be gone
+ * by then. The room is that of after.
+ */
+export async function readInRoom<T>(
+  q: Queryable,
+  actor: Actor,
+  id: RoomId,
+  action: Action,
+  read: () => Promise<T>,
+): Promise<{room: Room; found: T}> {
+  await mustSeeRoom(q, actor, id, action);
+  const found = await read();
+  const {room} = await mustSeeRoom(q, actor, id, action);
+  return {room, found};
+}
+
+/** As `mustSeeRoom`, with the room locked first, so that the membership is the one under which the change commits. */
 export async function mustLockRoom(tx: Tx, actor: Actor, id: RoomId): Promise<SeenRoom> {
   return shown(actor, id, await lockRoomSeenBy(tx, id, userOf(actor)), 'see a room');
 }

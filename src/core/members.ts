@@ -6,6 +6,7 @@ import {
   insertMembers,
   listMembers as listRows,
   listReceivers,
+  lockMember,
   updateLastRead,
   updateRole,
   type Member,
@@ -21,6 +22,7 @@ import {
   mustBeUser,
   mustLockRoom,
   mustSeeRoom,
+  readInRoom,
   rightTo,
 } from './access.ts';
 import {audit} from './audit.ts';
@@ -192,7 +194,9 @@ export async function listMembers(
   search?: string,
 ): Promise<Page<Member>> {
   const {room, found} = await readMembers(chat, actor, id, {search, ...offsetOf(page)});
-  return numberedPage(page, found, room.memberCount);
+  const members = numberedPage(page, found, room.memberCount);
+  // What a search finds is not counted.
+  return search ? {...members, count: room.memberCount} : members;
 }
 
 /** The same for whoever reads on and on, from behind a user. */
@@ -207,25 +211,23 @@ export async function listMembersAfter(
   return stretchOf(found, limit, member => member.user.id);
 }
 
-/** Asks for the right before, since a search looks at every name, and after, since it may be gone by then. */
-async function readMembers(chat: Chat, actor: Actor, id: RoomId, part: Parameters<typeof listRows>[2]) {
-  await mustSeeRoom(chat.db, actor, id, 'list members');
-  return inShortRead(chat.db, async q => {
-    const found = await listRows(q, id, part);
-    const {room} = await mustSeeRoom(q, actor, id, 'list members');
-    return {room, found};
-  });
+/** A search looks at every name. */
+function readMembers(chat: Chat, actor: Actor, id: RoomId, part: Parameters<typeof listRows>[2]) {
+  const read = () => inShortRead(chat.db, q => listRows(q, id, part));
+  return readInRoom(chat.db, actor, id, 'list members', read);
 }
 
 /** All of them, however many: from one page to the next by id, where a numbered page counts off those before it. */
 export async function listMemberIds(chat: Chat, actor: Actor, id: RoomId): Promise<UserId[]> {
-  await mustSeeRoom(chat.db, actor, id);
-  const all: UserId[] = [];
-  for (;;) {
-    const page = await listReceivers(chat.db, id, all.at(-1) ?? '', chunkSize);
-    for (const {userId} of page) all.push(userId);
-    if (page.length < chunkSize) return all;
-  }
+  const {found} = await readInRoom(chat.db, actor, id, 'list members', async () => {
+    const all: UserId[] = [];
+    for (;;) {
+      const page = await listReceivers(chat.db, id, all.at(-1) ?? '', chunkSize);
+      for (const {userId} of page) all.push(userId);
+      if (page.length < chunkSize) return all;
+    }
+  });
+  return found;
 }
 
 /** Moves the caller's read marker; it never goes back and not past the last message. */
@@ -237,6 +239,7 @@ export async function markRead(
 ): Promise<{lastReadSeq: number; unreadCount: number}> {
   const userId = mustBeUser(actor, 'read a room');
   return inTransaction(chat.db, async tx => {
+    await lockMember(tx, id, userId);
     await mustSeeRoom(tx, actor, id, 'read a room');
     const marker = await updateLastRead(tx, id, userId, seq);
     if (!marker) throw roomNotFound(id);

@@ -9,7 +9,7 @@ import {
 } from '../db/messages.ts';
 import {updateRoom, type Room} from '../db/rooms.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
-import {mustBeManager, mustLockRoom, mustSeeRoom, rightTo} from './access.ts';
+import {mustBeManager, mustLockRoom, readInRoom, rightTo} from './access.ts';
 import {audit} from './audit.ts';
 import type {Actor, Chat} from './chat.ts';
 import {ChatError, messageNotFound} from './errors.ts';
@@ -17,10 +17,10 @@ import type {MessageId, RoomId} from './ids.ts';
 import {broadcast, messageDeleted} from './publications.ts';
 
 export async function getMessage(chat: Chat, actor: Actor, roomId: RoomId, id: MessageId): Promise<Message> {
-  const message = await findMessage(chat.db, roomId, id);
-  await mustSeeRoom(chat.db, actor, roomId, 'read messages');
-  if (!message) throw messageNotFound(id, actor);
-  return message;
+  const read = () => findMessage(chat.db, roomId, id);
+  const {found} = await readInRoom(chat.db, actor, roomId, 'read messages', read);
+  if (!found) throw messageNotFound(id, actor);
+  return found;
 }
 
 /** The operator and the service may name a message by its id alone. */
@@ -64,9 +64,9 @@ export async function listMessagesSince(
   seq: number,
   limit: number,
 ): Promise<Message[]> {
-  const messages = await listMessagesAbove(chat.db, roomId, seq, limit);
-  await mustSeeRoom(chat.db, actor, roomId);
-  return messages;
+  const read = () => listMessagesAbove(chat.db, roomId, seq, limit);
+  const {found} = await readInRoom(chat.db, actor, roomId, 'read messages', read);
+  return found;
 }
 
 /** Messages of all rooms that hold this text, newest first; case counts for nothing in the letters of ASCII. */

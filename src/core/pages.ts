@@ -36,11 +36,15 @@ export function stretchOf<T>(found: T[], limit: number, placeOf: (item: T) => st
   return {items, next: found.length > limit && last !== undefined ? placeOf(last) : null};
 }
 
-/** Makes a page of what `offsetOf` asked for: one more than the page holds tells whether there is a next one. */
+/**
+ * Makes a page of what `offsetOf` asked for: one more than the page holds tells whether there is a next one. The last page
+ * tells by itself how many there are; the count may be of another moment.
+ */
 export function numberedPage<T>(request: PageRequest, found: T[], count: number): Page<T> {
   const {page, limit} = request;
+  const isLast = found.length <= limit && (found.length > 0 || page === 1);
   return {
-    count,
+    count: isLast && count < countLimit ? (page - 1) * limit + found.length : count,
     items: found.slice(0, limit),
     next: found.length > limit ? {page: String(page + 1)} : null,
     previous: page > 1 ? {page: String(page - 1)} : null,

@@ -99,7 +99,10 @@ export async function getRoomByKey(chat: Chat, actor: Actor, key: string): Promi
   const id = await findRoomIdByKey(chat.db, key);
   if (id === undefined) throw roomNotFound(key, actor);
   try {
-    return await getRoom(chat, actor, id);
+    const room = await getRoom(chat, actor, id);
+    // It may have been given up meanwhile.
+    if (room.key !== key) throw roomNotFound(key, actor);
+    return room;
   } catch (error) {
     // The refusal must not give the id away.
     if (error instanceof ChatError && error.code === 'room_not_found') throw roomNotFound(key, actor);
@@ -112,7 +115,8 @@ export async function listOwnRooms(chat: Chat, actor: Actor, request: PageReques
   const user = mustBeUser(actor, 'have rooms');
   const {count, rooms} = (await readStates(chat, user, request)) ?? {count: 0, rooms: []};
   const page = numberedPage(request, rooms, count);
-  return {...page, items: await ownRoomTexts(chat, user, page.items)};
+  const items = await ownRoomTexts(chat, user, page.items);
+  return {...page, count: page.count - (page.items.length - items.length), items};
 }
 
 /** First pages of one size that are asked for together are read together. */
@@ -236,7 +240,7 @@ async function unknownName(chat: Chat, name: string): Promise<ChatError> {
 }
 
 function own({room, member}: SeenRoom): Room | OwnRoom {
-  return member ? {...room, ...member} : room;
+  return member ? {role: member.role, lastReadSeq: member.lastReadSeq, ...room} : room;
 }
 
 function mustBeAllowedToCreate(chat: Chat, actor: Actor): void {

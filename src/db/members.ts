@@ -97,6 +97,15 @@ export async function updateRole(tx: Tx, room: RoomId, user: UserId, role: Role)
   await rows(tx, 'update members set role = ? where room_id = ? and user_id = ?', [role, room, user]);
 }
 
+/**
+ * So that what comes next sees the room as it is then: a post moves the room and its author's marker at once, and a statement
+ * that waited for the marker would go on with the room of before.
+ */
+export async function lockMember(tx: Tx, room: RoomId, user: UserId): Promise<void> {
+  if (!tx.dialect.rowLocks) return;
+  await rows(tx, 'select 1 from members where room_id = ? and user_id = ? for update', [room, user]);
+}
+
 /** Moves the read marker forward, never back, and not past the room's last message. Answers where it is now. */
 export async function updateLastRead(
   tx: Tx,

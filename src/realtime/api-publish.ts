@@ -64,7 +64,7 @@ function publicationOf(request: ApiRequest): PublishRequest | undefined {
     versionEpoch: read.text('version_epoch'),
   };
   const data = decoded(read.text('b64data')) ?? rawField(request.json, 'data');
-  return data === undefined ? undefined : {...common, data};
+  return data === undefined ? undefined : {data, ...common};
 }
 
 function isTags(value: Record<string, unknown>): value is Record<string, string> {

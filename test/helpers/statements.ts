@@ -49,7 +49,7 @@ export function mostConnections(knex: Knex): number {
   return (knex.client as {pool: {max: number}}).pool.max;
 }
 
-/** Has something happen just before the so-manieth statement from now on that any connection of the pool is asked. */
+/** Has something happen just before the nth statement from now on that any connection of the pool is asked. */
 export function beforeStatement(knex: Knex, nth: number, happen: () => Promise<unknown>): {happened: () => boolean} {
   let asked = 0;
   let happening: Promise<unknown> | undefined;
@@ -62,8 +62,10 @@ export function beforeStatement(knex: Knex, nth: number, happen: () => Promise<u
   onEach(knex, connection => {
     const ask = connection.ask?.bind(connection);
     const query = connection.query?.bind(connection);
-    if (ask) connection.ask = (text, values) => wait().then(() => ask(text, values));
-    else if (query) connection.query = (...asked) => wait().then(() => query(...asked));
+    // What is sent behind the one that is held stays behind it.
+    let turn = Promise.resolve();
+    if (ask) connection.ask = (text, values) => (turn = turn.then(wait)).then(() => ask(text, values));
+    else if (query) connection.query = (...asked) => (turn = turn.then(wait)).then(() => query(...asked));
   });
   return {happened: () => happening !== undefined};
 }

@@ -44,9 +44,9 @@ test('who asks again after a refusal is refused after a while, with all the head
   const changing = ['date', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'content-length'];
   for (const [name, value] of first.headers) if (!changing.includes(name)) t.is(again.headers.get(name), value, name);
   t.is(again.headers.get('ratelimit-policy'), '"reads";q=1;w=600');
-  // Longer than at first when more than a second passed between them, on a machine that has much to do.
-  t.regex(again.headers.get('ratelimit') ?? '', /^"reads";r=0;t=(59\d|[6-8]\d\d|900)$/);
-  t.regex(again.headers.get('retry-after') ?? '', /^(59\d|[6-8]\d\d|900)$/);
+  const wait = Number(again.headers.get('retry-after'));
+  t.true(wait > 0 && wait <= 900, String(wait));
+  t.is(again.headers.get('ratelimit'), `"reads";r=0;t=${wait}`);
   t.not(again.headers.get('x-request-id'), first.headers.get('x-request-id'));
   t.is(again.at('request_id'), again.headers.get('x-request-id'));
   t.is(again.at('code'), 'rate_limited');
