@@ -80,12 +80,19 @@ async function privateRoom({chat}: Api): Promise<RoomId> {
   return room.id;
 }
 
+/** The room's first message, which a path below names. */
+async function post({chat}: Api, user: string, room: RoomId, content: string): Promise<void> {
+  const {message} = await postMessage(chat, {kind: 'user', id: userId(user)}, room, parse(PostMessage, {content}));
+  if (Number(message.id) !== 1) throw new Error(`the message is ${message.id}, and the path names another`);
+}
+
 /** Removes mia, and then does what she must not learn of. */
-async function goOnWithoutMia({chat}: Api, room: RoomId): Promise<void> {
+async function goOnWithoutMia(api: Api, room: RoomId): Promise<void> {
+  const {chat} = api;
   await removeMember(chat, operator, room, userId('mia'));
   await putMember(chat, operator, room, userId('zed'), {});
   await updateRoom(chat, operator, room, {name: 'zed is here'});
-  await postMessage(chat, {kind: 'user', id: userId('ann')}, room, parse(PostMessage, {content: 'zed is here'}));
+  await post(api, 'ann', room, 'zed is here');
 }
 
 const paths: Record<string, (room: RoomId) => string> = {
@@ -112,9 +119,7 @@ for (const database of databases) {
     test(`${database}: who posts while they ask for ${what} is told of before or of after`, async t => {
       await mustBeOfOneMoment(t, database, async api => {
         const room = await privateRoom(api);
-        const post = () =>
-          postMessage(api.chat, {kind: 'user', id: userId('mia')}, room, parse(PostMessage, {content: 'hi'}));
-        return {path: pathTo(room), happen: post};
+        return {path: pathTo(room), happen: () => post(api, 'mia', room, 'hi')};
       });
     });
   }
@@ -130,17 +135,21 @@ if (databases.includes('postgres')) {
     test(`postgres: a room is put by its key while somebody ${what}`, async t => {
       const put = (api: Api, path: string) =>
         ask(api, serviceToken(), 'PUT', path, {name: 'put', visibility: 'private'});
+      const changing: Promise<unknown>[] = [];
       const prepare = async (api: Api) => {
         const room = await privateRoom(api);
-        return {
-          path: paths['the room by its key']?.(room) ?? '',
-          happen: () => doneOrWaiting(api.chat, change(api.chat, room)),
+        const happen = () => {
+          const changed = change(api.chat, room);
+          changing.push(changed);
+          return doneOrWaiting(api.chat, changed);
         };
+        return {path: paths['the room by its key']?.(room) ?? '', happen};
       };
       for (const {status, text, at} of await atEachMoment(t, 'postgres', prepare, put)) {
         t.true([200, 201].includes(status), text);
         t.deepEqual([at('key'), at('name')], ['ours', 'put']);
       }
+      await Promise.all(changing);
     });
   }
 }
@@ -148,7 +157,7 @@ if (databases.includes('postgres')) {
 /** What waits for a lock of the request goes on when that is over. */
 async function doneOrWaiting({db}: OpenChat, change: Promise<unknown>): Promise<void> {
   let done = false;
-  void change.finally(() => (done = true));
+  void Promise.allSettled([change]).then(() => (done = true));
   const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
   await until(async () => done || (await rows(db, waiting)).length > 0, 'the change, or its wait for a lock');
 }
