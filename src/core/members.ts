@@ -11,7 +11,7 @@ import {
   updateRole,
   type Member,
 } from '../db/members.ts';
-import {lockRoom, updateRoom, type Room} from '../db/rooms.ts';
+import {lockRoomSeenBy, updateRoom, type Room} from '../db/rooms.ts';
 import {inShortRead} from '../db/short-read.ts';
 import {inTransaction, type Tx} from '../db/transaction.ts';
 import {findErasedUsers, findUser, type User} from '../db/users.ts';
@@ -42,10 +42,11 @@ export interface Membership {
 export async function joinRoom(chat: Chat, actor: Actor, id: RoomId): Promise<Membership> {
   const userId = mustBeUser(actor, 'join a room');
   return inTransaction(chat.db, async tx => {
-    const room = await lockRoom(tx, id);
-    const member = room && (await findMember(tx, id, userId));
-    const action = room?.visibility === 'private' ? 'join a private room' : 'join a room';
-    if (!room || rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
+    const seen = await lockRoomSeenBy(tx, id, userId);
+    if (!seen) throw roomNotFound(id);
+    const {room, member} = seen;
+    const action = room.visibility === 'private' ? 'join a private room' : 'join a room';
+    if (rightTo(action, actor, member?.role) !== 'yes') throw roomNotFound(id);
     if (member) throw new ChatError('already_member', 'already a member');
     mustBeOpen(room);
     const joined = await admit(chat, tx, room, await getUserIn(tx, userId), 'member');
