@@ -1,5 +1,6 @@
-// Lists: the rooms of users who have many, and pages of messages at the top and far down, all by turns. Several users ask,
-// because what one asks for twice at once is read once.
+// Lists: the rooms of users who have many, the newest page of messages, and pages at places that differ from one request to the
+// next, near the newest message and far down, all by turns. Several users ask, because what one asks for twice at once is read
+// once; the newest page is kept as text, the others are not asked for often enough.
 import type {Databases, DatabaseName} from './databases.ts';
 import {round, type Figures, type Results} from './figures.ts';
 import {analyze, fillRooms} from './fill.ts';
@@ -32,11 +33,16 @@ async function listsOn(databases: Databases, name: DatabaseName, sizes: Sizes): 
   const tokens = Array.from({length: readers}, (_, i) => userToken(`u${i + 1}`));
   let asked = 0;
   const get = (path: string) => () => requestText('GET', path, tokens[asked++ % readers] ?? '');
+  // The first message has the first id.
+  const pageWithin = (from: number, to: number) => () => {
+    const before = Math.round(Math.max(from * messages, pageSize + 1) + Math.random() * (to - from) * messages);
+    return get(`/api/rooms/1/messages/?before=${before}`)();
+  };
   const kinds = {
     rooms: {requests: get('/api/rooms/'), turns: [] as LoadResult[]},
     'first page': {requests: get('/api/rooms/1/messages/'), turns: [] as LoadResult[]},
-    // The oldest hundred: the first message has the first id.
-    'deep page': {requests: get(`/api/rooms/1/messages/?before=${pageSize + 1}`), turns: [] as LoadResult[]},
+    'near page': {requests: pageWithin(0.9, 1), turns: [] as LoadResult[]},
+    'deep page': {requests: pageWithin(0, 0.1), turns: [] as LoadResult[]},
   };
   const seconds = sizes.seconds / sizes.rounds / 2;
   for (let n = 0; n <= sizes.rounds; n++) {

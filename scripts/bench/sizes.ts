@@ -11,7 +11,7 @@ export const defaultSizes = {
   rooms: 500,
   /** Rooms of the user who lists them. */
   'list-rooms': 200,
-  /** How deep the deep page lies, in pages of 100. */
+  /** How deep the deepest page lies, in pages of 100. */
   pages: 10_000,
   /** Members of the largest room. */
   members: 100_000,

@@ -154,6 +154,8 @@ async function eraseBatch(
   fate: MessageFate,
 ): Promise<number> {
   const room = await lockRoom(tx, id);
+  // Client ids go without a new version of the room, also those of messages that were deleted before.
+  countUnversioned(tx);
   if (fate === 'keep') {
     await forgetClientIds(tx, id, ids);
     return 0;

@@ -13,7 +13,9 @@ import type {Actor, Chat} from './chat.ts';
 import {combinedByKind, fewAtOnce} from './combine.ts';
 import {ChatError, roomNotFound, userDeactivated} from './errors.ts';
 import type {MessageId, RoomId} from './ids.ts';
-import type {Page} from './pages.ts';
+import {keptTexts, type Kept} from './kept-texts.ts';
+import type {Neighbours, Page, PageText} from './pages.ts';
+import {presentMessage} from './present.ts';
 
 /** Which messages: a page by number, or those before, after or around a message. Newest first in each case. */
 export type MessageRange = {limit: number} & (
@@ -31,19 +33,67 @@ export async function listMessages(
   range: MessageRange,
   filter: MessageFilter = {},
 ): Promise<Page<Message>> {
-  const place = placeOf(range);
-  const whose = {
+  return pageOf(range, await seePage(chat, actor, roomId, range, filter));
+}
+
+/** A page that was asked for before, for the state of the room that it was read with; without a text until it is asked for again. */
+interface KeptPage extends Kept {
+  neighbours: Neighbours;
+}
+
+const pagesOf = keptTexts<string, KeptPage>();
+
+/**
+ * The same page as JSON. What is read again and again, such as the newest page of a room where much goes on, is read and written
+ * once for each change of the room. What is asked for once, as by who reads a history from its end to its beginning, is not kept.
+ */
+export async function listMessagesAsText(
+  chat: Chat,
+  actor: Actor,
+  roomId: RoomId,
+  range: MessageRange,
+): Promise<PageText> {
+  const pages = pagesOf(chat);
+  const key = JSON.stringify([roomId, range]);
+  const kept = pages.find(key);
+  const seen = await seePage(chat, actor, roomId, range, {}, kept?.state);
+  if (kept && seen.state === kept.state) return {results: kept.text, ...kept.neighbours};
+  const {items, ...neighbours} = pageOf(range, seen);
+  const results = JSON.stringify(items.map(each => presentMessage(each))).slice('['.length, -']'.length);
+  pages.keep(key, kept ? {state: seen.state, neighbours, text: results} : {state: neverRead, neighbours, text: ''});
+  return {results, ...neighbours};
+}
+
+/** No room has this state. */
+const neverRead = '';
+
+async function seePage(
+  chat: Chat,
+  actor: Actor,
+  room: RoomId,
+  range: MessageRange,
+  filter: MessageFilter,
+  known?: string,
+): Promise<MessagesSeen> {
+  const page = {
+    room,
+    limit: range.limit,
     reader: actor.kind === 'user' ? actor.id : null,
     membersOnly: rightTo('read messages', actor) !== 'yes',
+    known,
+    ...placeOf(range),
   };
-  const seen = await readPage(chat, {room: roomId, limit: range.limit, ...whose, ...place}, filter);
-  if (!seen) throw roomNotFound(roomId, actor);
-  mustBeShown(actor, roomId, seen.role ?? undefined, 'read messages');
+  const seen = await readPage(chat, page, filter);
+  if (!seen) throw roomNotFound(room, actor);
+  mustBeShown(actor, room, seen.role ?? undefined, 'read messages');
   if (seen.deactivated && actor.kind === 'user') throw userDeactivated(actor.id);
-  const {lastSeq, messages: items} = seen;
   if (seen.place === null) {
-    throw new ChatError('invalid_cursor', `There is no message ${place.from} in room ${roomId} to list from.`);
+    throw new ChatError('invalid_cursor', `There is no message ${page.from} in room ${room} to list from.`);
   }
+  return seen;
+}
+
+function pageOf(range: MessageRange, {lastSeq, messages: items}: MessagesSeen): Page<Message> {
   const newest = items[0];
   const oldest = items.at(-1);
   const older = oldest !== undefined && oldest.seq > 1;

@@ -3,12 +3,20 @@ import {maxPageSize} from './input.ts';
 /** Lists are counted up to here; a longer one says this number. Nothing scans a table to count it. */
 export const countLimit = 10_000;
 
-export interface Page<T> {
+/** What is around a page: how many there are in all, and the query parameters of the pages beside it, or null at an end. */
+export interface Neighbours {
   count: number;
-  items: T[];
-  /** Query parameters of the neighbouring pages, or null at an end. */
   next: Record<string, string> | null;
   previous: Record<string, string> | null;
+}
+
+export interface Page<T> extends Neighbours {
+  items: T[];
+}
+
+/** A page whose items are JSON texts, with commas between them. */
+export interface PageText extends Neighbours {
+  results: string;
 }
 
 export interface PageRequest {

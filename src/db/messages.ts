@@ -1,6 +1,7 @@
 import type {MessageId, Role, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import {jsonList, parseList} from './json-lists.ts';
+import {stateOfRoom} from './meta.ts';
 import {among, andGiven, rows, table, type Binding} from './rows.ts';
 import {toRfc3339} from './times.ts';
 import type {Tx} from './transaction.ts';
@@ -130,6 +131,8 @@ export interface PageOfMessages {
   /** Only messages older than so many places above that one, or only those newer than it, the nearest. */
   side: {below: number} | 'above';
   limit: number;
+  /** The room's state, of which the caller has the messages of this page: of that they are not read. */
+  known?: string | undefined;
 }
 
 export interface MessagesSeen {
@@ -140,7 +143,9 @@ export interface MessagesSeen {
   deactivated: boolean;
   /** None: the message to count from is not in this room. */
   place: number | null;
-  /** The newest first. */
+  /** Of the room: while it is the same its messages look the same. */
+  state: string;
+  /** The newest first; none while the state is the one that is known. */
   messages: Message[];
 }
 
@@ -163,15 +168,16 @@ export async function findPagesOfMessages(
   const place =
     start === 'newest' ? 'r.last_seq' : '(select c.seq from messages c where c.room_id = r.id and c.id = column4)';
   const {text: further, bindings} = andGiven(['m.author_key = ?', filter.author], ['m.created_at >= ?', filter.since]);
-  const wanted = table(q.dialect, ['int', 'bigint', 'text', 'bigint', 'bigint'], pages.map(toValues));
+  const wanted = table(q.dialect, ['int', 'bigint', 'text', 'bigint', 'bigint', 'text'], pages.map(toValues));
   const found = await rows<PageRow>(
     q,
-    `select column1 as n, r.last_seq, mine.role, reader.deactivated_at, ${place} as place,
-       (select ${jsonList(q.dialect, ...pageColumns)} from (
-          select ${columns} ${from}
-          where m.room_id = r.id and m.seq ${above ? '>' : '< column5 +'} ${place}
-            ${membersOnly ? 'and mine.role is not null' : ''}${further}
-          order by m.seq ${above ? 'asc' : 'desc'} limit ?) as page) as messages
+    `select column1 as n, r.last_seq, mine.role, reader.deactivated_at, ${place} as place, ${stateOfRoom} as state,
+       case when ${stateOfRoom} = column6 then null else
+         (select ${jsonList(q.dialect, ...pageColumns)} from (
+            select ${columns} ${from}
+            where m.room_id = r.id and m.seq ${above ? '>' : '< column5 +'} ${place}
+              ${membersOnly ? 'and mine.role is not null' : ''}${further}
+            order by m.seq ${above ? 'asc' : 'desc'} limit ?) as page) end as messages
      from ${wanted.text} left join rooms r on r.id = column2 and r.deleted_at is null
        left join members mine on mine.room_id = r.id and mine.user_id = column3
        left join users reader on reader.id = mine.user_id`,
@@ -186,18 +192,19 @@ export async function findPagesOfMessages(
   );
 }
 
-function toValues({room, reader, from: start, side}: PageOfMessages, n: number) {
-  return [n, room, reader, start === 'newest' ? null : start, side === 'above' ? null : side.below];
+function toValues({room, reader, from: start, side, known}: PageOfMessages, n: number) {
+  return [n, room, reader, start === 'newest' ? null : start, side === 'above' ? null : side.below, known ?? null];
 }
 
 function toMessagesSeen({room, side}: PageOfMessages, row: PageRow): MessagesSeen | undefined {
-  if (row.last_seq === null) return undefined;
+  if (row.last_seq === null || row.state === null) return undefined;
   const messages = parseList<PageValues>(row.messages).map(values => toPageMessage(room, values));
   return {
     lastSeq: row.last_seq,
     role: row.role,
     deactivated: row.deactivated_at !== null,
     place: row.place,
+    state: row.state,
     messages: side === 'above' ? messages.toReversed() : messages,
   };
 }
@@ -208,6 +215,7 @@ interface PageRow {
   role: Role | null;
   deactivated_at: Timestamp | null;
   place: number | null;
+  state: string | null;
   messages: string | null;
 }
 

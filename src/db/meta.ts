@@ -12,9 +12,17 @@ export async function getDatabaseId(q: Queryable): Promise<string> {
 /** How often `countUnversioned` was called; for statements that read rooms. */
 export const unversionedChanges = `(select value from meta where key = 'unversioned_changes')`;
 
+/** For as long as this is the same a room `r` and its messages look the same. */
+export const stateOfRoom = `(r.version || ' ' || coalesce(${unversionedChanges}, '0'))`;
+
+/** The same, of what a statement told of a room. */
+export function stateOf(version: number, unversioned: string | null): string {
+  return `${version} ${unversioned ?? '0'}`;
+}
+
 /**
- * Tells all who keep what rooms look like that some do so differently without a new version: an author has another name, an
- * import goes on. The last write of its transaction, because others may be waiting to say the same.
+ * Tells all who keep what rooms and their messages look like that some do so differently without a new version: an author has
+ * another name, an import goes on. The last write of its transaction, because others may be waiting to say the same.
  */
 export function countUnversioned(tx: Tx): void {
   tx.last(

@@ -2,7 +2,7 @@
 import type {Role, RoomId, Timestamp, UserId} from '../core/ids.ts';
 import type {Queryable} from './connect.ts';
 import {jsonList, parseList} from './json-lists.ts';
-import {unversionedChanges} from './meta.ts';
+import {stateOf, unversionedChanges} from './meta.ts';
 import {nameKey, roomColumns, toRoom, withLastMessage, type OwnRoom, type Room, type RoomRow} from './rooms.ts';
 import {among, rows, table} from './rows.ts';
 import {likePattern} from './users.ts';
@@ -13,11 +13,6 @@ export interface OwnRoomState {
   state: string;
   role: Role;
   lastReadSeq: number;
-}
-
-/** A room's version, and how many changes there were that are in no room's version. */
-function stateOf(version: number, unversioned: string | null): string {
-  return `${version} ${unversioned ?? '0'}`;
 }
 
 const ownRooms = `from members mine join rooms r on r.id = mine.room_id

@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {PageNumberInput, PageSizeInput} from '../core/input.ts';
-import type {Page} from '../core/pages.ts';
+import type {Page, PageText} from '../core/pages.ts';
 
 /** Query parameters of every numbered list. */
 export const pageQuery = {page: PageNumberInput, limit: PageSizeInput};
@@ -21,10 +21,14 @@ export function presentPage<T>(
   };
 }
 
-/** The same page as text, of items that are JSON texts already. */
-export function pageText(base: string, path: string, query: object, page: Page<string>): string {
+/** The answer with the same page as text, of items that are JSON texts already. */
+export function answerWithText(base: string, path: string, query: object, page: PageText) {
   const empty = JSON.stringify(presentPage(base, path, query, {...page, items: []}, nothing => nothing));
-  return `${empty.slice(0, -']}'.length)}${page.items.join(',')}]}`;
+  return {
+    status: 200,
+    body: `${empty.slice(0, -']}'.length)}${page.results}]}`,
+    headers: {'Content-Type': 'application/json; charset=utf-8'},
+  } as const;
 }
 
 const cursors = new Set(['page', 'before', 'after', 'around']);

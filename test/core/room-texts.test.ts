@@ -15,21 +15,13 @@ import {upsertUser} from '../../src/core/users.ts';
 import {countUnversioned} from '../../src/db/meta.ts';
 import {rows} from '../../src/db/rows.ts';
 import {inTransaction} from '../../src/db/transaction.ts';
-import {openChat, type OpenChat} from '../../src/open.ts';
-import {openTestChat, operator, testConfig, testUser, userId} from '../helpers/chat.ts';
-import {databases, migratedDatabase, type Database} from '../helpers/database.ts';
+import type {OpenChat} from '../../src/open.ts';
+import {operator, testUser, userId} from '../helpers/chat.ts';
+import {databases} from '../helpers/database.ts';
 import {watchStatements} from '../helpers/statements.ts';
+import {openTwice} from '../helpers/twice.ts';
 
 type Alice = Awaited<ReturnType<typeof testUser>>;
-
-/** The same database as two servers have it. */
-async function openTwice(t: Parameters<typeof openTestChat>[0], database: Database) {
-  const DATABASE_URL = await migratedDatabase(t, database);
-  const here = await openTestChat(t, database, {DATABASE_URL});
-  const elsewhere = await openChat(await testConfig(t, database, {DATABASE_URL}), {migrate: false});
-  t.teardown(() => elsewhere.close());
-  return {here, elsewhere};
-}
 
 async function listed(chat: OpenChat, user: Alice): Promise<OwnRoomJson[]> {
   const {items} = await listOwnRooms(chat, user, {page: 1, limit: 100});

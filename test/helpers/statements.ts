@@ -49,13 +49,17 @@ export function mostConnections(knex: Knex): number {
   return (knex.client as {pool: {max: number}}).pool.max;
 }
 
-/** Has something happen just before the nth statement from now on that any connection of the pool is asked. */
-export function beforeStatement(knex: Knex, nth: number, happen: () => Promise<unknown>): {happened: () => boolean} {
+/** Has something happen just before the nth statement, or the first like this, from now on that any connection of the pool is asked. */
+export function beforeStatement(
+  knex: Knex,
+  which: number | RegExp,
+  happen: () => Promise<unknown>,
+): {happened: () => boolean} {
   let asked = 0;
   let happening: Promise<unknown> | undefined;
-  const wait = async () => {
+  const wait = async (text: string) => {
     // What happens may ask this pool too.
-    if (happening || ++asked < nth) return;
+    if (happening || !(typeof which === 'number' ? ++asked === which : which.test(text))) return;
     happening = happen();
     await happening;
   };
@@ -64,8 +68,9 @@ export function beforeStatement(knex: Knex, nth: number, happen: () => Promise<u
     const query = connection.query?.bind(connection);
     // What is sent behind the one that is held stays behind it.
     let turn = Promise.resolve();
-    if (ask) connection.ask = (text, values) => (turn = turn.then(wait)).then(() => ask(text, values));
-    else if (query) connection.query = (...asked) => (turn = turn.then(wait)).then(() => query(...asked));
+    const inTurn = (text = '') => (turn = turn.then(() => wait(text)));
+    if (ask) connection.ask = (text, values) => inTurn(text).then(() => ask(text, values));
+    else if (query) connection.query = (...asked) => inTurn(asked[0].text).then(() => query(...asked));
   });
   return {happened: () => happening !== undefined};
 }

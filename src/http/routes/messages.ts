@@ -1,11 +1,11 @@
 import {z} from 'zod';
 import {ChatError} from '../../core/errors.ts';
 import {ClientIdInput, MessageIdInput, PageNumberInput, PageSizeInput, PostMessage} from '../../core/input.ts';
-import {listMessages, type MessageRange} from '../../core/message-pages.ts';
+import {listMessagesAsText, type MessageRange} from '../../core/message-pages.ts';
 import * as messages from '../../core/messages.ts';
 import {postMessage} from '../../core/post-queue.ts';
 import {presentMessage} from '../../core/present.ts';
-import {presentPage} from '../pages.ts';
+import {answerWithText} from '../pages.ts';
 import {route, type Route} from '../route.ts';
 import * as schemas from '../schemas.ts';
 
@@ -31,9 +31,8 @@ export const messageRoutes: Route[] = [
     refusals: [404],
     async handle({chat, actor, query, roomId, options}) {
       const id = roomId();
-      const page = await listMessages(chat, actor, id, rangeOf(query));
-      const own = path.replace('{room}', String(id));
-      return {status: 200, body: presentPage(options.publicUrl(), own, query, page, each => presentMessage(each))};
+      const page = await listMessagesAsText(chat, actor, id, rangeOf(query));
+      return answerWithText(options.publicUrl(), path.replace('{room}', String(id)), query, page);
     },
   }),
   route({

@@ -5,7 +5,7 @@ import {presentFoundRoom, presentOwnRoom, presentRoom} from '../../core/present.
 import * as rooms from '../../core/rooms.ts';
 import type {OwnRoom, Room} from '../../db/rooms.ts';
 import {bulkBodyLimit} from '../body.ts';
-import {Flag, pageQuery, pageText, presentPage} from '../pages.ts';
+import {answerWithText, Flag, pageQuery, presentPage} from '../pages.ts';
 import {route, type Route} from '../route.ts';
 import * as schemas from '../schemas.ts';
 
@@ -37,12 +37,8 @@ export const roomRoutes: Route[] = [
       if (query.q !== undefined || query.archived !== undefined) {
         throw new ChatError('invalid_input', 'q and archived go with all=true; search rooms at /api/search/.');
       }
-      const page = await rooms.listOwnRooms(chat, actor, query);
-      return {
-        status: 200,
-        body: pageText(base, '/api/rooms/', query, page),
-        headers: {'Content-Type': 'application/json; charset=utf-8'},
-      };
+      const {items, ...neighbours} = await rooms.listOwnRooms(chat, actor, query);
+      return answerWithText(base, '/api/rooms/', query, {results: items.join(','), ...neighbours});
     },
   }),
   route({
