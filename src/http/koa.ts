@@ -2,6 +2,7 @@
 import type {RequestListener} from 'node:http';
 import Koa from 'koa';
 import type {HttpOptions, State} from './context.ts';
+import {entrance} from './entrance.ts';
 import {problems} from './errors.ts';
 import {browserRules, mustBeUnambiguous, originRules} from './headers.ts';
 import {accessLog} from './log.ts';
@@ -53,7 +54,8 @@ export function httpApp(options: HttpOptions): RequestListener {
   const table = metrics ? [...routes, ...openRoutes, metricsRoute(metrics)] : [...routes, ...openRoutes];
   for (const middleware of serveRoutes(table, options)) app.use(middleware);
   const answer = app.callback();
+  const enter = entrance((request, response) => void answer(request, response));
   return (request, response) => {
-    if (!refuses(request, response)) void answer(request, response);
+    if (!refuses(request, response)) enter(request, response);
   };
 }

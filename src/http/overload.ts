@@ -7,6 +7,7 @@
 // send theirs byte by byte would shut everybody out. It counts as its caller's all the same.
 import {ChatError} from '../core/errors.ts';
 import type {Context, Limited, Middleware} from './context.ts';
+import {presentedToken} from './entrance.ts';
 import {retryAfterSeconds} from './errors.ts';
 
 /** What is asked for by those who decide whether this process is to live. */
@@ -91,12 +92,11 @@ export function shedLoad(maxInFlight: number): Middleware {
 }
 
 /**
- * The token as it came, which is not verified yet. Who sends many that are none is answered before they pile up; who has
- * several has more places here, and no more turns than anybody: those go by user.
+ * Who sends many tokens that are none is answered before they pile up; who has several has more places here, and no more
+ * turns than anybody: those go by user.
  */
 function callerOf(ctx: Context): string {
-  // The scheme can be written in many ways, and the token in one.
-  return ctx.req.headers.authorization?.replace(/^bearer +/i, '') ?? ctx.ip;
+  return presentedToken(ctx.req) ?? ctx.ip;
 }
 
 function laterFor(seconds: number, error: ChatError): Limited {

@@ -11,10 +11,13 @@ import {keepNewest} from '../core/keep-newest.ts';
 import type {HttpMetrics, Limited, Middleware} from './context.ts';
 import {problemText, statuses} from './errors.ts';
 import {clientAddress} from './limits.ts';
+import {inPortions} from './portions.ts';
 
 export const holdMs = 200;
 /** Answers held back at once; more are given at once. */
 const maxHeld = 1_000;
+/** Refusals of one turn of the event loop: hundreds that come, or are over, together would hold everybody else up. */
+const atOnce = 5;
 const maxKept = 10_000;
 
 interface Refusal {
@@ -38,6 +41,7 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
   /** By connection, when it was last refused something. */
   const refusedAt = new WeakMap<object, number>();
   let held = 0;
+  const soon = inPortions({atOnce});
 
   /** Those that came first are mostly over first; while there are none a request costs nothing here. */
   function forget(now: number): void {
@@ -48,9 +52,10 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
   }
 
   function hold(answer: ServerResponse, forMs: number, give: () => void): void {
-    if (forMs <= 0 || held >= maxHeld) return give();
+    const giveSoon = () => soon(() => answer.destroyed || give());
+    if (forMs <= 0 || held >= maxHeld) return giveSoon();
     held += 1;
-    const timer = setTimeout(give, forMs);
+    const timer = setTimeout(giveSoon, forMs);
     answer.once('close', () => {
       held -= 1;
       clearTimeout(timer);

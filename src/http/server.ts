@@ -13,6 +13,7 @@ import type {Duplex} from 'node:stream';
 import {ChatError, type ErrorCode} from '../core/errors.ts';
 import {onceAMinute, type Logger} from '../log.ts';
 import {problemText, problemType, statuses} from './errors.ts';
+import {inPortions} from './portions.ts';
 
 export interface ServerLimits {
   /** From the first byte of a request to the end of its headers, and to its end. */
@@ -57,7 +58,7 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
     if (current.get(socket) === this) current.delete(socket);
   }
   const ending = new WeakSet<Duplex>();
-  const soon = inPortions();
+  const soon = inPortions(lateAtOnce);
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     current.set(request.socket, response.once('close', forget));
     request.url = originForm(request.url ?? '/');
@@ -86,22 +87,9 @@ export function httpServer(answer: RequestListener, log: Logger, limits: ServerL
 
 /**
  * Node finds all that are late at one look: hundreds of slow clients that came together would hold everybody up at once,
- * and again when they come back. So few are ended at a time, or a hundredth of very many.
+ * and again when they come back.
  */
-const pace = {atOnce: 5, pauseMs: 10};
-
-/** Does what it is given soon, a little at a time. */
-function inPortions(): (task: () => void) => void {
-  const waiting: (() => void)[] = [];
-  function some(): void {
-    const portion = waiting.splice(0, Math.max(pace.atOnce, Math.ceil(waiting.length / 100)));
-    if (waiting.length > 0) setTimeout(some, pace.pauseMs);
-    for (const task of portion) task();
-  }
-  return task => {
-    if (waiting.push(task) === 1) setImmediate(some);
-  };
-}
+const lateAtOnce = {atOnce: 5, pauseMs: 10};
 
 const noProxy = 'CONNECT asks for a proxy, and this is none.';
 

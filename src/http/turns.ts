@@ -10,6 +10,7 @@
 // turn goes to another. A request whose client has hung up is not worked on at all.
 import type {ServerResponse} from 'node:http';
 import {ChatError} from '../core/errors.ts';
+import {asksMuch} from './lately.ts';
 
 export interface Turns {
   /** Fulfilled with what ends the turn. Rejects with overloaded, or with `hungUp`. */
@@ -26,9 +27,6 @@ export interface TurnLimits {
   longMs: number;
 }
 
-/** Who asks more often than this in a span of time, or in that and the one before it, asks much. */
-const fewRequests = 3;
-const spanMs = 250;
 /** For so long after somebody of the few came there are places for the next. */
 const aboutMs = 1_000;
 /** Of the places, for those who ask much while others are about. */
@@ -40,7 +38,7 @@ type Go = () => void;
 
 export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = () => performance.now()): Turns {
   const places = {much: Math.ceil(atOnce * shareOfMuch), few: Math.max(Math.floor(atOnce * (1 - shareOfMuch)), 1)};
-  const countLately = countByCaller(now);
+  const isMuch = asksMuch(now);
   /** Of those who ask now and then, one of each, the oldest first. */
   const few = new Map<string, Go>();
   /** Of those who ask much: by caller in the order of their turns, and of each the oldest first. */
@@ -66,7 +64,7 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
   /** Who has come to ask much is none of the few any more: a client that begins with many requests must not stand in its own way. */
   function kindOf(name: string): Kind {
     // Who has a request waiting asks much too: on a slow machine they come as slowly as they are answered.
-    const kind = countLately(name) > fewRequests || few.has(name) || much.has(name) ? 'much' : 'few';
+    const kind = isMuch(name) || few.has(name) || much.has(name) ? 'much' : 'few';
     fewLately.delete(name);
     if (kind === 'few') fewLately.set(name, now());
     // There is no more than comes in that while.
@@ -132,23 +130,5 @@ export function createTurns({atOnce, waitingOfOne, longMs}: TurnLimits, now = ()
       const others = kind === 'few' ? few : much;
       return others.size === 0 && mayStart(kind) ? start(kind) : wait(kind, name, answer);
     },
-  };
-}
-
-/** Counts each caller's requests in this span of time and the one before it. */
-function countByCaller(now: () => number): (name: string) => number {
-  let before = new Map<string, number>();
-  let current = new Map<string, number>();
-  let began = now();
-  return name => {
-    const spans = Math.floor((now() - began) / spanMs);
-    if (spans > 0) {
-      before = spans === 1 ? current : new Map();
-      current = new Map();
-      began += spans * spanMs;
-    }
-    const count = (current.get(name) ?? 0) + 1;
-    current.set(name, count);
-    return count + (before.get(name) ?? 0);
   };
 }

@@ -1,4 +1,5 @@
 // T31: what is answered to who goes on asking after a refusal.
+import {EventEmitter, once} from 'node:events';
 import {connect} from 'node:net';
 import test, {type ExecutionContext} from 'ava';
 import {connectWire, requestText} from '../../scripts/bench/wire.ts';
@@ -13,17 +14,20 @@ const heldSeconds = 0.19;
 /** An API where each user may read once in a window, with what its metrics are told of refusals. */
 async function strictApi(t: ExecutionContext, seconds = 600) {
   const refused: {route: string; seconds: number}[] = [];
+  const told = new EventEmitter();
   const metrics = {
     key: 'key',
     contentType: 'text/plain',
     render: () => Promise.resolve(''),
     request(route: string, _method: string, status: number, took: number) {
-      if (status === 429) refused.push({route, seconds: took});
+      if (status !== 429) return;
+      refused.push({route, seconds: took});
+      told.emit('refused');
     },
   };
   const api = await startApi(t, 'sqlite', {rates: {reads: {requests: 1, seconds}}, metrics});
   const read = (token: string, path = '/api/rooms/', headers = {}) => ask(api, token, 'GET', path, undefined, headers);
-  return {api, read, refused};
+  return {api, read, refused, told};
 }
 
 test('who asks again after a refusal is refused after a while, with all the headers of the first refusal', async t => {
@@ -86,6 +90,34 @@ test('on a connection that is new or was refused lately a refusal is held back, 
   t.true((refused.at(-1)?.seconds ?? 0) >= heldSeconds, 'the second is new');
   t.is(await first.send(request(mia)), 429);
   t.true((refused.at(-1)?.seconds ?? Infinity) < heldSeconds / 2, 'the first was refused a while ago');
+});
+
+test('who asks now and then is answered among refusals that come in a heap, or are over in one', async t => {
+  const {api, refused, told} = await strictApi(t);
+  const heap = 60;
+  const flood = await Promise.all(Array.from({length: heap}, () => connectWire(api.url)));
+  const calm = await connectWire(api.url);
+  t.teardown(() => [...flood, calm].forEach(wire => wire.close()));
+  const request = requestText('GET', '/api/rooms/', mia);
+  for (const status of [200, 429]) t.is(await calm.send(request), status);
+  /** How many had been refused when the other was answered. */
+  const refusedBefore = async (heldBack: boolean) => {
+    const before = refused.length;
+    const statuses = flood.map(wire => wire.send(request));
+    if (heldBack) await once(told, 'refused');
+    t.is(await calm.send(requestText('GET', '/healthz', sam)), 200);
+    const count = refused.length - before;
+    t.deepEqual(new Set(await Promise.all(statuses)), new Set([429]));
+    return count;
+  };
+  const over = await refusedBefore(true);
+  t.true(over < heap / 2, `${over} that were held back`);
+  // On a new connection it is held back: meanwhile the time is over in which it would be on the others.
+  const newer = await connectWire(api.url);
+  t.teardown(() => newer.close());
+  t.is(await newer.send(request), 429);
+  const come = await refusedBefore(false);
+  t.true(come > 0 && come < heap / 2, `${come} that were not`);
 });
 
 test('who hangs up on many refusals that are held back does not end the holding', async t => {
