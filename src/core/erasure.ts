@@ -154,10 +154,9 @@ async function eraseBatch(
   fate: MessageFate,
 ): Promise<number> {
   const room = await lockRoom(tx, id);
-  // Client ids go without a new version of the room, also those of messages that were deleted before.
-  countUnversioned(tx);
   if (fate === 'keep') {
     await forgetClientIds(tx, id, ids);
+    countUnversioned(tx);
     return 0;
   }
   const now = chat.now();
@@ -165,6 +164,8 @@ async function eraseBatch(
   await redactMessages(tx, id, ids, now);
   // A room that is deleted has nobody left to tell.
   if (room && alive.length > 0) await tell(chat, tx, room, alive, fate, now);
+  // Client ids of what was deleted before go without a version.
+  else countUnversioned(tx);
   return alive.length;
 }
 

@@ -7,12 +7,12 @@
 // other.
 import type {Chat} from './chat.ts';
 
-/** Characters of all texts of one kind that are kept for a chat: some twenty thousand rooms, or five hundred pages of a hundred messages. */
+/** Characters of all texts of one kind that are kept for a chat: some fifteen thousand rooms, or five hundred pages of a hundred messages. */
 const maxKept = 12_000_000;
 /** What nobody counts, such as a backup that is played back under a running server, is seen after this time. */
 const keptMs = 60_000;
 /** What is kept beside the text of each. */
-const besides = 200;
+const besides = 400;
 
 export interface Kept {
   state: string;

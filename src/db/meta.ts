@@ -22,7 +22,7 @@ export function stateOf(version: number, unversioned: string | null): string {
 
 /**
  * Tells all who keep what rooms and their messages look like that some do so differently without a new version: an author has
- * another name, an import goes on. The last write of its transaction, because others may be waiting to say the same.
+ * another name, an import goes on, an erasure takes client ids off. The last write of its transaction, because others may be waiting to say the same.
  */
 export function countUnversioned(tx: Tx): void {
   tx.last(

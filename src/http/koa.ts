@@ -54,8 +54,12 @@ export function httpApp(options: HttpOptions): RequestListener {
   const table = metrics ? [...routes, ...openRoutes, metricsRoute(metrics)] : [...routes, ...openRoutes];
   for (const middleware of serveRoutes(table, options)) app.use(middleware);
   const answer = app.callback();
-  const enter = entrance((request, response) => void answer(request, response));
+  const begin: RequestListener = (request, response) => {
+    if (!refuses(request, response)) void answer(request, response);
+  };
+  const enter = entrance(begin);
   return (request, response) => {
+    // Asked again when its turn comes: what was let through before it may have been the last that its caller may ask.
     if (!refuses(request, response)) enter(request, response);
   };
 }

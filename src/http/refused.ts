@@ -1,8 +1,8 @@
 // Who was told to come later, by a rate limit or because too much is under way here, and comes sooner for the same thing
 // is refused again from memory, before anything else is done: the answer is the first one but for its times and its
 // request id. On a connection that is new or was refused lately it is also given after a short hold, so that a client that
-// asks as fast as it is answered asks a few times a second, and leaves the processor to the others. Otherwise it is given at
-// once: what is held outlives the collector's next look, which then takes twice as long.
+// asks as fast as it is answered asks a few times a second, and leaves the processor to the others. Otherwise it is given
+// soon, a few in a turn: what is held outlives the collector's next look, which then takes twice as long.
 //
 // Such answers are counted by the metrics and have no line of their own in the log: the first of them has one.
 import {hash, randomUUID} from 'node:crypto';
@@ -14,7 +14,7 @@ import {clientAddress} from './limits.ts';
 import {inPortions} from './portions.ts';
 
 export const holdMs = 200;
-/** Answers held back at once; more are given at once. */
+/** Answers that wait here; more are given at once. */
 const maxHeld = 1_000;
 /** Refusals of one turn of the event loop: hundreds that come, or are over, together would hold everybody else up. */
 const atOnce = 5;
@@ -52,14 +52,23 @@ export function refuseAgain(metrics: HttpMetrics | undefined, trustProxy: number
   }
 
   function hold(answer: ServerResponse, forMs: number, give: () => void): void {
-    const giveSoon = () => soon(() => answer.destroyed || give());
-    if (forMs <= 0 || held >= maxHeld) return giveSoon();
+    if (held >= maxHeld) return give();
     held += 1;
-    const timer = setTimeout(giveSoon, forMs);
-    answer.once('close', () => {
-      held -= 1;
+    let isHeld = true;
+    // Of answers that wait behind others on their connection none is told that it is closed.
+    const leave = () => {
+      if (isHeld) held -= 1;
+      isHeld = false;
       clearTimeout(timer);
-    });
+    };
+    const giveSoon = () =>
+      soon(() => {
+        leave();
+        if (!answer.req.socket.destroyed) give();
+      });
+    const timer = forMs > 0 ? setTimeout(giveSoon, forMs) : undefined;
+    if (!timer) giveSoon();
+    answer.once('close', leave);
   }
 
   function refuse(response: ServerResponse, method: string, {limited, longerMs, headers, route}: Refusal): void {
